@@ -1,0 +1,42 @@
+# Everything a developer or a machine calls. Each target says what it does; `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+
+$(BIN)/activate:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "batcher needs Python 3.11 or newer: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml $(BIN)/activate
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+install: $(VENV)/.installed  ## Make .venv and install batcher into it
+
+demo: $(VENV)/.installed  ## Run two sample jobs on the local simulator: no key, no network
+	@BATCHER=$(BIN)/batcher sh jobs/demo.sh
+
+test: $(VENV)/.installed-dev  ## Install what the tests need and run them
+	$(BIN)/pytest
+
+check: $(VENV)/.installed-dev  ## Lint, formatting and types; changes nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev  ## Mend what the linter can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## Remove what was made here
+	rm -rf $(VENV) build dist *.egg-info results .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The wire: signs, sends, reads answers, sorts every failure into the error tree."""

@@ -1,0 +1,224 @@
+"""The calls that the verbs make, in the catalogue's terms."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from batcher.api.account import Account
+from batcher.api.sorting import sort_answer, sort_break
+from batcher.api.wire import READ_S, WRITE_S, Answer, Broken, Wire
+from batcher.catalog.model import ChoiceList, ListSource, Operation, Pages, Settle
+from batcher.catalog.outcome import read_outcome
+from batcher.catalog.pick import as_text
+from batcher.errors import ApiError, InDoubt
+from batcher.model import Json, Outcome, State
+
+MAX_PAGES = 200
+"""Pages of one list that are read at most: a cursor that runs in circles must end."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Receipt:
+    """
+    The answer to a write.
+
+    Attributes:
+        remote_id: The API's id.
+        outcome: For a synchronous operation; None when the outcome has to be waited for. The state in the answer of an
+            asynchronous write is of the time of creation, also in replays: never an outcome.
+    """
+
+    remote_id: str
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListPage:
+    """
+    One page of a list.
+
+    Attributes:
+        items: (id, item) in the order of the page.
+        next_token: Where the next page begins; empty on the last one.
+        is_conclusive: False when the page contradicts itself (more is said to follow, but no way leads there).
+    """
+
+    items: list[tuple[str, Json]]
+    next_token: str
+    is_conclusive: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountInfo:
+    """
+    Whose account it is and what is left in it; empty or None where the API does not say.
+    """
+
+    name: str = ""
+    balance: float | None = None
+    unit: str = ""
+
+
+class Client:
+    """
+    The remote API, as batcher sees it: every failure is an `ApiError`, callers never see `requests`.
+
+    May be used from several threads.
+
+    Args:
+        account: Where, and signed how.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, account: Account, *, clock: Callable[[], float] = time.time) -> None:
+        self._account = account
+        self._table = account.provider.errors
+        self._wire = Wire(account.base_url, account.headers)
+        self._clock = clock
+
+    def submit(self, operation: Operation, *, path: str, body: str, key: str) -> Receipt:
+        """
+        Ask for one piece of paid work.
+
+        Args:
+            operation: What is asked for.
+            path: Where, without the base address.
+            body: JSON text, sent as it is.
+            key: The idempotency key; sent where the operation has a place for it.
+
+        Raises:
+            Rejected: This request will never be accepted.
+            Throttled: Too many requests, or no connection; nothing was made.
+            InDoubt: May have been made; do *not* send again before looking.
+            StopEverything: No request of this account will work now.
+        """
+        header = operation.repeat.key_header
+        answer = self._exchange("POST", path, body=body, headers={header: key} if header else {}, deadline_s=WRITE_S)
+        remote_id = as_text(operation.id.find(answer.value))
+        if operation.settle is None:
+            return Receipt(remote_id=remote_id, outcome=Outcome(state=State.DONE))
+        if not remote_id:
+            raise InDoubt("accepted, but the answer holds no id", code="no_id", status=answer.status)
+        return Receipt(remote_id=remote_id)
+
+    def look_up(self, settle: Settle, remote_id: str) -> Outcome:
+        """
+        The state of one piece of work.
+
+        Raises:
+            ApiError: Any but InDoubt.
+        """
+        answer = self._exchange("GET", settle.get.path.format(id=remote_id), deadline_s=READ_S)
+        return read_outcome(settle, settle.get.item.find(answer.value))
+
+    def states(self, settle: Settle, remote_ids: Collection[str]) -> Mapping[str, Json]:
+        """
+        The items of a bulk status by id; ids that the answer leaves out are not in it.
+
+        Raises:
+            ApiError: Any but InDoubt.
+        """
+        bulk = settle.bulk
+        if bulk is None:
+            raise ValueError("the operation has no bulk status")
+        answer = self._exchange("GET", bulk.path, query={bulk.ids: ",".join(remote_ids)}, deadline_s=READ_S)
+        items = bulk.items.find(answer.value)
+        return {as_text(bulk.id.find(item)): item for item in items} if isinstance(items, list) else {}
+
+    def list_page(self, source: ListSource, *, token: str = "", query: Mapping[str, str] | None = None) -> ListPage:
+        """
+        One page of the account's work, newest first.
+
+        Raises:
+            ApiError: Any but InDoubt.
+        """
+        answer = self._exchange(
+            "GET", source.path, query={**_page_query(source.pages, token), **(query or {})}, deadline_s=READ_S
+        )
+        items = source.items.find(answer.value)
+        found = [(as_text(source.id.find(item)), item) for item in items] if isinstance(items, list) else []
+        following, is_conclusive = _following(source.pages, answer, token)
+        return ListPage(items=found, next_token=following, is_conclusive=is_conclusive and isinstance(items, list))
+
+    def choices(self, source: ChoiceList) -> Iterator[tuple[str, str]]:
+        """
+        All valid values of a field as (id, name).
+
+        Raises:
+            ApiError: Any but InDoubt.
+        """
+        token = ""
+        for _ in range(MAX_PAGES):
+            answer = self._exchange("GET", source.path, query=_page_query(source.pages, token), deadline_s=READ_S)
+            items = source.items.find(answer.value)
+            for item in items if isinstance(items, list) else []:
+                value = as_text(source.id.find(item)) if source.id else as_text(item)
+                yield value, (as_text(source.name.find(item)) if source.name else "") or value
+            following, _ = _following(source.pages, answer, token)
+            if not following:
+                return
+            token = following
+
+    def account_info(self) -> AccountInfo:
+        """
+        Whose account it is, and what is left in it.
+
+        Raises:
+            ApiError: Any but InDoubt; StopEverything when the key is not accepted.
+        """
+        call = self._account.provider.account
+        if call is None:
+            return AccountInfo()
+        value = self._exchange("GET", call.path, deadline_s=READ_S).value
+        balance = call.balance.find(value) if call.balance else None
+        return AccountInfo(
+            name=as_text(call.name.find(value)) if call.name else "",
+            balance=float(balance) if isinstance(balance, int | float) and not isinstance(balance, bool) else None,
+            unit=as_text(call.unit.find(value)).upper() if call.unit else "",
+        )
+
+    def close(self) -> None:
+        """Let go of what runs in the background."""
+        self._wire.close()
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        deadline_s: float,
+    ) -> Answer:
+        is_write = method != "GET"
+        try:
+            answer = self._wire.exchange(method, path, query=query, body=body, headers=headers, deadline_s=deadline_s)
+        except Broken as broken:
+            raise sort_break(broken, is_write=is_write) from broken
+        failure: ApiError | None = sort_answer(answer, self._table, is_write=is_write, now=self._clock())
+        if failure is not None:
+            raise failure
+        return answer
+
+
+def _page_query(pages: Pages | None, token: str) -> dict[str, str]:
+    if pages is None:
+        return {}
+    query = {pages.size: str(pages.most)}
+    if token:
+        query[pages.token] = token
+    return query
+
+
+def _following(pages: Pages | None, answer: Answer, token: str) -> tuple[str, bool]:
+    """The next page's token, and whether the answer is one piece: both fields agree and the cursor moves."""
+    if pages is None:
+        return "", True
+    following = as_text(pages.next.find(answer.value))
+    more = pages.more.holds(answer.value) if pages.more else bool(following)
+    if following == token and following:
+        return "", False
+    return (following, True) if more == bool(following) else (following if more else "", False)

@@ -1,0 +1,122 @@
+"""A bound on a whole exchange: time-outs of a socket only bound the wait for the next byte."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from typing import Any
+
+_air = threading.local()
+
+
+class Deadline:
+    """
+    The end of one exchange.
+
+    Attributes:
+        passed: The time was up before the exchange was over; its socket has been shut down.
+    """
+
+    def __init__(self, watchdog: Watchdog, at: float) -> None:
+        self.at = at
+        self.passed = False
+        self._watchdog = watchdog
+        self._socket: socket.socket | None = None
+
+    def holds(self, connected: socket.socket | None) -> None:
+        """Remember the socket that the exchange goes over."""
+        self._socket = connected
+
+    def strike(self) -> None:
+        """The time is up: whoever waits on the socket wakes up with an error."""
+        self.passed = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def over(self) -> None:
+        """The exchange has come to its end."""
+        self._watchdog.forget(self)
+
+
+class Watchdog:
+    """One thread that strikes every exchange whose time is up."""
+
+    def __init__(self) -> None:
+        self._open: set[Deadline] = set()
+        self._condition = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def watch(self, seconds: float) -> Deadline:
+        """Begin an exchange in the calling thread."""
+        deadline = Deadline(self, time.monotonic() + seconds)
+        _air.deadline = deadline
+        with self._condition:
+            self._open.add(deadline)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="deadlines", daemon=True)
+                self._thread.start()
+        return deadline
+
+    def forget(self, deadline: Deadline) -> None:
+        """The exchange is over."""
+        with self._condition:
+            self._open.discard(deadline)
+
+    def close(self) -> None:
+        """Let the thread end."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify()
+
+    def _work(self) -> None:
+        with self._condition:
+            while not self._closed:
+                now = time.monotonic()
+                for deadline in [each for each in self._open if each.at <= now]:
+                    self._open.discard(deadline)
+                    deadline.strike()
+                soonest = min((each.at for each in self._open), default=now + 1)
+                # a new exchange is never shorter than a second, so a look every second at most is soon enough
+                self._condition.wait(max(0.05, min(1.0, soonest - now)))
+
+
+def watched_adapter() -> Any:
+    """An adapter of requests whose connections show their socket to the deadline of the calling thread."""
+    import requests.adapters
+    import urllib3
+
+    class Plain(urllib3.connection.HTTPConnection):
+        def request(self, *args: Any, **kwargs: Any) -> None:
+            _request(self, super().request, args, kwargs)
+
+    class Secure(urllib3.connection.HTTPSConnection):
+        def request(self, *args: Any, **kwargs: Any) -> None:
+            _request(self, super().request, args, kwargs)
+
+    class PlainPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    class Adapter(requests.adapters.HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, **kwargs)
+            self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+
+    return Adapter(max_retries=0)
+
+
+def _request(connection: Any, send: Any, args: Any, kwargs: Any) -> None:
+    if connection.sock is None:
+        connection.connect()
+    deadline: Deadline | None = getattr(_air, "deadline", None)
+    if deadline is not None:
+        deadline.holds(connection.sock)
+        if deadline.passed:
+            raise TimeoutError("the time was up before the request was sent")
+    send(*args, **kwargs)

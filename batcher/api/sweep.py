@@ -1,0 +1,109 @@
+"""One look at everything in flight, from the cheapest source that the operation has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from batcher.api.client import Client
+from batcher.catalog.model import Settle
+from batcher.catalog.outcome import read_outcome
+from batcher.errors import ApiError, Rejected
+from batcher.model import Outcome, Source, State
+
+SINGLES = 20
+"""Single look-ups of one sweep at most; what is left waits for the next one."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Sweep:
+    """
+    What a sweep has seen.
+
+    Attributes:
+        outcomes: By remote id, with the source of each.
+        requests: How many requests it took.
+        error: Why it ended early; None when it came to its end.
+    """
+
+    outcomes: dict[str, tuple[Outcome, Source]] = field(default_factory=dict)
+    requests: int = 0
+    error: ApiError | None = None
+
+
+def sweep(client: Client, settle: Settle, wanted: Collection[str]) -> Sweep:
+    """
+    Look once at every wanted id.
+
+    Lists come first, since one request brings states and links of a hundred; then the bulk status for what the list
+    did not show; then single look-ups for what is ready but has no link yet, and where there is nothing better. An id
+    that no source shows is missing, which is no outcome. A failure ends the sweep and keeps what it has seen.
+    """
+    seen = Sweep()
+    try:
+        if len(wanted) > 1 and settle.list is not None:
+            _from_list(client, settle, wanted, seen)
+        rest = [each for each in wanted if each not in seen.outcomes]
+        if len(rest) > 1 and settle.bulk is not None:
+            rest = _from_bulk(client, settle, rest, seen)
+        for remote_id in rest[:SINGLES]:
+            _single(client, settle, remote_id, seen)
+    except ApiError as error:
+        seen.error = error
+    return seen
+
+
+def _from_list(client: Client, settle: Settle, wanted: Collection[str], seen: Sweep) -> None:
+    source = settle.list
+    if source is None:
+        return
+    left = set(wanted)
+    per_page = source.pages.most if source.pages else 100
+    following, tokens = "", set[str]()
+    # work of other jobs stands between ours; past twice our own share the bulk status is the cheaper way
+    for _ in range(2 * math.ceil(len(left) / per_page) + 1):
+        page = client.list_page(source, token=following)
+        seen.requests += 1
+        for remote_id, item in page.items:
+            if remote_id in left:
+                outcome = read_outcome(settle, item)
+                if not outcome.missing:
+                    seen.outcomes[remote_id] = (outcome, Source.LIST)
+                    left.discard(remote_id)
+        if not left or not page.next_token or page.next_token in tokens:
+            return
+        tokens.add(page.next_token)
+        following = page.next_token
+
+
+def _from_bulk(client: Client, settle: Settle, wanted: list[str], seen: Sweep) -> list[str]:
+    """Ask for the states of many; returns the ids that are worth a single look-up."""
+    bulk = settle.bulk
+    if bulk is None:
+        return wanted
+    singles: list[str] = []
+    for start in range(0, len(wanted), bulk.most):
+        some = wanted[start : start + bulk.most]
+        items = client.states(settle, some)
+        seen.requests += 1
+        for remote_id in some:
+            item = items.get(remote_id)
+            if item is None or (bulk.ready and bulk.ready.holds(item)):
+                singles.append(remote_id)
+                continue
+            outcome = read_outcome(settle, item)
+            if outcome.missing or outcome.state is State.FAILED:
+                singles.append(remote_id)  # the single answer knows more, or better
+            else:
+                seen.outcomes[remote_id] = (outcome, Source.POLL)
+    return singles
+
+
+def _single(client: Client, settle: Settle, remote_id: str, seen: Sweep) -> None:
+    seen.requests += 1
+    try:
+        outcome = client.look_up(settle, remote_id)
+    except Rejected as error:
+        outcome = Outcome(state=State.IN_PROGRESS, word=error.code, missing=True)
+    seen.outcomes[remote_id] = (outcome, Source.POLL)

@@ -1,0 +1,227 @@
+"""One HTTP exchange, bounded in time and size; the only room that knows requests."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from batcher.api.deadline import Deadline, Watchdog
+from batcher.model import Json
+from batcher.version import VERSION
+
+READ_S = 30.0
+"""Whole time of a request that changes nothing."""
+WRITE_S = 120.0
+"""Whole time of a request that may cost money: the 99th percentile of POST /v3/videos is about 31 s (heygen-cli)."""
+CONNECT_S = 10.0
+MAX_BYTES = 10_000_000
+STALE_S = 3.0
+"""Age of an idle connection from which a write gets a fresh one: the server may have closed it unseen."""
+
+
+class Break(str, Enum):
+    """How an exchange can end without an answer."""
+
+    NOT_SENT = "not sent"
+    """No connection: refused, no such host, TLS. The server has seen nothing."""
+    LOST = "lost"
+    """The connection broke, or the time was up, after the request may have been seen."""
+    UNREADABLE = "unreadable"
+    """An answer came, but not one that can be read: too large, cut, wrongly packed."""
+
+
+class Broken(Exception):
+    """An exchange without an answer."""
+
+    def __init__(self, how: Break, message: str) -> None:
+        super().__init__(message)
+        self.how = how
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """
+    What came back.
+
+    Attributes:
+        value: The body as JSON; None when it is not JSON.
+        is_json: Whether it was.
+        start: The first characters of the body, for messages.
+        headers: Names in lower case.
+    """
+
+    status: int
+    value: Json
+    is_json: bool
+    start: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Wire:
+    """
+    Sends requests to one base address, each from whatever thread calls.
+
+    Never follows a redirect: requests would hand the key to the other host and send a POST twice. Never retries.
+
+    Args:
+        base_url: Where the API is.
+        headers: Sent with every request.
+    """
+
+    def __init__(self, base_url: str, headers: Mapping[str, str]) -> None:
+        self._base_url = base_url
+        self._headers = {"User-Agent": f"batcher/{VERSION}", "Accept": "application/json", **headers}
+        self._local = threading.local()
+        self._watchdog = Watchdog()
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        deadline_s: float,
+    ) -> Answer:
+        """
+        Send one request and read its answer.
+
+        Raises:
+            Broken: There is no answer.
+        """
+        import requests
+
+        session = self._session(fresh=method != "GET")
+        data = None if body is None else body.encode("utf-8", "surrogatepass")
+        extra = {"Content-Type": "application/json"} if data is not None else {}
+        deadline = self._watchdog.watch(deadline_s)
+        try:
+            with session.request(
+                method,
+                self._base_url + path,
+                params=query,
+                data=data,
+                headers={**extra, **(headers or {})},
+                timeout=(CONNECT_S, deadline_s),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                raw = _read(response, deadline)
+                return _answer(response, raw)
+        except requests.RequestException as error:
+            raise _broken(error, deadline) from error
+        except OSError as error:
+            raise Broken(Break.LOST, f"the connection broke: {error}") from error
+        finally:
+            deadline.over()
+            self._local.used_at = time.monotonic()
+
+    def _session(self, *, fresh: bool) -> Any:
+        session = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = _new_session(self._base_url, self._headers)
+        elif fresh and time.monotonic() - self._local.used_at > STALE_S:
+            session.close()
+        return session
+
+    def close(self) -> None:
+        """Stop watching; connections close with their threads."""
+        self._watchdog.close()
+
+
+def _new_session(base_url: str, headers: Mapping[str, str]) -> Any:
+    import requests
+
+    from batcher.api.deadline import watched_adapter
+
+    session = requests.Session()
+    proxies = requests.utils.get_environ_proxies(base_url)
+    bundle = requests.Session().merge_environment_settings(base_url, {}, None, None, None)["verify"]
+    session.trust_env = False  # decided here once: no .netrc, which would replace the key
+    session.proxies.update(proxies)
+    session.verify = bundle if bundle is not None else True
+    session.headers.update(headers)
+    session.mount("https://", watched_adapter())
+    session.mount("http://", watched_adapter())
+    return session
+
+
+def _read(response: Any, deadline: Deadline) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    for chunk in response.iter_content(65536):
+        size += len(chunk)
+        if size > MAX_BYTES:
+            raise Broken(Break.UNREADABLE, f"the answer is larger than {MAX_BYTES // 1_000_000} MB")
+        if deadline.passed:
+            raise Broken(Break.LOST, "no whole answer in time")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _answer(response: Any, raw: bytes) -> Answer:
+    value, is_json = parse_json(raw)
+    return Answer(
+        status=response.status_code,
+        value=value,
+        is_json=is_json,
+        start=raw[:200].decode("utf-8", "replace"),
+        headers={name.lower(): text for name, text in response.headers.items()},
+    )
+
+
+def parse_json(raw: bytes) -> tuple[Json, bool]:
+    """The value of a JSON text and True; (None, False) for everything that is not quite JSON."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    try:
+        return json.loads(raw.decode("utf-8-sig"), parse_constant=refuse), True
+    except (ValueError, RecursionError):
+        return None, False
+
+
+def _broken(error: Exception, deadline: Deadline) -> Broken:
+    """Most specific first; what is not known to have failed before the sending counts as lost."""
+    import requests
+    import urllib3
+
+    if deadline.passed:
+        return Broken(Break.LOST, "no whole answer in time")
+    if isinstance(error, requests.exceptions.SSLError):
+        return Broken(Break.NOT_SENT, f"no safe connection: {_reason(error)}")
+    if isinstance(error, requests.exceptions.ProxyError):
+        return Broken(Break.NOT_SENT, "the proxy cannot be reached")
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return Broken(Break.NOT_SENT, f"no connection within {CONNECT_S:.0f} s")
+    if isinstance(error, requests.exceptions.ContentDecodingError):
+        return Broken(Break.UNREADABLE, "the answer is wrongly packed")
+    if isinstance(error, requests.exceptions.ConnectionError):
+        inner = error.args[0] if error.args else None
+        reason = getattr(inner, "reason", inner)
+        if isinstance(reason, urllib3.exceptions.NewConnectionError | socket.gaierror):
+            return Broken(Break.NOT_SENT, f"no connection: {_reason(error)}")
+    if isinstance(error, requests.exceptions.Timeout):
+        return Broken(Break.LOST, "no answer in time")
+    invalid = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.InvalidHeader)
+    if isinstance(error, invalid):
+        return Broken(Break.NOT_SENT, f"the request cannot be sent: {type(error).__name__}")
+    return Broken(Break.LOST, f"the connection broke: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    """The innermost reason, without addresses and query strings."""
+    text = str(error)
+    for mark in ("Caused by ", "): "):
+        if mark in text:
+            text = text.rsplit(mark, 1)[-1]
+    text = text.replace("NewConnectionError(", "").strip("()'\" ")
+    return text.split(": ", 1)[-1][:120] or type(error).__name__

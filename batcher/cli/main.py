@@ -1,0 +1,79 @@
+"""The command `batcher`, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+from batcher.errors import BatcherError, Exit, InputError
+from batcher.version import VERSION
+
+
+def entry() -> None:
+    """What the console script calls."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"batcher {VERSION}")
+        raise SystemExit(0)
+    raise SystemExit(main(sys.argv[1:]))
+
+
+def main(arguments: list[str]) -> int:
+    """
+    Run one command.
+
+    Returns:
+        The exit code; see the README.
+    """
+    import click
+
+    from batcher.cli.commands import batcher
+
+    try:
+        code = batcher.main(args=arguments, prog_name="batcher", standalone_mode=False)
+        return int(code or 0)
+    except click.exceptions.Abort:
+        _say("interrupted; running again is safe")
+        return Exit.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return Exit.EDIT
+    except InputError as error:
+        for problem in error.problems:
+            _say(str(problem))
+        return error.exit
+    except BatcherError as error:
+        _say(str(error))
+        return error.exit
+    except KeyboardInterrupt:
+        _say("interrupted; running again is safe")
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our output has gone: the work is done and recorded, only the words are lost
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+    except Exception as error:  # noqa: BLE001 - the one border where a bug gets its own exit code
+        _say(f"a fault in batcher itself: {type(error).__name__}; what is recorded is safe. Details: {_write_report()}")
+        return Exit.BUG
+
+
+def _say(text: str) -> None:
+    print(f"batcher: {text}" if "\n" not in text else text, file=sys.stderr)
+
+
+def _write_report() -> str:
+    """Keep the traceback where the person who mends it will look; returns the path."""
+    from batcher.opening import Surroundings
+
+    folder = Surroundings(environ=os.environ, folder=Path.cwd()).state / "logs"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = folder / f"fault-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.txt"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"batcher {VERSION}, Python {sys.version}\n{traceback.format_exc()}")
+        return str(path)
+    except OSError:
+        return traceback.format_exc()

@@ -1,0 +1,141 @@
+"""run, submit, reconcile: the commands that work."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from batcher.cli import show
+from batcher.cli.options import JOB, JSON, QUIET, REHEARSE, VERBOSE, Duration, polite_stop, surroundings, together
+from batcher.cli.progress import Shown
+from batcher.errors import Stopped
+from batcher.job import load_job
+from batcher.ledger.lock import job_lock
+from batcher.model import State
+from batcher.opening import OpenJob, Surroundings, check_results_file, opened
+from batcher.plan import Plan, make_plan
+from batcher.run import SENDERS, Ending, Run, Verbs
+from batcher.senders import ThreadedSenders
+
+_FOR = click.option("--for", "for_s", type=Duration(), metavar="10m", help="Stop in time; the next run goes on.")
+_YES = click.option("--yes", is_flag=True, help="Agree to the price beforehand.")
+_OPTIONS = together(JOB, REHEARSE, _FOR, _YES, QUIET, VERBOSE, JSON)
+
+
+@click.command()
+@_OPTIONS
+def run(
+    job_file: Path, *, rehearse: bool, for_s: float | None, yes: bool, quiet: bool, verbose: bool, as_json: bool
+) -> int:
+    """
+    Do the whole job: send rows, watch them, write the results.
+
+    Rows that are done stay done: after a kill, a crash or Ctrl-C the same command goes on where it was. Above
+    `confirm_above` (25 USD unless the job says otherwise) it asks first.
+
+    \b
+    Examples:
+      batcher run jobs/welcome.yaml
+      batcher run jobs/welcome.yaml --rehearse
+      batcher run jobs/welcome.yaml --for 10m --yes --quiet      (cron)
+    """
+    return _work(
+        job_file, Verbs.BOTH, rehearse=rehearse, for_s=for_s, yes=yes, quiet=quiet, verbose=verbose, as_json=as_json
+    )
+
+
+@click.command()
+@_OPTIONS
+def submit(
+    job_file: Path, *, rehearse: bool, for_s: float | None, yes: bool, quiet: bool, verbose: bool, as_json: bool
+) -> int:
+    """
+    Only send what may be sent now; `batcher reconcile` collects what becomes of it.
+
+    Ends with 75 when more waits than the account takes at once.
+
+    \b
+    Example, twice an hour from cron:
+      batcher reconcile jobs/welcome.yaml; batcher submit jobs/welcome.yaml --yes
+    """
+    return _work(
+        job_file, Verbs.SUBMIT, rehearse=rehearse, for_s=for_s, yes=yes, quiet=quiet, verbose=verbose, as_json=as_json
+    )
+
+
+@click.command()
+@together(JOB, _FOR, QUIET, VERBOSE, JSON)
+def reconcile(job_file: Path, *, for_s: float | None, quiet: bool, verbose: bool, as_json: bool) -> int:
+    """
+    Only look at what is in work, once, and write the results; sends nothing.
+
+    Ends with 75 while something is still in work.
+
+    \b
+    Example:
+      batcher reconcile jobs/welcome.yaml
+    """
+    return _work(
+        job_file, Verbs.RECONCILE, rehearse=False, for_s=for_s, yes=True, quiet=quiet, verbose=verbose, as_json=as_json
+    )
+
+
+def _work(
+    job_file: Path,
+    verbs: Verbs,
+    *,
+    rehearse: bool,
+    for_s: float | None,
+    yes: bool,
+    quiet: bool,
+    verbose: bool,
+    as_json: bool,
+) -> int:
+    around = surroundings(quiet=quiet)
+    begun = around.clock()
+    job = load_job(job_file)
+    check_results_file(job)
+    with opened(job, around, rehearse=rehearse) as at_hand, job_lock(at_hand.state / "locks", job.name):
+        plan = make_plan(at_hand.bound, at_hand.ledger, account=at_hand.account_name, at=begun)
+        if not (quiet or as_json):
+            click.echo(show.heading(at_hand, verbs.value.upper()))
+            click.echo("\n".join(show.plan_lines(at_hand, plan, verbose=verbose)) + "\n")
+        if verbs is not Verbs.RECONCILE:
+            _agree(at_hand, plan, yes=yes)
+        ending = _carry_out(at_hand, around, plan, verbs, deadline=begun + for_s if for_s else None, quiet=quiet)
+        if as_json:
+            click.echo(show.summary(at_hand, ending))
+        else:
+            lines = list(show.ending_lines(at_hand, ending, took_s=around.clock() - begun))
+            click.echo("\n".join(lines[1:2] if quiet else lines))
+        return int(ending.exit)
+
+
+def _carry_out(
+    at_hand: OpenJob, around: Surroundings, plan: Plan, verbs: Verbs, *, deadline: float | None, quiet: bool
+) -> Ending:
+    total = plan.to_send + plan.words[State.IN_PROGRESS] + plan.words[State.SENDING]
+    with polite_stop() as interrupted, Shown(total, quiet=quiet) as shown:
+        return Run(
+            opened=at_hand,
+            around=around,
+            senders=ThreadedSenders(SENDERS),
+            verbs=verbs,
+            deadline=deadline,
+            interrupted=interrupted,
+            report=shown,
+        ).go()
+
+
+def _agree(at_hand: OpenJob, plan: Plan, *, yes: bool) -> None:
+    """Ask before much money is spent; without a terminal only --yes will do."""
+    job = at_hand.bound.job
+    if yes or not show.needs_consent(job, plan, at_hand):
+        return
+    question = f"This may cost more than {job.limits.confirm_above}. Send {plan.to_send} rows to the REAL account?"
+    if not sys.stdin.isatty():
+        raise Stopped(f"{question} There is no terminal to ask on: agree with --yes, or raise limits.confirm_above")
+    if not click.confirm(question):
+        raise Stopped("nothing was sent")

@@ -1,0 +1,176 @@
+"""Plans and endings in words; no effects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from batcher.job import Job
+from batcher.limits import limits_of
+from batcher.model import State
+from batcher.opening import OpenJob
+from batcher.plan import Plan
+from batcher.price import ROUNDING
+from batcher.results import Tally, word_of
+from batcher.run import Ending
+from batcher.units import Money, show_duration
+
+
+def heading(opened: OpenJob, verb: str) -> str:
+    """The first line: job, operation, and whether money is at stake."""
+    return f"{opened.bound.job.name} · {opened.bound.operation.name} · {verb}"
+
+
+def account_line(opened: OpenJob) -> str:
+    """Whose account, and what is left in it."""
+    where = "REAL" if opened.is_real else "REHEARSAL"
+    parts = [opened.info.name or (opened.account.host if opened.account else "not signed in")]
+    if opened.info.balance is not None:
+        parts.append(f"balance {Money(amount=opened.info.balance, currency=opened.info.unit or 'CREDITS')}")
+    return f"{where} {' · '.join(parts)}"
+
+
+def plan_lines(opened: OpenJob, plan: Plan, *, verbose: bool) -> Iterator[str]:
+    """The plan, in the order in which a person decides."""
+    bound = opened.bound
+    yield f"Account  {account_line(opened)}"
+    sheet = bound.sheet
+    unused = [sheet.header[i] for i in bound.layout.kept if i not in bound.columns and sheet.header[i].strip()]
+    facts = [f"{sheet.name} › {sheet.tab}" if sheet.tab else sheet.name, *opened.notes]
+    if unused:
+        facts.append(f"unused columns: {', '.join(unused[:8])}{' …' if len(unused) > 8 else ''}")
+    yield f"Sheet    {' · '.join(facts)}"
+    yield f"{plan_tally(plan).identity().removesuffix(' ✓')}   ({plan.new} new, {plan.changed_count} changed)"
+    if plan.problem_count:
+        yield ""
+        yield "Invalid  (only these wait)"
+        shown = plan.problems if verbose else plan.problems[:8]
+        for problem in shown:
+            yield f"  {problem.where}  {problem.message}"
+        if plan.problem_count > len(shown):
+            yield f"  … {plan.problem_count - len(shown)} more, each with its reason in the results file"
+    if plan.changed_count:
+        yield ""
+        rows = ", ".join(str(number) for number in plan.changed)
+        yield f"Changed after they were made (not made again): rows {rows}{' …' if plan.changed_count > len(plan.changed) else ''}"
+    yield ""
+    yield from _cost_lines(opened, plan)
+
+
+def _cost_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
+    bound = opened.bound
+    price = bound.operation.price
+    if price is None or plan.cost is None or not plan.to_send:
+        yield f"Cost     {'nothing to send' if not plan.to_send else 'no price is known for this operation'}"
+    else:
+        job = bound.job
+        length = (
+            f"{job.estimate_s:g} s each (your guess)"
+            if job.estimate_s
+            else f"a guess of {price.guess_s:g} s where nothing is known"
+        )
+        amount = Money(amount=plan.cost, currency=price.currency)
+        yield f"Cost     ≈ {amount} for {plan.to_send} × {price.amount:g} {price.currency} a {price.per}, {length};"
+        yield f"         prices of {bound.provider.prices_as_of}, {ROUNDING}"
+        yield from _cover_lines(opened, plan)
+    limits = limits_of(bound.job, provider=bound.provider, operation=bound.operation)
+    if plan.to_send and bound.operation.settle and limits.in_flight:
+        seconds = plan.to_send / limits.in_flight * bound.operation.settle.usual_s
+        yield f"Time     ≈ {show_duration(max(seconds, bound.operation.settle.usual_s))}, {limits.in_flight} at once"
+
+
+def _cover_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
+    price, balance = opened.bound.operation.price, opened.info.balance
+    each = (plan.cost or 0) / plan.to_send
+    said = []
+    if price and balance is not None and opened.info.unit == price.currency and balance < (plan.cost or 0) and each:
+        said.append(f"the balance covers {int(balance / each)} rows")
+    budget = opened.bound.job.limits.budget
+    if budget and each and budget.amount < (plan.cost or 0):
+        said.append(f"the budget of {budget} covers {int(budget.amount / each)} rows")
+    if said:
+        yield f"         {', '.join(said)}"
+
+
+def plan_tally(plan: Plan) -> Tally:
+    """The plan's rows by the words that a person sees."""
+    tally = Tally(rows=plan.rows)
+    for state, count in plan.words.items():
+        tally.words[word_of(state)] += count
+    if plan.skipped:
+        tally.words["skipped"] += plan.skipped
+    return tally
+
+
+def ending_lines(opened: OpenJob, ending: Ending, *, took_s: float) -> Iterator[str]:
+    """What came of a run."""
+    bound = opened.bound
+    words = {0: "FINISHED", 3: "FINISHED", 4: "STOPPED", 75: "NOT FINISHED YET", 130: "INTERRUPTED", 2: "NEEDS YOU"}
+    yield f"{bound.job.name} · {words.get(ending.exit, 'ENDED')} in {show_duration(took_s)} · {account_line(opened).split(' · ')[0]}"
+    yield ending.tally.identity()
+    price = bound.operation.price
+    if price:
+        expected = f", {Money(amount=ending.expected, currency=price.currency)} more in work" if ending.expected else ""
+        yield f"Spent    ≈ {Money(amount=ending.cost, currency=price.currency)}{expected} (by the price table)"
+    if ending.reason:
+        yield f"Why      {ending.reason}"
+    name = bound.job.path.name if bound.job.path else bound.job.name
+    if ending.tally.words["unsure"]:
+        yield f"Unsure   the answer was lost, maybe charged, never resent blindly → batcher settle {name}"
+    if ending.tally.words["failed"] or ending.tally.words["invalid"]:
+        yield "Failed   every reason stands beside its row, in the columns error and what_to_do"
+    if ending.results_error:
+        yield f"Results  {ending.results_error} → mend that, then: batcher results {name}"
+    else:
+        yield f"Results  {bound.job.results.file}"
+    if ending.exit in (75, 130):
+        yield "Next     run the same command again: nothing is sent twice"
+
+
+def summary(opened: OpenJob, ending: Ending) -> str:
+    """The machine-readable summary."""
+    return json.dumps(
+        {
+            "job": opened.bound.job.name,
+            "operation": opened.bound.operation.name,
+            "account": "real" if opened.is_real else "rehearsal",
+            "exit": int(ending.exit),
+            "reason": ending.reason,
+            "rows": ending.tally.rows,
+            "words": dict(sorted(ending.tally.words.items())),
+            "cost": round(ending.cost, 4),
+            "cost_in_work": round(ending.expected, 4),
+            "results": str(opened.bound.job.results.file),
+        },
+        ensure_ascii=False,
+    )
+
+
+def plan_summary(opened: OpenJob, plan: Plan) -> str:
+    """The machine-readable plan."""
+    tally = plan_tally(plan)
+    found: dict[str, Any] = {
+        "job": opened.bound.job.name,
+        "operation": opened.bound.operation.name,
+        "account": "real" if opened.is_real else "rehearsal",
+        "rows": tally.rows,
+        "words": dict(sorted(tally.words.items())),
+        "new": plan.new,
+        "changed": plan.changed_count,
+        "to_send": plan.to_send,
+        "cost": None if plan.cost is None else round(plan.cost, 4),
+        "problems": [{"where": problem.where, "message": problem.message} for problem in plan.problems],
+        "notes": list(opened.notes),
+    }
+    return json.dumps(found, ensure_ascii=False)
+
+
+def needs_consent(job: Job, plan: Plan, opened: OpenJob) -> bool:
+    """Whether a run may cost more than the job lets pass without a word."""
+    if not opened.is_real or plan.cost is None:
+        return False
+    limit = job.limits.confirm_above
+    price = opened.bound.operation.price
+    same_unit = price is not None and price.currency == limit.currency
+    return plan.words[State.WAITING] > 0 and (not same_unit or plan.cost > limit.amount)

@@ -1,0 +1,149 @@
+"""
+What can go wrong, as a tree whose branches are chosen by what the caller does next.
+
+    BatcherError
+    ├── InputError           the user must edit something: exit 2
+    ├── LedgerError          the ledger cannot be trusted or written: exit 2
+    ├── Stopped              a person must decide or pay: exit 4
+    ├── NotFinished          run again later: exit 75
+    └── ApiError             one request did not bring what was asked for
+        ├── Rejected         this request will never work
+        ├── Throttled        wait; nothing was made
+        ├── TryAgain         the same again is safe
+        ├── InDoubt          may have been made: never blindly again
+        └── StopEverything   no request of this account will work now
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Exit(int, Enum):
+    """What the command's exit code tells a script or a cron job."""
+
+    DONE = 0
+    """Everything is done."""
+    BUG = 1
+    """Our own fault."""
+    EDIT = 2
+    """The user must edit something; nothing was sent."""
+    SOME_FAILED = 3
+    """Nothing is left to do, but some rows failed, are invalid or unsure."""
+    STOPPED = 4
+    """Sign-in, credit, quota, budget, approval or the failure threshold."""
+    NOT_FINISHED = 75
+    """Not finished yet, or another run holds the job: run again."""
+    INTERRUPTED = 130
+    """Interrupted; safe to run again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """
+    Something a person must mend, and where.
+
+    Attributes:
+        where: The place in the user's own words: `customers.csv!C17`, `welcome.yaml:7:5`, `customers.csv`.
+
+        message: What is wrong, what was expected, what to do; one line, no secrets.
+    """
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+class BatcherError(Exception):
+    """The root: everything batcher expects to go wrong."""
+
+    exit = Exit.BUG
+
+
+class InputError(BatcherError):
+    """
+    The job, the sheet or the surroundings must be mended before anything is sent.
+
+    Args:
+        problems: All that was found, in the order in which a person would mend it; never empty.
+    """
+
+    exit = Exit.EDIT
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems: Sequence[Problem] = problems
+
+
+class LedgerError(BatcherError):
+    """The ledger is damaged, foreign, newer than this program, or cannot be written."""
+
+    exit = Exit.EDIT
+
+
+class Stopped(BatcherError):
+    """The run may not go on without a person: credit, quota, budget, approval, too many failures."""
+
+    exit = Exit.STOPPED
+
+
+class NotFinished(BatcherError):
+    """There is more to do, later: another run holds the job, or the account is held off for long."""
+
+    exit = Exit.NOT_FINISHED
+
+
+class ApiError(BatcherError):
+    """
+    A request did not bring what was asked for.
+
+    Args:
+        message: What happened, for the person; cleaned of control characters, no secrets.
+        code: The API's own code, or ours for what has none (`timeout`, `http_502`).
+        status: The HTTP status; None when there was no answer.
+        request_id: What the provider's support asks for; empty when there was none.
+        param: The field of the body that the API complains about; empty when it named none.
+    """
+
+    def __init__(
+        self, message: str, *, code: str, status: int | None = None, request_id: str = "", param: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.status = status
+        self.request_id = request_id
+        self.param = param
+
+
+class Rejected(ApiError):
+    """The request will never be accepted as it stands."""
+
+
+class Throttled(ApiError):
+    """
+    Nothing was made; the account must wait.
+
+    Attributes:
+        wait_s: Seconds to hold off, as the server said; None when it did not say.
+        slots_only: True when only the number at once is too high, False when all requests must wait.
+    """
+
+    wait_s: float | None = None
+    slots_only: bool = False
+
+
+class TryAgain(ApiError):
+    """The same request may be sent again without any danger."""
+
+
+class InDoubt(ApiError):
+    """The work may have been made and charged: look before sending again."""
+
+
+class StopEverything(ApiError):
+    """No request of this account will work until a person acts."""

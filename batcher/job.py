@@ -1,0 +1,273 @@
+"""The job file, loaded once into a frozen value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from batcher.document import Document, document_from_value, read_document
+from batcher.errors import InputError, Problem
+from batcher.model import Json
+from batcher.units import Money, Rate, parse_duration, parse_money, parse_rates
+
+T = TypeVar("T")
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+CONTENT = "content"
+"""The `row_id` that means: the cells themselves."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SheetPart:
+    """Which spreadsheet, and which of its rows; see the schema for each field. An empty text means: not given."""
+
+    file: Path
+    row_id: str
+    tab: str = ""
+    header_row: int = 1
+    where: str = ""
+    encoding: str = ""
+    delimiter: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StopAfter:
+    """
+    When failures stop the run.
+
+    Attributes:
+        count: So many failed rows; None when a share is given.
+        share: So large a share of the finished rows, once `after` have finished.
+    """
+
+    count: int | None = None
+    share: float = 0.2
+    after: int = 20
+
+    def __str__(self) -> str:
+        return f"{self.count} failed" if self.count is not None else f"{self.share:.0%} failed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """
+    What the job allows itself; None means that only the account limits it.
+    """
+
+    in_flight: int | None = None
+    submissions: tuple[Rate, ...] = ()
+    budget: Money | None = None
+    confirm_above: Money = Money(amount=25, currency="USD")
+    stop_after: StopAfter = StopAfter()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Poll:
+    """How often the API may be asked for outcomes."""
+
+    at_most_every_s: float = 2.0
+    budget: Rate = Rate(count=60, window_s=60)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ForEach:
+    """
+    A fan-out.
+
+    Attributes:
+        name: What the member is called in the request.
+        members: A fixed list; empty when a column holds it.
+        column: The column whose cell holds the list; empty with a fixed list.
+        separators: The characters at which the cell is split.
+    """
+
+    name: str
+    members: tuple[str, ...] = ()
+    column: str = ""
+    separators: str = ";,\n"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResultsPart:
+    """Where the results go."""
+
+    file: Path
+    prefix: str = ""
+    bom: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """
+    A job file that fits its schema; its request is not yet held against the operation.
+
+    Attributes:
+        name: The label under which the ledger keeps it.
+        path: The job file; None for a job made in Python.
+        estimate_s: The length of a video that the person expects, in seconds; None when not given.
+        document: The file itself, for places in messages.
+    """
+
+    name: str
+    path: Path | None
+    operation: str
+    base_url: str
+    sheet: SheetPart
+    request: Mapping[str, Json]
+    limits: Limits
+    poll: Poll
+    results: ResultsPart
+    document: Document
+    for_each: ForEach | None = None
+    estimate_s: float | None = None
+    resend_lost: bool = False
+    title_token: bool | None = None
+
+    def problem(self, path: tuple[str | int, ...], message: str) -> Problem:
+        """A problem at a key of the job file."""
+        return self.document.problem(path, message)
+
+
+@cache
+def job_schema() -> dict[str, Any]:
+    """The JSON Schema of a job file."""
+    text = (Path(__file__).parent / "job.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def load_job(path: Path) -> Job:
+    """
+    Read a job file.
+
+    Raises:
+        InputError: Everything that is wrong with it, each with file, line and column.
+    """
+    return _build(read_document(path, job_schema()), path=path.absolute(), folder=path.absolute().parent)
+
+
+def job_from_dict(value: Mapping[str, Json], *, folder: Path) -> Job:
+    """
+    A job made in Python.
+
+    Args:
+        value: What a job file would hold.
+        folder: What its paths are relative to.
+
+    Raises:
+        InputError: As `load_job`.
+    """
+    document = document_from_value(dict(value), name=str(value.get("job", "job")), schema=job_schema())
+    return _build(document, path=None, folder=folder)
+
+
+def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
+    value = document.value
+    reader = _Reader(document)
+    sheet, results = value["sheet"], value["results"]
+    estimate = value.get("estimate")
+    limits = _limits(reader, value.get("limits", {}))
+    poll = _poll(reader, value.get("poll", {}))
+    estimate_s = reader.parsed(("estimate",), parse_duration) if estimate else None
+    reader.raise_problems()
+    return Job(
+        name=value["job"],
+        path=path,
+        operation=value["operation"],
+        base_url=value.get("account", {}).get("base_url", ""),
+        sheet=SheetPart(
+            file=_path(folder, sheet["file"]),
+            row_id=sheet["row_id"],
+            tab=sheet.get("tab", ""),
+            header_row=sheet.get("header_row", 1),
+            where=sheet.get("where", ""),
+            encoding=sheet.get("encoding", ""),
+            delimiter=DELIMITERS.get(sheet.get("delimiter", ""), ""),
+        ),
+        request=value["request"],
+        limits=limits,
+        poll=poll,
+        results=ResultsPart(
+            file=_path(folder, results["file"]), prefix=results.get("prefix", ""), bom=results.get("bom", True)
+        ),
+        document=document,
+        for_each=_for_each(value.get("for_each")),
+        estimate_s=estimate_s,
+        resend_lost=value.get("on_lost") == "resend",
+        title_token=value.get("title_token"),
+    )
+
+
+def _path(folder: Path, text: str) -> Path:
+    return (folder / Path(text).expanduser()).resolve()
+
+
+def _limits(reader: _Reader, value: Mapping[str, Any]) -> Limits:
+    defaults = Limits()
+
+    def read(key: str, parse: Callable[[str], T], default: T) -> T:
+        return reader.parsed(("limits", key), parse) or default if key in value else default
+
+    budget: Money | None = None
+    return Limits(
+        in_flight=value.get("in_flight"),
+        submissions=read("submissions", parse_rates, ()),
+        budget=reader.parsed(("limits", "budget"), parse_money) if "budget" in value else budget,
+        confirm_above=read("confirm_above", parse_money, defaults.confirm_above),
+        stop_after=read("stop_after", _stop_after, defaults.stop_after),
+    )
+
+
+def _poll(reader: _Reader, value: Mapping[str, Any]) -> Poll:
+    poll = Poll()
+    every = reader.parsed(("poll", "at_most_every"), parse_duration) if "at_most_every" in value else None
+    rates = reader.parsed(("poll", "budget"), parse_rates) if "budget" in value else None
+    return Poll(at_most_every_s=every or poll.at_most_every_s, budget=rates[0] if rates else poll.budget)
+
+
+def _stop_after(text: str) -> StopAfter:
+    number = text.lower().removesuffix("failed").strip()
+    share = number.endswith("%")
+    try:
+        amount = float(number.removesuffix("%"))
+    except ValueError:
+        amount = 0
+    if amount <= 0 or (share and amount > 100) or (not share and amount != int(amount)):
+        raise ValueError(f"'{text}' is no threshold; write for example 20% failed, or 50 failed")
+    return StopAfter(share=amount / 100) if share else StopAfter(count=int(amount))
+
+
+def _for_each(value: Mapping[str, Any] | None) -> ForEach | None:
+    if not value:
+        return None
+    ((name, members),) = value.items()
+    if isinstance(members, list):
+        return ForEach(name=name, members=tuple(dict.fromkeys(member.strip() for member in members)))
+    split = str(members.get("split", "; , newline"))
+    separators = split.replace("newline", "\n").replace("tab", "\t").replace(" ", "")
+    return ForEach(name=name, column=members["column"], separators=separators)
+
+
+class _Reader:
+    """Collects what the units complain about, so that all of it is told at once."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._problems: list[Problem] = []
+
+    def parsed(self, path: tuple[str, ...], parse: Callable[[str], T]) -> T | None:
+        value = self._document.value
+        for part in path:
+            value = value[part]
+        try:
+            return parse(value)
+        except ValueError as error:
+            self._problems.append(self._document.problem(path, str(error)))
+            return None
+
+    def raise_problems(self) -> None:
+        if self._problems:
+            raise InputError(*self._problems)

@@ -1,0 +1,1 @@
+"""The durable memory: tasks, attempts, submissions, accounts; moves, admission and identity live here."""

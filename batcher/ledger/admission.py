@@ -1,0 +1,179 @@
+"""Who may be sent now: hold-offs, rate windows, slots and budget as one decision."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from batcher.ledger.moving import move_task
+from batcher.ledger.protocol import Admission, Admitted, Candidate, Gate, Prepared
+from batcher.model import Attempt, Source, State, TaskKey
+from batcher.units import Rate
+
+_HELD = "SELECT held_until, held_why FROM accounts WHERE account = ? AND held_until > ?"
+# A request under way counts as if it reached the server last of all; an answered one from its answer on.
+_UNDER_WAY = "SELECT COUNT(*) FROM sends WHERE account = ? AND answered = 0 AND at > ?"
+_ANSWERED = "SELECT COUNT(*) FROM sends WHERE account = ? AND answered = 1 AND at > ?"
+_NTH_NEWEST = "SELECT at FROM sends WHERE account = ? AND answered = 1 ORDER BY at DESC LIMIT 1 OFFSET ?"
+_SLOTS = """
+SELECT COUNT(*) FROM attempts
+WHERE account = ? AND state IN ('sending', 'in progress', 'unsure') AND COALESCE(accepted_at, ?) > ?"""
+_SPENT = """
+SELECT COALESCE(SUM(COALESCE(a.cost, a.estimate, 0)), 0) FROM attempts a JOIN tasks t USING (task_id)
+WHERE t.job = ? AND a.state <> 'failed'"""
+_WAITING = """
+SELECT task_id, row_id, step, item, row_number, input_hash, path, body, estimate,
+       (SELECT COALESCE(MAX(number), 0) + 1 FROM attempts WHERE attempts.task_id = tasks.task_id)
+FROM tasks WHERE job = ? AND state = 'waiting' AND gone = 0 ORDER BY row_number, task_id LIMIT ?"""
+_SUBMISSION = "INSERT INTO submissions (account, operation, key, first_sent_at) VALUES (?, ?, ?, ?)"
+_ATTEMPT = """
+INSERT INTO attempts (task_id, number, submission_id, account, operation, state, path, body, key, token, estimate)
+VALUES (?, ?, ?, ?, ?, 'sending', ?, ?, ?, ?, ?)"""
+_MADE = "UPDATE tasks SET made_hash = input_hash WHERE task_id = ?"
+_SEND = "INSERT INTO sends (account, at, submission_id) VALUES (?, ?, ?)"
+_AGAIN = "UPDATE submissions SET sends = sends + 1 WHERE submission_id = ?"
+_PRUNE = "DELETE FROM sends WHERE account = ? AND at < ?"
+
+OVERDUE_S = 24 * 3600.0
+"""Age from which accepted work no longer holds a slot: the API has surely let go of it."""
+
+ATTEMPT = """
+SELECT a.attempt_id, t.job, t.row_id, t.step, t.item, t.row_number, a.operation, a.number, a.path, a.body, a.key, a.token,
+       a.remote_id, s.first_sent_at, s.sends, a.estimate, a.submission_id
+FROM attempts a JOIN tasks t USING (task_id) JOIN submissions s USING (submission_id)"""
+
+
+def attempt_from(row: Sequence[object]) -> Attempt:
+    """An attempt from a row of `ATTEMPT`."""
+    values: Sequence[object] = row
+    return Attempt(
+        attempt_id=int(str(values[0])),
+        task=TaskKey(job=str(values[1]), row_id=str(values[2]), step=str(values[3]), item=str(values[4])),
+        row_number=int(str(values[5])),
+        operation=str(values[6]),
+        number=int(str(values[7])),
+        path=str(values[8]),
+        body=str(values[9]),
+        key=str(values[10]),
+        token=str(values[11]),
+        remote_id=str(values[12]),
+        first_sent_at=datetime.fromtimestamp(float(str(values[13])), UTC),
+        sends=int(str(values[14])),
+        estimate=None if values[15] is None else float(str(values[15])),
+    )
+
+
+def admit(db: sqlite3.Connection, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
+    """As `Ledger.admit`, inside the caller's transaction."""
+    held = db.execute(_HELD, (wish.account, wish.now)).fetchone()
+    if held:
+        return Admitted(attempts=(), gate=Gate.HELD_OFF, until=held[0])
+    room, until = _room_in_windows(db, wish)
+    at_most = min(wish.at_most, room)
+    gate = Gate.WINDOW if room < wish.at_most else Gate.OPEN
+    resent = [_resend(db, wish, attempt_id) for attempt_id in wish.resend[:at_most]]
+    attempts = [attempt for attempt in resent if attempt is not None]
+    left = at_most - len(attempts)
+    if left > 0:
+        fresh, fresh_gate = _fresh(db, wish, left, prepare)
+        attempts += fresh
+        gate = fresh_gate if fresh_gate is not Gate.OPEN else gate
+    return Admitted(attempts=attempts, gate=gate, until=until if gate is Gate.WINDOW else None)
+
+
+def _room_in_windows(db: sqlite3.Connection, wish: Admission) -> tuple[int, float | None]:
+    """How many requests every window has room for, and when there will be room again."""
+    room, until = 1_000_000, None
+    longest = max((rate.window_s for rate in wish.windows), default=0.0)
+    if longest:
+        db.execute(_PRUNE, (wish.account, wish.now - longest - 2 * wish.grace_s - 3600))
+    for rate in wish.windows:
+        free, when = _room(db, wish, rate)
+        if free < room:
+            room, until = free, when
+    return room, until
+
+
+def _room(db: sqlite3.Connection, wish: Admission, rate: Rate) -> tuple[int, float | None]:
+    under_way = db.execute(_UNDER_WAY, (wish.account, wish.now - rate.window_s - wish.grace_s)).fetchone()[0]
+    answered = db.execute(_ANSWERED, (wish.account, wish.now - rate.window_s)).fetchone()[0]
+    free = max(0, rate.count - under_way - answered)
+    if under_way >= rate.count:
+        return 0, None
+    # the next place opens when the oldest of the newest (count - under way) leaves the window
+    oldest = db.execute(_NTH_NEWEST, (wish.account, max(0, rate.count - under_way - 1))).fetchone()
+    return free, oldest[0] + rate.window_s if oldest else None
+
+
+def _resend(db: sqlite3.Connection, wish: Admission, attempt_id: int) -> Attempt | None:
+    found = db.execute(f"{ATTEMPT} WHERE a.attempt_id = ? AND a.state = 'sending'", (attempt_id,)).fetchone()
+    if found is None:
+        return None
+    submission_id = found[16]
+    db.execute(_AGAIN, (submission_id,))
+    db.execute(_SEND, (wish.account, wish.now, submission_id))
+    return attempt_from(found)
+
+
+def _fresh(
+    db: sqlite3.Connection, wish: Admission, at_most: int, prepare: Callable[[Candidate], Prepared]
+) -> tuple[list[Attempt], Gate]:
+    gate = Gate.OPEN
+    if wish.in_flight is not None:
+        taken = db.execute(_SLOTS, (wish.account, wish.now, wish.now - OVERDUE_S)).fetchone()[0]
+        if wish.in_flight - taken < at_most:
+            at_most, gate = max(0, wish.in_flight - taken), Gate.SLOTS
+    rows = db.execute(_WAITING, (wish.job, at_most + 1)).fetchall()
+    if len(rows) <= at_most:
+        gate = Gate.NOTHING_WAITING
+    elif gate is Gate.SLOTS and at_most == 0:
+        return [], gate
+    left = None if wish.budget is None else wish.budget - db.execute(_SPENT, (wish.job,)).fetchone()[0]
+    attempts: list[Attempt] = []
+    for row in rows[:at_most]:
+        cost = row[8] or 0.0
+        if left is not None and cost > left + 1e-9:
+            return attempts, Gate.BUDGET
+        left = None if left is None else left - cost
+        attempts.append(_begin(db, wish, row, prepare))
+    return attempts, gate
+
+
+def _begin(
+    db: sqlite3.Connection, wish: Admission, row: Sequence[object], prepare: Callable[[Candidate], Prepared]
+) -> Attempt:
+    task_id, row_id, step, item, row_number, _, path, body, estimate, number = row
+    key = TaskKey(job=wish.job, row_id=str(row_id), step=str(step), item=str(item))
+    candidate = Candidate(task_id=int(str(task_id)), key=key, number=int(str(number)), path=str(path), body=str(body))
+    ready = prepare(candidate)
+    submission_id = db.execute(_SUBMISSION, (wish.account, wish.operation, ready.key, wish.now)).lastrowid
+    values = (candidate.task_id, candidate.number, submission_id, wish.account, wish.operation)
+    cursor = db.execute(_ATTEMPT, (*values, candidate.path, ready.body, ready.key, ready.token, estimate))
+    attempt_id = int(cursor.lastrowid or 0)
+    db.execute(_MADE, (candidate.task_id,))
+    db.execute(_SEND, (wish.account, wish.now, submission_id))
+    move_task(
+        db,
+        candidate.task_id,
+        before=State.WAITING,
+        after=State.SENDING,
+        attempt_id=attempt_id,
+        at=wish.now,
+        source=Source.PLAN,
+        cause="admitted",
+    )
+    return Attempt(
+        attempt_id=attempt_id,
+        task=key,
+        row_number=int(str(row_number)),
+        operation=wish.operation,
+        number=candidate.number,
+        path=candidate.path,
+        body=ready.body,
+        key=ready.key,
+        token=ready.token,
+        first_sent_at=datetime.fromtimestamp(wish.now, UTC),
+        sends=1,
+        estimate=None if estimate is None else float(str(estimate)),
+    )

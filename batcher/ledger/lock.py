@@ -1,0 +1,38 @@
+"""One run per job: a lock that the kernel lets go of when the process dies."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from batcher.errors import NotFinished
+
+
+@contextmanager
+def job_lock(folder: Path, job: str) -> Iterator[None]:
+    """
+    Hold the job's lock.
+
+    Args:
+        folder: Where lock files are kept; made when it is not there.
+        job: The job's label.
+
+    Raises:
+        NotFinished: Another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    name = hashlib.blake2b(job.encode(), digest_size=8).hexdigest()
+    descriptor = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise NotFinished(f"another run of '{job}' is under way; this one does nothing") from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,170 @@
+"""Bringing the ledger in line with the sheet."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import islice
+from pathlib import Path
+
+from batcher.errors import InputError, Problem
+from batcher.ledger.moving import move_task
+from batcher.ledger.protocol import JobRecord, Known, Planned
+from batcher.model import Source, State, TaskKey
+
+GROUP = 500
+"""Rows per look-up: below SQLite's oldest limit of 999 parameters."""
+
+_JOB = (
+    "SELECT job, path, account, operation, sheet, fingerprint, row_count, skipped, planned_at FROM jobs WHERE job = ?"
+)
+_REGISTER = """
+INSERT INTO jobs (job, path, account, operation, sheet) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (job) DO UPDATE SET path = excluded.path, account = excluded.account, operation = excluded.operation, sheet = excluded.sheet"""
+_PLANNED = "UPDATE jobs SET fingerprint = ?, row_count = ?, skipped = ?, planned_at = ? WHERE job = ?"
+_KNOWN = (
+    "SELECT row_id, step, item, state, input_hash, made_hash, task_id FROM tasks WHERE job = ? AND row_id IN ({marks})"
+)
+_NEW = """
+INSERT INTO tasks (job, row_id, step, item, row_number, state, input_hash, path, body, flaws, estimate)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_RENEW = (
+    "UPDATE tasks SET row_number = ?, input_hash = ?, path = ?, body = ?, flaws = ?, estimate = ? WHERE task_id = ?"
+)
+_SAME = "UPDATE tasks SET row_number = ?, input_hash = ? WHERE task_id = ? AND (row_number <> ? OR input_hash <> ?)"
+_BEGIN = """
+CREATE TEMP TABLE IF NOT EXISTS seen (task_id INTEGER PRIMARY KEY);
+DELETE FROM seen;"""
+_SEE = "INSERT OR IGNORE INTO seen (task_id) VALUES (?)"
+_LAST = "SELECT COALESCE(MAX(task_id), 0) FROM tasks"
+_GONE = "UPDATE tasks SET gone = 1 WHERE job = ? AND gone = 0 AND task_id <= ? AND task_id NOT IN (SELECT task_id FROM seen)"
+_BACK = "UPDATE tasks SET gone = 0 WHERE job = ? AND gone = 1 AND task_id IN (SELECT task_id FROM seen)"
+
+
+def read_job(db: sqlite3.Connection, job: str) -> JobRecord | None:
+    """What is known of a job."""
+    found = db.execute(_JOB, (job,)).fetchone()
+    if found is None:
+        return None
+    return JobRecord(
+        job=found[0],
+        path=found[1],
+        account=found[2],
+        operation=found[3],
+        sheet=found[4],
+        fingerprint=found[5],
+        rows=found[6],
+        skipped=found[7],
+        planned_at=found[8],
+    )
+
+
+def register(db: sqlite3.Connection, record: JobRecord) -> None:
+    """As `Ledger.register`."""
+    before = read_job(db, record.job)
+    if before and before.path != record.path and before.path and Path(before.path).exists():
+        message = (
+            f"the label '{record.job}' already belongs to {before.path}, which still exists; "
+            "give this job another label (`job:`), or remove the old file if you have moved it"
+        )
+        raise InputError(Problem(where=record.path or record.job, message=message))
+    db.execute(_REGISTER, (record.job, record.path, record.account, record.operation, record.sheet))
+
+
+def plan(
+    db: sqlite3.Connection, job: str, tasks: Iterable[Planned], finish: Callable[[], JobRecord], *, at: float
+) -> None:
+    """As `Ledger.plan`, inside the caller's transaction."""
+    for statement in _BEGIN.strip().split(";")[:-1]:
+        db.execute(statement)
+    last = db.execute(_LAST).fetchone()[0]
+    iterator = iter(tasks)
+    while some := list(islice(iterator, GROUP)):
+        _plan_group(db, some, at=at)
+    record = finish()
+    db.execute(_GONE, (job, last))
+    db.execute(_BACK, (job,))
+    db.execute(_PLANNED, (record.fingerprint, record.rows, record.skipped, record.planned_at, job))
+
+
+def known(db: sqlite3.Connection, job: str, row_ids: Collection[str]) -> dict[TaskKey, Known]:
+    """As `Ledger.known`."""
+    return {key: each for key, (each, _) in _known_with_ids(db, job, row_ids).items()}
+
+
+def _known_with_ids(db: sqlite3.Connection, job: str, row_ids: Collection[str]) -> dict[TaskKey, tuple[Known, int]]:
+    found: dict[TaskKey, tuple[Known, int]] = {}
+    ids = iter(dict.fromkeys(row_ids))
+    while some := list(islice(ids, GROUP)):
+        query = _KNOWN.format(marks=", ".join("?" * len(some)))
+        for row_id, step, item, state, input_hash, made_hash, task_id in db.execute(query, (job, *some)):
+            key = TaskKey(job=job, row_id=row_id, step=step, item=item)
+            found[key] = (Known(state=State(state), input_hash=input_hash, made_hash=made_hash), task_id)
+    return found
+
+
+def _plan_group(db: sqlite3.Connection, tasks: list[Planned], *, at: float) -> None:
+    before = _known_with_ids(db, tasks[0].key.job, [task.key.row_id for task in tasks])
+    new = []
+    for task in tasks:
+        found = before.get(task.key)
+        if found is None:
+            state = State.INVALID if task.flaws else State.WAITING
+            new.append(
+                (
+                    *_identity(task),
+                    task.row_number,
+                    state.value,
+                    task.input_hash,
+                    task.path,
+                    task.body,
+                    _flaws(task),
+                    task.estimate,
+                )
+            )
+        else:
+            db.execute(_SEE, (found[1],))
+            _renew(db, task, known=found[0], task_id=found[1], at=at)
+    db.executemany(_NEW, new)
+
+
+def _renew(db: sqlite3.Connection, task: Planned, *, known: Known, task_id: int, at: float) -> None:
+    if known.state not in (State.WAITING, State.INVALID):
+        db.execute(_SAME, (task.row_number, task.input_hash, task_id, task.row_number, task.input_hash))
+        return
+    db.execute(_RENEW, (task.row_number, task.input_hash, task.path, task.body, _flaws(task), task.estimate, task_id))
+    after = State.INVALID if task.flaws else State.WAITING
+    if after is not known.state:
+        cause = task.flaws[0][1] if task.flaws else "the row has been mended"
+        move_task(db, task_id, before=known.state, after=after, attempt_id=None, at=at, source=Source.PLAN, cause=cause)
+
+
+def _identity(task: Planned) -> tuple[str, str, str, str]:
+    return task.key.job, task.key.row_id, task.key.step, task.key.item
+
+
+def _flaws(task: Planned) -> str:
+    return json.dumps(task.flaws, ensure_ascii=False) if task.flaws else ""
+
+
+def row_ids(db: sqlite3.Connection, job: str) -> list[str]:
+    """All row ids of a job that are not gone, in the order of the sheet."""
+    query = "SELECT DISTINCT row_id FROM tasks WHERE job = ? AND gone = 0 ORDER BY row_number"
+    return [row[0] for row in db.execute(query, (job,))]
+
+
+def rows_made(db: sqlite3.Connection, job: str) -> int:
+    """How many rows of a job were ever sent, those that are gone left out."""
+    query = "SELECT COUNT(DISTINCT row_id) FROM tasks WHERE job = ? AND gone = 0 AND made_hash <> ''"
+    count: int = db.execute(query, (job,)).fetchone()[0]
+    return count
+
+
+def counts(db: sqlite3.Connection, job: str, order: Mapping[State, int]) -> dict[State, int]:
+    """Rows by the worst state of their tasks, worst first in `order`."""
+    cases = " ".join(f"WHEN '{state.value}' THEN {rank}" for state, rank in order.items())
+    worst = f"SELECT MIN(CASE state {cases} END) AS worst FROM tasks WHERE job = ? AND gone = 0 GROUP BY row_id"
+    query = f"SELECT worst, COUNT(*) FROM ({worst}) GROUP BY worst"
+    by_rank = {rank: state for state, rank in order.items()}
+    return {by_rank[rank]: count for rank, count in db.execute(query, (job,))}

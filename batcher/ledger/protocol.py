@@ -1,0 +1,317 @@
+"""What a ledger promises, and the values that go in and out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from batcher.model import Attempt, Source, State, TaskKey
+from batcher.units import Rate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobRecord:
+    """
+    What the ledger knows of a job as a whole.
+
+    Attributes:
+        path: The job file, absolute; empty for a job made in Python.
+        account: The account's name in the ledger.
+        sheet: The sheet's path, absolute.
+        fingerprint: Of sheet, job and catalogue at the last plan: while it stays, planning can be skipped.
+        rows, skipped: Counted by the last plan.
+        planned_at: Unix seconds; None before the first plan.
+    """
+
+    job: str
+    path: str
+    account: str
+    operation: str
+    sheet: str
+    fingerprint: str = ""
+    rows: int = 0
+    skipped: int = 0
+    planned_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Planned:
+    """
+    One task as the sheet asks for it now.
+
+    Attributes:
+        path, body: What would be sent; empty when the row is invalid.
+        flaws: Why the row is invalid, as (place, message); empty when it is not.
+        estimate: What it will cost; None when that is not known.
+    """
+
+    key: TaskKey
+    row_number: int
+    input_hash: str
+    path: str = ""
+    body: str = ""
+    flaws: tuple[tuple[str, str], ...] = ()
+    estimate: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """
+    What the ledger holds of a task.
+
+    Attributes:
+        made_hash: The input from which the last attempt was made; empty before there was one.
+    """
+
+    state: State
+    input_hash: str
+    made_hash: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """A waiting task about to become an attempt."""
+
+    task_id: int
+    key: TaskKey
+    number: int
+    path: str
+    body: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """A candidate with everything that only the sender of it knows: the final body, its key and its token."""
+
+    body: str
+    key: str
+    token: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Admission:
+    """
+    A wish to send, and the limits under which it may be granted.
+
+    Attributes:
+        at_most: How many requests there are free senders for.
+        resend: Attempts in *sending* that are due to be sent again: they go first, and hold their slots already.
+        windows: Rates that hold for the whole account.
+        in_flight: How many of the account may be in work at once; None without a cap.
+        budget: What the job may spend in all, in the unit of the estimates; None without one.
+        grace_s: How long after its sending an unanswered request may still reach the server.
+    """
+
+    job: str
+    account: str
+    operation: str
+    now: float
+    at_most: int
+    resend: Sequence[int] = ()
+    windows: Sequence[Rate] = ()
+    in_flight: int | None = None
+    budget: float | None = None
+    grace_s: float = 120.0
+
+
+class Gate(str, Enum):
+    """Why no more was admitted."""
+
+    OPEN = "open"
+    NOTHING_WAITING = "nothing waiting"
+    HELD_OFF = "held off"
+    WINDOW = "window"
+    SLOTS = "slots"
+    BUDGET = "budget"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Admitted:
+    """
+    What may be sent now.
+
+    Attributes:
+        gate: Why there is not more.
+        until: When it is worth asking again, unix seconds; None when something else must happen first.
+    """
+
+    attempts: Sequence[Attempt]
+    gate: Gate
+    until: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class News:
+    """
+    Something that was learned about an attempt.
+
+    Attributes:
+        state: Where the attempt stands now; the same state again only refreshes its details.
+        answered: A request for it came to its end, so it no longer counts as under way.
+        outputs: Column to text; merged over what is known.
+        missing: The API did not know the id: counted.
+        checked: The API was asked for its state (also when nothing had changed).
+    """
+
+    attempt_id: int
+    state: State
+    source: Source
+    cause: str
+    at: float
+    answered: bool = False
+    checked: bool = False
+    missing: bool = False
+    remote_id: str = ""
+    word: str = ""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    error_code: str = ""
+    error: str = ""
+    advice: str = ""
+    cost: float | None = None
+    completed_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """
+    Everything the results need to know of one task.
+
+    Attributes:
+        attempts: How many there were.
+        submitted_at, completed_at: Unix seconds; None when it has not come to that.
+        links_at: When the links were read, unix seconds.
+    """
+
+    key: TaskKey
+    row_number: int
+    state: State
+    flaws: Sequence[tuple[str, str]] = ()
+    changed: bool = False
+    attempts: int = 0
+    remote_id: str = ""
+    word: str = ""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    error_code: str = ""
+    error: str = ""
+    advice: str = ""
+    cost: float | None = None
+    estimate: float | None = None
+    submitted_at: float | None = None
+    completed_at: float | None = None
+    links_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InFlight:
+    """
+    An accepted piece of work whose outcome is not known yet.
+
+    Attributes:
+        accepted_at: When the API took it, unix seconds.
+        body: What was sent; the price depends on it.
+    """
+
+    attempt_id: int
+    remote_id: str
+    accepted_at: float
+    body: str
+
+
+class Ledger(Protocol):
+    """
+    The durable memory of jobs, tasks and accounts.
+
+    Every method is one transaction: when it returns, what it did survives a power cut; when it raises, nothing
+    happened. Instants are unix seconds and come from the caller.
+
+    Raises:
+        LedgerError: From every method: it cannot be read or written.
+    """
+
+    def register(self, record: JobRecord) -> None:
+        """
+        Make the job known, or renew what is known of it.
+
+        Raises:
+            InputError: Another job file that still exists uses the same label.
+        """
+
+    def job(self, job: str) -> JobRecord | None:
+        """What is known of a job; None when nothing is."""
+
+    def known(self, job: str, row_ids: Collection[str]) -> Mapping[TaskKey, Known]:
+        """The tasks of some rows; rows that the ledger has never seen are not in it."""
+
+    def row_ids(self, job: str) -> Sequence[str]:
+        """All row ids of a job that are not gone, in the order of the sheet."""
+
+    def rows_made(self, job: str) -> int:
+        """How many rows of a job were ever sent, those that are gone from the sheet left out."""
+
+    def plan(self, job: str, tasks: Iterable[Planned], finish: Callable[[], JobRecord], *, at: float) -> None:
+        """
+        Bring the ledger in line with the sheet: new tasks come in, unsent ones take their newest content.
+
+        A task that was ever sent keeps its state; that its row has changed since is kept beside it. Tasks that `tasks`
+        does not bring are marked as gone, and never sent. What `tasks` or `finish` raise undoes all of it.
+
+        Args:
+            job: Whose tasks they are.
+            tasks: Read once, in the order of the sheet.
+            finish: Called after the last task; its counts and fingerprint hold from now on.
+        """
+
+    def admit(self, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
+        """
+        Move waiting tasks to *sending*, as many as the account admits, and write down that they are being sent.
+
+        Hold-offs, rate windows, slots and budget are one decision in one transaction. What is returned must be sent
+        at once: from here on each of them may have been charged.
+
+        Args:
+            wish: Who asks, for how much, under which limits.
+            prepare: Makes the final body, key and token of a task; pure.
+        """
+
+    def record(self, news: Sequence[News]) -> None:
+        """
+        Write down what was learned, all of it in one transaction.
+
+        States that are final stay: a worse word for a finished attempt is noted as a move from and to the same state.
+        News of an older attempt is kept on that attempt and does not move the task.
+        """
+
+    def in_flight(self, job: str) -> Sequence[InFlight]:
+        """All accepted work of a job without an outcome, oldest first."""
+
+    def in_doubt(self, job: str) -> Sequence[Attempt]:
+        """All attempts of a job in *sending*, oldest first."""
+
+    def unsure(self, job: str) -> Sequence[Attempt]:
+        """All attempts of a job whose fate a person must decide."""
+
+    def hold_off(self, account: str, *, until: float, reason: str) -> None:
+        """No request of the account before `until`; a later end that is already known stays."""
+
+    def held_off(self, account: str) -> tuple[float, str]:
+        """Until when the account is held off, and why; (0, "") when it is not."""
+
+    def again(self, keys: Collection[TaskKey], *, cause: str, at: float) -> int:
+        """Done and failed tasks become waiting ones, on a person's word; returns how many did."""
+
+    def counts(self, job: str) -> Mapping[State, int]:
+        """Rows by their word, the worst of their tasks' states; rows that are gone from the sheet left out."""
+
+    def spent(self, job: str) -> tuple[float, float]:
+        """What the finished rows of a job have cost, and what those in work are expected to cost."""
+
+    def standings(self, job: str, row_ids: Collection[str] | None = None) -> Sequence[Standing]:
+        """Where the tasks of these rows stand; of all rows when None, in the order of the sheet."""
+
+    def render_times(self, account: str, operation: str) -> Sequence[float]:
+        """How long the newest pieces of work took, in seconds, newest first, at most a hundred."""
+
+    def close(self) -> None:
+        """Let go of the file."""

@@ -1,0 +1,112 @@
+"""What the ledger tells of attempts, rows and accounts."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Sequence
+from itertools import islice
+
+from batcher.ledger.admission import ATTEMPT, attempt_from
+from batcher.ledger.protocol import InFlight, Standing
+from batcher.model import Attempt, State, TaskKey
+
+_IN_FLIGHT = """
+SELECT a.attempt_id, a.remote_id, a.accepted_at, a.body
+FROM attempts a JOIN tasks t USING (task_id)
+WHERE a.state = 'in progress' AND t.job = ? ORDER BY a.accepted_at, a.attempt_id"""
+_SPENT = """
+SELECT COALESCE(SUM(CASE WHEN a.state = 'done' THEN COALESCE(a.cost, a.estimate, 0) END), 0),
+       COALESCE(SUM(CASE WHEN a.state IN ('sending', 'in progress', 'unsure') THEN COALESCE(a.estimate, 0) END), 0)
+FROM attempts a JOIN tasks t USING (task_id) WHERE t.job = ?"""
+_STANDINGS = """
+SELECT t.row_id, t.step, t.item, t.row_number, t.state, t.flaws, t.input_hash, t.made_hash, t.estimate,
+       a.number, a.remote_id, a.word, a.outputs, a.error_code, a.error, a.advice, a.cost, s.first_sent_at, a.completed_at, a.checked_at
+FROM tasks t
+LEFT JOIN attempts a ON a.task_id = t.task_id AND a.number = (SELECT MAX(number) FROM attempts WHERE attempts.task_id = t.task_id)
+LEFT JOIN submissions s USING (submission_id)
+WHERE t.job = ? {rows} ORDER BY t.row_number, t.task_id"""
+_TIMES = """
+SELECT completed_at - accepted_at FROM attempts
+WHERE account = ? AND operation = ? AND state = 'done' AND completed_at >= accepted_at
+ORDER BY completed_at DESC LIMIT 100"""
+
+
+def in_flight(db: sqlite3.Connection, job: str) -> list[InFlight]:
+    """As `Ledger.in_flight`."""
+    return [
+        InFlight(attempt_id=row[0], remote_id=row[1], accepted_at=row[2], body=row[3])
+        for row in db.execute(_IN_FLIGHT, (job,))
+    ]
+
+
+def attempts(db: sqlite3.Connection, job: str, state: State) -> list[Attempt]:
+    """The attempts of a job that are in one state, oldest first."""
+    query = f"{ATTEMPT} WHERE t.job = ? AND a.state = ? ORDER BY a.attempt_id"
+    return [attempt_from(row) for row in db.execute(query, (job, state.value))]
+
+
+def spent(db: sqlite3.Connection, job: str) -> tuple[float, float]:
+    """As `Ledger.spent`."""
+    done, expected = db.execute(_SPENT, (job,)).fetchone()
+    return float(done), float(expected)
+
+
+def standings(db: sqlite3.Connection, job: str, row_ids: Collection[str] | None) -> list[Standing]:
+    """As `Ledger.standings`."""
+    if row_ids is None:
+        return [_standing(job, row) for row in db.execute(_STANDINGS.format(rows="AND t.gone = 0"), (job,))]
+    found: list[Standing] = []
+    ids = iter(dict.fromkeys(row_ids))
+    while some := list(islice(ids, 500)):
+        query = _STANDINGS.format(rows=f"AND t.row_id IN ({', '.join('?' * len(some))})")
+        found += [_standing(job, row) for row in db.execute(query, (job, *some))]
+    return found
+
+
+def _standing(job: str, row: Sequence[object]) -> Standing:
+    row_id, step, item, row_number, state, flaws, input_hash, made_hash, estimate, *attempt = row
+    key = TaskKey(job=job, row_id=str(row_id), step=str(step), item=str(item))
+    current = State(str(state))
+    waits = current in (State.WAITING, State.INVALID)
+    number, remote_id, word, outputs, error_code, error, advice, cost, submitted_at, completed_at, checked_at = attempt
+    if number is None or waits:
+        return Standing(
+            key=key,
+            row_number=int(str(row_number)),
+            state=current,
+            flaws=tuple((place, message) for place, message in json.loads(str(flaws) or "[]")),
+            attempts=_integer(number),
+            estimate=_number(estimate),
+        )
+    return Standing(
+        key=key,
+        row_number=int(str(row_number)),
+        state=current,
+        changed=bool(made_hash) and made_hash != input_hash,
+        attempts=_integer(number),
+        remote_id=str(remote_id),
+        word=str(word),
+        outputs=json.loads(str(outputs)),
+        error_code=str(error_code),
+        error=str(error),
+        advice=str(advice),
+        cost=_number(cost),
+        estimate=_number(estimate),
+        submitted_at=_number(submitted_at),
+        completed_at=_number(completed_at),
+        links_at=_number(checked_at),
+    )
+
+
+def _number(value: object) -> float | None:
+    return None if value is None else float(str(value))
+
+
+def _integer(value: object) -> int:
+    return 0 if value is None else int(str(value))
+
+
+def render_times(db: sqlite3.Connection, account: str, operation: str) -> list[float]:
+    """As `Ledger.render_times`."""
+    return [row[0] for row in db.execute(_TIMES, (account, operation))]

@@ -1,0 +1,139 @@
+"""Writing down what was learned about attempts."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection
+
+from batcher.ledger.moving import may_move, move_task, note
+from batcher.ledger.protocol import News
+from batcher.model import Source, State, TaskKey
+
+FINAL = (State.DONE, State.FAILED)
+
+_ATTEMPT = """
+SELECT a.task_id, a.state, a.submission_id, a.outputs, t.state,
+       a.number = (SELECT MAX(number) FROM attempts WHERE attempts.task_id = a.task_id)
+FROM attempts a JOIN tasks t USING (task_id) WHERE a.attempt_id = ?"""
+_UPDATE = """
+UPDATE attempts SET state = ?, outputs = ?,
+    remote_id = CASE WHEN ? <> '' THEN ? ELSE remote_id END,
+    word = CASE WHEN ? <> '' THEN ? ELSE word END,
+    error_code = ?, error = ?, advice = ?, cost = COALESCE(?, cost), completed_at = COALESCE(?, completed_at),
+    accepted_at = CASE WHEN ? AND accepted_at IS NULL THEN ? ELSE accepted_at END,
+    checked_at = CASE WHEN ? THEN ? ELSE checked_at END,
+    misses = CASE WHEN ? THEN misses + 1 WHEN ? THEN 0 ELSE misses END
+WHERE attempt_id = ?"""
+_CHECKED = """
+UPDATE attempts SET word = CASE WHEN ? <> '' THEN ? ELSE word END, checked_at = ?, misses = CASE WHEN ? THEN misses + 1 ELSE 0 END
+WHERE attempt_id = ?"""
+_ANSWERED = "UPDATE sends SET answered = 1, at = MAX(at, ?) WHERE submission_id = ? AND answered = 0"
+_GIVEN_UP = "UPDATE attempts SET state = 'failed', error_code = 'given_up', error = ? WHERE attempt_id = ?"
+_FORGET = "DELETE FROM attempts WHERE attempt_id = ?"
+_CURRENT = "SELECT task_id, state FROM tasks WHERE job = ? AND row_id = ? AND step = ? AND item = ?"
+
+
+def record(db: sqlite3.Connection, news: News) -> None:
+    """Write down one piece of news, inside the caller's transaction."""
+    found = db.execute(_ATTEMPT, (news.attempt_id,)).fetchone()
+    if found is None:
+        return
+    task_id, submission_id, is_newest = found[0], found[2], bool(found[5])
+    before, task_state = State(found[1]), State(found[4])
+    if news.answered:
+        db.execute(_ANSWERED, (news.at, submission_id))
+    if before is State.IN_PROGRESS and news.state is State.IN_PROGRESS and not news.outputs:
+        db.execute(_CHECKED, (news.word, news.word, news.at, news.missing, news.attempt_id))
+        return
+    if before in FINAL and news.state is not before:
+        cause = f"said {news.word or news.state.value} after it was {before.value}; ignored"
+        note(
+            db,
+            task_id,
+            before=before,
+            after=before,
+            attempt_id=news.attempt_id,
+            at=news.at,
+            source=news.source,
+            cause=cause,
+        )
+        return
+    if before is not news.state and not may_move(before, news.state):
+        raise ValueError(
+            f"attempt {news.attempt_id} cannot move from {before.value} to {news.state.value} ({news.cause})"
+        )
+    if is_newest and task_state is not news.state:
+        move_task(
+            db,
+            task_id,
+            before=task_state,
+            after=news.state,
+            attempt_id=news.attempt_id,
+            at=news.at,
+            source=news.source,
+            cause=news.cause,
+        )
+    elif not is_newest:
+        note(
+            db,
+            task_id,
+            before=before,
+            after=news.state,
+            attempt_id=news.attempt_id,
+            at=news.at,
+            source=news.source,
+            cause=news.cause,
+        )
+    if news.state is State.WAITING and before is State.UNSURE:
+        db.execute(
+            _GIVEN_UP, (news.cause, news.attempt_id)
+        )  # may have been made after all: kept, the next one has another key
+        return
+    if news.state is State.WAITING:
+        db.execute(_FORGET, (news.attempt_id,))  # proven not made: as if it had never been tried
+        return
+    _update(db, news, outputs=json.loads(found[3]))
+
+
+def _update(db: sqlite3.Connection, news: News, *, outputs: dict[str, str]) -> None:
+    merged = json.dumps({**outputs, **news.outputs}, ensure_ascii=False)
+    accepted = news.state in (State.IN_PROGRESS, *FINAL)
+    db.execute(
+        _UPDATE,
+        (
+            news.state.value,
+            merged,
+            news.remote_id,
+            news.remote_id,
+            news.word,
+            news.word,
+            news.error_code,
+            news.error,
+            news.advice,
+            news.cost,
+            news.completed_at if news.state in FINAL else None,
+            accepted,
+            news.at,
+            news.checked,
+            news.at,
+            news.missing,
+            news.checked,
+            news.attempt_id,
+        ),
+    )
+
+
+def again(db: sqlite3.Connection, keys: Collection[TaskKey], *, cause: str, at: float) -> int:
+    """As `Ledger.again`, inside the caller's transaction."""
+    moved = 0
+    for key in keys:
+        found = db.execute(_CURRENT, (key.job, key.row_id, key.step, key.item)).fetchone()
+        if found is None or State(found[1]) not in FINAL:
+            continue
+        before = State(found[1])
+        move_task(
+            db, found[0], before=before, after=State.WAITING, attempt_id=None, at=at, source=Source.PERSON, cause=cause
+        )
+        moved += 1
+    return moved

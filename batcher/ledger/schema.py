@@ -1,0 +1,109 @@
+"""The tables, and what is looked at before a file is trusted as a ledger."""
+
+from __future__ import annotations
+
+from batcher.model import State
+
+APPLICATION_ID = 0x62746368
+"""`btch`: how SQLite and `file` know a ledger."""
+
+SCHEMA_VERSION = 1
+
+_STATES = ", ".join(f"'{state.value}'" for state in State)
+
+TABLES = f"""
+CREATE TABLE jobs (
+    job TEXT PRIMARY KEY,
+    path TEXT NOT NULL,
+    account TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    sheet TEXT NOT NULL,
+    fingerprint TEXT NOT NULL DEFAULT '',
+    row_count INTEGER NOT NULL DEFAULT 0,
+    skipped INTEGER NOT NULL DEFAULT 0,
+    planned_at REAL
+) STRICT;
+
+CREATE TABLE tasks (
+    task_id INTEGER PRIMARY KEY,
+    job TEXT NOT NULL,
+    row_id TEXT NOT NULL,
+    step TEXT NOT NULL,
+    item TEXT NOT NULL,
+    row_number INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ({_STATES})),
+    input_hash TEXT NOT NULL,
+    made_hash TEXT NOT NULL DEFAULT '',  -- input of the newest attempt; '' before the first
+    path TEXT NOT NULL,
+    body TEXT NOT NULL,
+    flaws TEXT NOT NULL DEFAULT '',      -- JSON list of (place, message)
+    estimate REAL,
+    gone INTEGER NOT NULL DEFAULT 0,     -- 1: its row is no longer in the sheet, or left out by `where`
+    UNIQUE (job, row_id, step, item)     -- a task is these four: no row is ever made twice because it was planned twice
+) STRICT;
+CREATE INDEX tasks_by_state ON tasks (job, state, row_number, task_id);
+
+CREATE TABLE submissions (               -- one HTTP write, with the time its first byte may have left
+    submission_id INTEGER PRIMARY KEY,
+    account TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    key TEXT NOT NULL,
+    first_sent_at REAL NOT NULL,
+    sends INTEGER NOT NULL DEFAULT 1
+) STRICT;
+
+CREATE TABLE attempts (
+    attempt_id INTEGER PRIMARY KEY,
+    task_id INTEGER NOT NULL REFERENCES tasks,
+    number INTEGER NOT NULL,
+    submission_id INTEGER NOT NULL REFERENCES submissions,
+    account TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ({_STATES})),
+    path TEXT NOT NULL,
+    body TEXT NOT NULL,                  -- exactly as sent: resends use it unchanged
+    key TEXT NOT NULL,
+    token TEXT NOT NULL,
+    remote_id TEXT NOT NULL DEFAULT '',
+    word TEXT NOT NULL DEFAULT '',
+    outputs TEXT NOT NULL DEFAULT '{{}}',
+    error_code TEXT NOT NULL DEFAULT '',
+    error TEXT NOT NULL DEFAULT '',
+    advice TEXT NOT NULL DEFAULT '',
+    estimate REAL,
+    cost REAL,
+    accepted_at REAL,
+    completed_at REAL,
+    checked_at REAL,
+    misses INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (task_id, number)
+) STRICT;
+CREATE INDEX attempts_open ON attempts (state, account) WHERE state IN ('sending', 'in progress', 'unsure');
+CREATE INDEX attempts_timed ON attempts (account, operation, completed_at) WHERE state = 'done';
+
+CREATE TABLE sends (                     -- the log that rate windows are counted over
+    account TEXT NOT NULL,
+    at REAL NOT NULL,                    -- when it was let go; once answered, when the answer came: the server saw it by then
+    answered INTEGER NOT NULL DEFAULT 0,
+    submission_id INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sends_by_time ON sends (account, at);
+CREATE INDEX sends_under_way ON sends (submission_id) WHERE answered = 0;
+
+CREATE TABLE accounts (
+    account TEXT PRIMARY KEY,
+    held_until REAL NOT NULL,
+    held_why TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE moves (                     -- the history of every task
+    task_id INTEGER NOT NULL,
+    attempt_id INTEGER,
+    at REAL NOT NULL,
+    from_state TEXT NOT NULL,
+    to_state TEXT NOT NULL,
+    source TEXT NOT NULL,
+    cause TEXT NOT NULL
+) STRICT;
+CREATE INDEX moves_by_task ON moves (task_id);
+"""

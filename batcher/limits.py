@@ -1,0 +1,35 @@
+"""The limits under which a job sends: its own words, or else those of its account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from batcher.catalog.model import Operation, Provider
+from batcher.job import Job
+from batcher.units import Rate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountLimits:
+    """
+    What is counted over all jobs and processes of an account.
+
+    Attributes:
+        windows: Requests per time; every one of them holds.
+        in_flight: Pieces of work at once; None where the operation is finished with its answer.
+        budget: What this job may spend in all; None without a budget.
+    """
+
+    windows: tuple[Rate, ...]
+    in_flight: int | None
+    budget: float | None
+
+
+def limits_of(job: Job, *, provider: Provider, operation: Operation) -> AccountLimits:
+    """The limits that hold for a job."""
+    in_flight = job.limits.in_flight or provider.in_flight
+    return AccountLimits(
+        windows=(*provider.submissions, *job.limits.submissions),
+        in_flight=in_flight if operation.settle else None,
+        budget=job.limits.budget.amount if job.limits.budget else None,
+    )

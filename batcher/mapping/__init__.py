@@ -1,0 +1,1 @@
+"""Row to request body: templates, types, shapes, schema check, cell addresses."""

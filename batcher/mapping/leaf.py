@@ -1,0 +1,174 @@
+"""One text of the request: its fixed parts and its {{ cells }}, compiled once, filled in per row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from batcher.mapping.expression import Expression, ExpressionError, compile_expression
+from batcher.schema import unknown_key
+
+_PLAIN_NAME = re.compile(r"[^\W\d]\w*\Z")
+
+Lookup = Callable[[str], int | None]
+"""Header text to the index of its column; None when there is no such column."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellPart:
+    """A bare `{{ Header }}`; `may_be_empty` for `{{ Header? }}`."""
+
+    column: int
+    header: str
+    may_be_empty: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NamePart:
+    """A bare `{{ name }}` that is not a cell: the member of a fan-out."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExpressionPart:
+    """An expression over cells and names."""
+
+    expression: Expression
+    columns: Mapping[str, int]
+    names: Mapping[str, str]
+
+
+Part = str | CellPart | NamePart | ExpressionPart
+
+
+def split_template(text: str) -> list[tuple[bool, str]]:
+    """
+    The pieces of a text as (is an expression, content).
+
+    Raises:
+        ExpressionError: A `{{` without its `}}`, or a `{%`, which is not used here.
+    """
+    if "{%" in text or "{#" in text:
+        raise ExpressionError("only {{ … }} is used here, no {% … %} and no {# … #}")
+    pieces: list[tuple[bool, str]] = []
+    at = 0
+    while (start := text.find("{{", at)) >= 0:
+        if start > at:
+            pieces.append((False, text[at:start]))
+        end = _closing(text, start + 2)
+        pieces.append((True, text[start + 2 : end].strip()))
+        at = end + 2
+    if at < len(text) or not pieces:
+        pieces.append((False, text[at:]))
+    return pieces
+
+
+def _closing(text: str, at: int) -> int:
+    quote = ""
+    while at < len(text):
+        char = text[at]
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif text.startswith("}}", at):
+            return at
+        at += 1
+    raise ExpressionError("a {{ without its }}")
+
+
+def parse_parts(text: str, *, lookup: Lookup, names: Collection[str], headers: Sequence[str]) -> tuple[Part, ...]:
+    """
+    Compile a text.
+
+    Args:
+        text: As it stands in the job.
+        lookup: Finds a column by its header text.
+        names: Other names that may be used: the fan-out's.
+        headers: All header texts, for the suggestion when one is not there.
+
+    Raises:
+        ExpressionError: It cannot be read, or names a column that does not exist.
+    """
+    parts: list[Part] = []
+    for is_expression, content in split_template(text):
+        if not is_expression:
+            parts.append(content)
+        else:
+            parts.append(_parse_expression(content, lookup=lookup, names=names, headers=headers))
+    return tuple(parts)
+
+
+def _parse_expression(content: str, *, lookup: Lookup, names: Collection[str], headers: Sequence[str]) -> Part:
+    bare = _bare_cell(content, lookup)
+    if bare is not None:
+        return bare
+    if content in names:
+        return NamePart(name=content)
+    try:
+        expression = compile_expression(content)
+    except ExpressionError:
+        if _could_be_header(content):
+            raise ExpressionError(_no_column(content.removesuffix("?").strip(), headers)) from None
+        raise
+    columns: dict[str, int] = {}
+    others: dict[str, str] = {}
+    for variable, meant in expression.names.items():
+        column = lookup(meant)
+        if column is not None:
+            columns[variable] = column
+        elif meant in names:
+            others[variable] = meant
+        else:
+            raise ExpressionError(_no_column(meant, [*headers, *names]))
+    return ExpressionPart(expression=expression, columns=columns, names=others)
+
+
+def _bare_cell(content: str, lookup: Lookup) -> CellPart | None:
+    """A whole expression that is nothing but a header, with or without brackets and `?`."""
+    for text, may_be_empty in ((content, False), (content.removesuffix("?").strip(), content.endswith("?"))):
+        inner = text[1:-1].strip() if text.startswith("[") and text.endswith("]") and "]" not in text[1:-1] else text
+        column = lookup(inner)
+        if column is not None:
+            return CellPart(column=column, header=inner, may_be_empty=may_be_empty)
+    return None
+
+
+def _could_be_header(content: str) -> bool:
+    return not any(mark in content for mark in "'\"()|[]=<>")
+
+
+def _no_column(header: str, headers: Sequence[str]) -> str:
+    said = unknown_key(header, [h for h in headers if h.strip()])
+    return said.replace("unknown key", "no column", 1).replace("known keys are", "columns are", 1)
+
+
+def mentioned_headers(text: str) -> set[str]:
+    """
+    The header texts that a template seems to need, before any sheet has been seen.
+
+    Used to find the delimiter of a CSV file; what cannot be told apart from an expression is left out.
+    """
+    found: set[str] = set()
+    try:
+        pieces = split_template(text)
+    except ExpressionError:
+        return found
+    for is_expression, content in pieces:
+        if not is_expression:
+            continue
+        bare = content.removesuffix("?").strip()
+        if bare.startswith("[") and bare.endswith("]") and "]" not in bare[1:-1]:
+            found.add(bare[1:-1].strip())
+            continue
+        if _PLAIN_NAME.match(bare):
+            found.add(bare)
+            continue
+        try:
+            found.update(compile_expression(content).names.values())
+        except ExpressionError:
+            if _could_be_header(bare):
+                found.add(bare)
+    return found

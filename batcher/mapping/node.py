@@ -1,0 +1,233 @@
+"""The request as a tree that is filled in row by row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from batcher.mapping.choice import Choices
+from batcher.mapping.expression import ExpressionError
+from batcher.mapping.leaf import CellPart, ExpressionPart, NamePart, Part
+from batcher.mapping.types import typed
+from batcher.model import Json
+
+BodyPath = tuple[str | int, ...]
+
+
+class Omit:
+    """The one value that leaves its whole entry out of the body."""
+
+
+OMIT = Omit()
+
+
+@dataclass(kw_only=True, slots=True)
+class Filling:
+    """
+    What one row brings, and what it complains about.
+
+    Attributes:
+        cells: The row's texts.
+        flaws: Cells that cannot be trusted, by column.
+        names: Fan-out name to its member.
+        faults: What was found, as (column or None, message).
+    """
+
+    cells: Sequence[str]
+    flaws: Mapping[int, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    faults: list[tuple[int | None, str]] = field(default_factory=list)
+
+
+class Node(Protocol):
+    """A part of the request."""
+
+    job_path: BodyPath
+
+    def fill(self, row: Filling) -> Json | Omit:
+        """The value for a row; OMIT when the entry is left out. Complaints go to `row.faults`."""
+
+    def columns(self) -> Iterator[int]:
+        """The columns it uses."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Constant:
+    """A value that is the same for every row."""
+
+    job_path: BodyPath
+    value: Json
+
+    def fill(self, row: Filling) -> Json | Omit:  # noqa: ARG002 - the same for every row
+        return self.value
+
+    def columns(self) -> Iterator[int]:
+        return iter(())
+
+
+@dataclass(kw_only=True, slots=True)
+class Leaf:
+    """
+    A text with cells in it.
+
+    Attributes:
+        types: The JSON types the API wants here.
+        words: Lower-case spelling to the API's own, where only certain words are allowed.
+        choices: The valid values, where they are known by name.
+        trims: Blanks around the value mean nothing here.
+    """
+
+    job_path: BodyPath
+    parts: tuple[Part, ...]
+    types: frozenset[str] = frozenset()
+    words: Mapping[str, str] = field(default_factory=dict)
+    choices: Choices | None = None
+    trims: bool = False
+
+    def fill(self, row: Filling) -> Json | Omit:
+        before = len(row.faults)
+        text = self.text(row)
+        if isinstance(text, Omit) or len(row.faults) > before:
+            return OMIT
+        if self.trims or self.choices or self.words:
+            text = text.strip()
+        text = self.words.get(text.lower(), text)
+        try:
+            return self.choices.resolve(text) if self.choices else typed(text, self.types)
+        except ValueError as error:
+            row.faults.append((next(self.columns(), None), str(error)))
+            return OMIT
+
+    def text(self, row: Filling) -> str | Omit:
+        """The text before it is typed; OMIT when it is nothing but one empty optional cell."""
+        if len(self.parts) == 1:
+            return _part(self.parts[0], row, alone=True)
+        pieces = [_part(part, row, alone=False) for part in self.parts]
+        return "".join("" if isinstance(piece, Omit) else piece for piece in pieces)
+
+    def columns(self) -> Iterator[int]:
+        for part in self.parts:
+            if isinstance(part, CellPart):
+                yield part.column
+            elif isinstance(part, ExpressionPart):
+                yield from part.columns.values()
+
+
+def _part(part: Part, row: Filling, *, alone: bool) -> str | Omit:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, CellPart):
+        if part.column in row.flaws:
+            row.faults.append((part.column, f"{part.header}: {row.flaws[part.column]}"))
+            return OMIT
+        text = row.cells[part.column]
+        if text.strip():
+            return text
+        if not part.may_be_empty:
+            row.faults.append((part.column, f"{part.header} is empty"))
+        return OMIT
+    if isinstance(part, NamePart):
+        return row.names[part.name]
+    return _evaluated(part, row, alone=alone)
+
+
+def _evaluated(part: ExpressionPart, row: Filling, *, alone: bool) -> str | Omit:
+    variables: dict[str, Any] = {}
+    for name, column in part.columns.items():
+        if column in row.flaws:
+            row.faults.append((column, row.flaws[column]))
+            return OMIT
+        # white space alone is an empty cell, so that `or` takes the other side
+        variables[name] = row.cells[column] if row.cells[column].strip() else ""
+    variables.update({name: row.names[meant] for name, meant in part.names.items()})
+    first = next(iter(part.columns.values()), None)
+    try:
+        value = part.expression.value(variables)
+    except ExpressionError as error:
+        row.faults.append((first, str(error)))
+        return OMIT
+    if value is None or value == "":
+        if alone:
+            row.faults.append((first, f"'{part.expression.source}' gives nothing"))
+        return OMIT
+    return str(value)
+
+
+@dataclass(kw_only=True, slots=True)
+class ShapedLeaf:
+    """
+    A text whose form decides what becomes of it.
+
+    Attributes:
+        cases: (pattern, form): the first pattern that the text begins with; `$` in the form is the text.
+    """
+
+    job_path: BodyPath
+    leaf: Leaf
+    cases: Sequence[tuple[re.Pattern[str], Json]]
+
+    def fill(self, row: Filling) -> Json | Omit:
+        text = self.leaf.text(row)
+        if isinstance(text, Omit):
+            return OMIT
+        text = text.strip()
+        for pattern, form in self.cases:
+            if pattern.match(text):
+                return fill_form(form, text)
+        return text
+
+    def columns(self) -> Iterator[int]:
+        return self.leaf.columns()
+
+
+def fill_form(form: Json, value: Json) -> Json:
+    """A shape's form with `$` replaced by the value."""
+    if form == "$":
+        return value
+    if isinstance(form, dict):
+        return {key: fill_form(each, value) for key, each in form.items()}
+    return form
+
+
+@dataclass(kw_only=True, slots=True)
+class Group:
+    """A mapping; entries that are left out leave it smaller, and a mapping whose own value is left out goes too."""
+
+    job_path: BodyPath
+    entries: Mapping[str, Node]
+    essential: str = ""
+
+    def fill(self, row: Filling) -> Json | Omit:
+        filled: dict[str, Json] = {}
+        for key, node in self.entries.items():
+            value = node.fill(row)
+            if value is not OMIT:
+                filled[key] = value
+            elif key == self.essential:
+                return OMIT
+        if not filled and self.entries and any(True for _ in self.columns()):
+            return OMIT
+        return filled
+
+    def columns(self) -> Iterator[int]:
+        for node in self.entries.values():
+            yield from node.columns()
+
+
+@dataclass(kw_only=True, slots=True)
+class Items:
+    """A list; members that are left out leave it shorter."""
+
+    job_path: BodyPath
+    nodes: Sequence[Node]
+
+    def fill(self, row: Filling) -> Json | Omit:
+        values = [node.fill(row) for node in self.nodes]
+        kept = [value for value in values if value is not OMIT]
+        return OMIT if values and not kept else kept
+
+    def columns(self) -> Iterator[int]:
+        for node in self.nodes:
+            yield from node.columns()

@@ -1,0 +1,180 @@
+"""Sheet, job and ledger together: what is new, done, changed or invalid, and what it will cost."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from batcher.bound import BoundJob
+from batcher.errors import InputError, Problem
+from batcher.ledger.protocol import JobRecord, Known, Ledger, Planned
+from batcher.model import WORST_FIRST, State
+from batcher.version import VERSION
+
+GROUP = 400
+SHOWN = 20
+"""Examples of each kind that a plan keeps."""
+
+_RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
+
+
+@dataclass(kw_only=True, slots=True)
+class Plan:
+    """
+    What a run would do.
+
+    Attributes:
+        rows: Rows of the sheet.
+        words: Rows by the worst state of their tasks, as they would stand before anything is sent.
+        skipped: Blank rows, and rows that `where` leaves out.
+        new: Rows that the ledger has never seen.
+        to_send: Tasks that are waiting.
+        changed: Row numbers whose content is no longer that from which they were made; the first of them.
+        changed_count: How many there are.
+        problems: The first complaints about invalid rows.
+        cost: Estimated cost of the waiting tasks; None when no price is known.
+        seconds_known: Whether the length came from the job rather than from a guess of ours.
+        made_seen: Rows of this sheet for which work was ever sent.
+    """
+
+    rows: int = 0
+    words: Counter[State] = field(default_factory=Counter)
+    skipped: int = 0
+    new: int = 0
+    to_send: int = 0
+    changed: list[int] = field(default_factory=list)
+    changed_count: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    problem_count: int = 0
+    cost: float | None = None
+    made_seen: int = 0
+    new_ids: list[str] = field(default_factory=list)
+
+    def count(self, tasks: Sequence[tuple[Planned, Known | None]]) -> None:
+        """Take in the tasks of one row."""
+        states = []
+        changed = known_before = made = False
+        for task, known in tasks:
+            state = _state(task, known)
+            states.append(state)
+            known_before = known_before or known is not None
+            if known is not None and known.made_hash:
+                made = True
+                unsent = known.state in (State.WAITING, State.INVALID)
+                changed = changed or (not unsent and known.made_hash != task.input_hash)
+            if state is State.WAITING:
+                self.to_send += 1
+                if task.estimate is not None:
+                    self.cost = (self.cost or 0.0) + task.estimate
+            if state is State.INVALID:
+                self.problem_count += 1
+                room = SHOWN - len(self.problems)
+                self.problems += [Problem(where=place, message=message) for place, message in task.flaws[:1]][:room]
+        self.words[min(states, key=_RANK.__getitem__)] += 1
+        self.new += not known_before
+        self.made_seen += made
+        if not known_before and len(self.new_ids) < SHOWN:
+            self.new_ids.append(tasks[0][0].key.row_id)
+        if changed:
+            self.changed_count += 1
+            if len(self.changed) < SHOWN:
+                self.changed.append(tasks[0][0].row_number)
+
+
+def _state(task: Planned, known: Known | None) -> State:
+    if known is None or known.state in (State.WAITING, State.INVALID):
+        return State.INVALID if task.flaws else State.WAITING
+    return known.state
+
+
+def fingerprint(bound: BoundJob, account: str) -> str:
+    """Changes whenever planning again could bring anything new: sheet, job, catalogue, program or account."""
+    digest = hashlib.blake2b(digest_size=16)
+    parts = (bound.sheet.fingerprint, repr(bound.job.document.value), repr(bound.operation.body), account, VERSION)
+    for part in parts:
+        digest.update(part.encode("utf-8", "surrogatepass") + b"\x1f")
+    return digest.hexdigest()
+
+
+def look(bound: BoundJob, ledger: Ledger) -> Plan:
+    """
+    What a run would do now; changes nothing.
+
+    Raises:
+        InputError: The job or the sheet as a whole cannot be used.
+    """
+    plan = Plan()
+    for _ in _stream(bound, ledger, plan):
+        pass
+    _check_vanished(bound, ledger, plan)
+    return plan
+
+
+def make_plan(bound: BoundJob, ledger: Ledger, *, account: str, at: float) -> Plan:
+    """
+    Bring the ledger in line with the sheet, and tell what a run would do now.
+
+    Raises:
+        InputError: As `look`; the ledger is then as it was.
+    """
+    plan = Plan()
+    record = JobRecord(
+        job=bound.job.name,
+        path=str(bound.job.path or ""),
+        account=account,
+        operation=bound.operation.name,
+        sheet=str(bound.job.sheet.file),
+    )
+    ledger.register(record)
+
+    def finish() -> JobRecord:
+        if plan.rows == 0:
+            raise InputError(Problem(where=bound.sheet.name, message="there are no rows below the header"))
+        _check_vanished(bound, ledger, plan)
+        return JobRecord(
+            job=record.job,
+            path=record.path,
+            account=account,
+            operation=record.operation,
+            sheet=record.sheet,
+            fingerprint=fingerprint(bound, account),
+            rows=plan.rows,
+            skipped=plan.skipped,
+            planned_at=at,
+        )
+
+    ledger.plan(bound.job.name, _stream(bound, ledger, plan), finish, at=at)
+    return plan
+
+
+def _stream(bound: BoundJob, ledger: Ledger, plan: Plan) -> Iterator[Planned]:
+    """Every task of the sheet, counted into the plan on the way; the ledger is asked in groups of rows."""
+    rows = bound.rows()
+    while some := list(islice(rows, GROUP)):
+        plan.rows += len(some)
+        by_row = [bound.tasks(identified) for identified in some if identified.row_id]
+        plan.skipped += len(some) - len(by_row)
+        known = ledger.known(bound.job.name, [tasks[0].key.row_id for tasks in by_row])
+        for tasks in by_row:
+            plan.count([(task, known.get(task.key)) for task in tasks])
+            yield from tasks
+
+
+def _check_vanished(bound: BoundJob, ledger: Ledger, plan: Plan) -> None:
+    """
+    Known ids that vanish while new ones appear are most likely the same rows under other names, about to be paid again.
+    """
+    vanished = ledger.rows_made(bound.job.name) - plan.made_seen
+    if vanished <= 0 or not plan.new:
+        return
+    here = {identified.row_id for identified in bound.rows()}
+    gone = [row_id for row_id in ledger.row_ids(bound.job.name) if row_id not in here][:5]
+    message = (
+        f"{vanished} rows that were already made are no longer in the sheet ({', '.join(gone)} …) while {plan.new} new ones "
+        f"appear ({', '.join(plan.new_ids[:5])} …); if their ids were renamed they would be paid again. Put the old ids back, "
+        f"or give the job a new label to make them all anew"
+    )
+    raise InputError(Problem(where=f"{bound.sheet.name}, column {bound.job.sheet.row_id}", message=message))

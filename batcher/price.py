@@ -1,0 +1,60 @@
+"""What a piece of work will cost, and what it did cost."""
+
+from __future__ import annotations
+
+import math
+
+from batcher.catalog.model import Price
+from batcher.catalog.pick import Pick, as_text
+from batcher.model import Json
+
+CHARACTERS_PER_SECOND = 15
+"""How fast a voice speaks, roughly; used only where nothing better is known."""
+
+ROUNDING = "each row's seconds rounded up"
+"""How HeyGen rounds is not documented; this is the dearer way."""
+
+
+class PriceTag:
+    """
+    Prices the work of one job.
+
+    Args:
+        price: The operation's price; None when there is none.
+        estimate_s: The length that the job expects; None when it says nothing.
+    """
+
+    def __init__(self, price: Price | None, *, estimate_s: float | None) -> None:
+        self._price = price
+        self._estimate_s = estimate_s
+        self._text = Pick(price.text) if price and price.text else None
+
+    def estimate(self, body: Json) -> float | None:
+        """What the body will cost before anything is known of its length."""
+        return self._cost(body, self._seconds(body))
+
+    def final(self, body: Json, *, duration_s: str) -> float | None:
+        """What it cost, once its length is known; the estimate when the API does not tell one."""
+        try:
+            seconds = float(duration_s)
+        except ValueError:
+            return self.estimate(body)
+        return self._cost(body, seconds)
+
+    def _seconds(self, body: Json) -> float:
+        if self._estimate_s is not None:
+            return self._estimate_s
+        text = as_text(self._text.find(body)) if self._text else ""
+        if text:
+            return len(text) / CHARACTERS_PER_SECOND
+        return self._price.guess_s if self._price else 0
+
+    def _cost(self, body: Json, seconds: float) -> float | None:
+        if self._price is None:
+            return None
+        amount, per = self._price.amount, self._price.per
+        for case in self._price.cases:
+            if as_text(case.field.find(body)) == case.value:
+                amount, per = case.amount, case.per
+                break
+        return amount if per == "video" else math.ceil(seconds) * amount

@@ -1,0 +1,267 @@
+"""One run: the loop that lets dispatcher and reconciler share the account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from batcher.dispatcher import Dispatcher
+from batcher.errors import Exit
+from batcher.ledger.protocol import Gate, InFlight, News
+from batcher.limits import limits_of
+from batcher.model import State
+from batcher.opening import OpenJob, Surroundings
+from batcher.reconciler import Reconciler
+from batcher.results import Tally, count_rows, iso, write_results
+from batcher.senders import Senders
+from batcher.stops import FailureWatch
+
+SENDERS = 16
+TICK_S = 0.5
+"""Longest wait without a look at the clock and at interruptions."""
+
+LONG_WAIT_S = 3600.0
+"""With nothing in flight, a longer hold-off ends the run instead of being sat out."""
+
+WRITE_EVERY_S = 30.0
+WRITE_SHARE = 10
+"""Results are written again after this many times as long as the last writing took."""
+
+
+class Verbs(Enum):
+    """What a run does."""
+
+    BOTH = "run"
+    SUBMIT = "submit"
+    RECONCILE = "reconcile"
+
+
+@dataclass(kw_only=True, slots=True)
+class Progress:
+    """
+    Where a run stands.
+
+    Attributes:
+        finished: Tasks that came to their end within this run.
+        in_flight: Accepted and not finished.
+        sweeps: Looks at what is in flight.
+    """
+
+    finished: int = 0
+    sent: int = 0
+    in_flight: int = 0
+    sweeps: int = 0
+    note: str = ""
+
+
+@dataclass(kw_only=True, slots=True)
+class Ending:
+    """
+    How a run ended.
+
+    Attributes:
+        exit: The exit code that it asks for.
+        reason: Why it stopped before everything was done; empty when nothing is left to do.
+        cost, expected: What the finished rows of the job have cost, and what those in work are expected to cost.
+    """
+
+    exit: Exit
+    tally: Tally
+    reason: str = ""
+    cost: float = 0.0
+    expected: float = 0.0
+    results_error: str = ""
+
+
+@dataclass(kw_only=True, slots=True)
+class Run:
+    """
+    One run over one job; the caller holds the job's lock.
+
+    Attributes:
+        deadline: When to stop sending and end, unix seconds; None without one.
+        interrupted: Asked now and then; True ends the run after what is in the air has come back.
+        report: Receives the progress after every pass that changed something.
+    """
+
+    opened: OpenJob
+    around: Surroundings
+    senders: Senders
+    verbs: Verbs
+    deadline: float | None = None
+    interrupted: Callable[[], bool] = lambda: False
+    report: Callable[[Progress], None] = lambda _: None
+    progress: Progress = field(default_factory=Progress)
+    _written_at: float = 0.0
+    _write_took: float = 0.0
+    _dirty: bool = True
+
+    def go(self) -> Ending:
+        """
+        Send, look and write until nothing is left to do, or something ends the run.
+
+        Raises:
+            LedgerError: The ledger cannot be written; nothing more was sent.
+            InputError: The sheet or the results file cannot be used any more.
+        """
+        watch = FailureWatch(self.opened.bound.job.limits.stop_after)
+        dispatcher, reconciler = self._dispatcher(watch), self._reconciler(watch)
+        self._learn(dispatcher.begin(), dispatcher, reconciler)
+        reconciler.begin()
+        reason = ""
+        try:
+            while not reason:
+                if self.verbs is not Verbs.RECONCILE:
+                    dispatcher.step()
+                if self.verbs is not Verbs.SUBMIT:
+                    reconciler.step()
+                reason = self._ended(dispatcher, reconciler)
+                if not reason:
+                    self._pass(dispatcher, reconciler)
+            while self.senders.under_way():
+                self._pass(dispatcher, reconciler)
+        finally:
+            self.senders.close()
+        return self._ending(dispatcher, reconciler, "" if reason == "finished" else reason)
+
+    def _dispatcher(self, watch: FailureWatch) -> Dispatcher:
+        bound = self.opened.bound
+        return Dispatcher(
+            bound=bound,
+            account=self.opened.account_name,
+            client=self.opened.online(),
+            ledger=self.opened.ledger,
+            senders=self.senders,
+            limits=limits_of(bound.job, provider=bound.provider, operation=bound.operation),
+            watch=watch,
+            clock=self.around.clock,
+            rng=self.around.rng,
+            tell=self.around.tell,
+        )
+
+    def _reconciler(self, watch: FailureWatch) -> Reconciler:
+        return Reconciler(
+            bound=self.opened.bound,
+            account=self.opened.account_name,
+            client=self.opened.online(),
+            ledger=self.opened.ledger,
+            senders=self.senders,
+            watch=watch,
+            clock=self.around.clock,
+            tell=self.around.tell,
+        )
+
+    def _pass(self, dispatcher: Dispatcher, reconciler: Reconciler) -> None:
+        """Wait for something to happen, write down what did, and show it."""
+        news: list[News] = []
+        for returned in self.senders.collect(wait_s=self._wait(dispatcher, reconciler)):
+            owner = dispatcher if returned.owner is dispatcher else reconciler
+            news += owner.take(returned)
+        self._learn(news, dispatcher, reconciler)
+        self._write_if_due()
+
+    def _learn(self, news: list[News], dispatcher: Dispatcher, reconciler: Reconciler) -> None:
+        """Record news in one transaction, then let both verbs know."""
+        self.opened.ledger.record(news)
+        for each in news:
+            if each.state is State.IN_PROGRESS and each.remote_id:
+                body = dispatcher.accepted.pop(each.attempt_id)
+                reconciler.accepted(
+                    InFlight(attempt_id=each.attempt_id, remote_id=each.remote_id, accepted_at=each.at, body=body)
+                )
+                self.progress.sent += 1
+            if each.state in (State.DONE, State.FAILED, State.UNSURE):
+                self.progress.finished += 1
+                dispatcher.woken()
+            if each.state is State.WAITING:
+                dispatcher.reopen()
+        if reconciler.stop:
+            dispatcher.stop = dispatcher.stop or reconciler.stop
+        if news:
+            self._dirty = True
+        self.progress.in_flight, self.progress.sweeps = reconciler.in_flight, reconciler.sweeps
+        self.report(self.progress)
+
+    def _wait(self, dispatcher: Dispatcher, reconciler: Reconciler) -> float:
+        now = self.around.clock()
+        wakes = [dispatcher.due_at, reconciler.due_at, self.deadline]
+        if self.verbs is not Verbs.RECONCILE and not dispatcher.stop and self.senders.free() > 0:
+            wakes.append(dispatcher.wake_at)
+            if dispatcher.gate is Gate.OPEN and dispatcher.wake_at is None:
+                return 0.0
+        soonest = min((wake for wake in wakes if wake is not None), default=now + TICK_S)
+        return min(TICK_S, max(0.001, soonest - now))
+
+    def _ended(self, dispatcher: Dispatcher, reconciler: Reconciler) -> str:
+        """Why the run ends now; empty while it goes on; `finished` when nothing is left to do."""
+        now = self.around.clock()
+        if self.interrupted():
+            return "interrupted"
+        if self.deadline is not None and now >= self.deadline:
+            return "the time given with --for is up"
+        if self.senders.under_way():
+            return ""
+        if reconciler.stop or (dispatcher.stop and (self.verbs is Verbs.SUBMIT or not reconciler.in_flight)):
+            return dispatcher.stop or reconciler.stop
+        if self.verbs is Verbs.RECONCILE:
+            return "" if reconciler.in_flight and reconciler.sweeps == 0 else "finished"
+        watching = self.verbs is Verbs.BOTH and reconciler.in_flight > 0
+        if dispatcher.due_at is not None or watching:
+            return ""
+        if dispatcher.gate is Gate.NOTHING_WAITING:
+            return "finished"
+        if dispatcher.gate is Gate.SLOTS and self.verbs is Verbs.SUBMIT:
+            return "as many are in work as the account allows"
+        if dispatcher.gate in (Gate.HELD_OFF, Gate.WINDOW) and (dispatcher.wake_at or now) - now > LONG_WAIT_S:
+            return f"nothing may be sent before {iso(dispatcher.wake_at)}"
+        return ""
+
+    def _write_if_due(self) -> None:
+        now = self.around.clock()
+        if self._dirty and now - self._written_at >= max(WRITE_EVERY_S, WRITE_SHARE * self._write_took):
+            if self._written_at:
+                self._write()
+            self._written_at = now
+
+    def _write(self) -> Tally:
+        begun = self.around.clock()
+        tally = write_results(self.opened.bound, self.opened.ledger)
+        self._written_at = self.around.clock()
+        self._write_took = self._written_at - begun
+        self._dirty = False
+        return tally
+
+    def _ending(self, dispatcher: Dispatcher, reconciler: Reconciler, reason: str) -> Ending:
+        results_error = ""
+        try:
+            tally = self._write()
+        except OSError as error:
+            results_error = f"the results cannot be written: {error.strerror or error}"
+            tally = count_rows(self.opened.bound, self.opened.ledger)
+        cost, expected = self.opened.ledger.spent(self.opened.bound.job.name)
+        stopped = bool(dispatcher.stop or reconciler.stop)
+        return Ending(
+            exit=exit_code(tally, reason=reason, stopped=stopped, results_error=results_error),
+            tally=tally,
+            reason=reason or dispatcher.stop or reconciler.stop,
+            cost=cost,
+            expected=expected,
+            results_error=results_error,
+        )
+
+
+def exit_code(tally: Tally, *, reason: str = "", stopped: bool = False, results_error: str = "") -> Exit:
+    """The first that holds of: edit something, interrupted, stopped, not finished, some failed, done."""
+    words = tally.words
+    if results_error:
+        return Exit.EDIT
+    if reason == "interrupted":
+        return Exit.INTERRUPTED
+    if stopped:
+        return Exit.STOPPED
+    if words["waiting"] or words["in progress"]:
+        return Exit.NOT_FINISHED
+    if words["failed"] or words["invalid"] or words["unsure"]:
+        return Exit.SOME_FAILED
+    return Exit.DONE

@@ -1,0 +1,169 @@
+"""JSON Schema checks whose findings are worded for people; the only room that knows jsonschema-rs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from batcher.model import Json
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """
+    One way in which a value does not fit its schema.
+
+    Attributes:
+        path: Keys and indexes from the root of the value to the place.
+        message: What is wrong and what was expected, without the place.
+        unknown_key: The key that has no business at `path`; empty for other faults.
+        missing_key: The key that is wanted at `path` and not there; empty for other faults.
+    """
+
+    path: Path
+    message: str
+    unknown_key: str = ""
+    missing_key: str = ""
+
+
+class Checker:
+    """
+    A compiled JSON Schema.
+
+    Args:
+        schema: JSON Schema, draft 2020-12. A schema with a key `unlike` beside it carries the sentence to say
+            when it is the one that fails (`oneOf`, `not`, `pattern` and the like have no good words of their own).
+    """
+
+    def __init__(self, schema: Json) -> None:
+        import jsonschema_rs
+
+        self._schema = schema
+        self._validator = jsonschema_rs.validator_for(schema)
+
+    def faults(self, value: Json) -> list[Fault]:
+        """All faults of `value`; empty when it fits."""
+        if self._validator.is_valid(value):
+            return []
+        found: list[Fault] = []
+        for error in self._validator.iter_errors(value):
+            found.extend(self._translate(error))
+        return found
+
+    def _translate(self, error: Any) -> Iterable[Fault]:
+        path: Path = tuple(error.instance_path)
+        kind = error.kind.as_dict()
+        name = error.kind.name
+        if name == "additionalProperties":
+            known = self._known_keys(error.schema_path[:-1])
+            for key in kind["unexpected"]:
+                yield Fault(path=path, message=unknown_key(key, known), unknown_key=key)
+            return
+        sentence = self._own_sentence(error.schema_path[:-1])
+        if sentence:
+            yield Fault(path=path, message=sentence)
+            return
+        if name in ("oneOf", "anyOf"):
+            yield from self._nearest_branch(error, path)
+            return
+        yield Fault(
+            path=path,
+            message=_plain_words(name, kind, error),
+            missing_key=kind["property"] if name == "required" else "",
+        )
+
+    def _at(self, schema_path: Sequence[str | int]) -> Any:
+        node: Any = self._schema
+        for part in schema_path:
+            try:
+                node = node[part]
+            except (LookupError, TypeError):
+                return {}
+            while isinstance(node, dict) and "$ref" in node:
+                node = self._schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+        return node
+
+    def _known_keys(self, schema_path: Sequence[str | int]) -> list[str]:
+        node = self._at(schema_path)
+        return list(node.get("properties", {})) if isinstance(node, dict) else []
+
+    def _own_sentence(self, schema_path: Sequence[str | int]) -> str:
+        node = self._at(schema_path)
+        return str(node.get("unlike", "")) if isinstance(node, dict) else ""
+
+    def _nearest_branch(self, error: Any, path: Path) -> Iterable[Fault]:
+        """The branch that fits best is the one whose complaints help; a wrong discriminator is never that one."""
+        branches = error.kind.as_dict().get("context") or []
+        best = min((b for b in branches if b), key=_distance, default=None)
+        if best is None:
+            yield Fault(path=path, message="fits more than one of the allowed forms; say which with its keys")
+            return
+        for inner in best:
+            yield from self._translate(inner)
+
+
+def _distance(errors: Sequence[Any]) -> tuple[int, int]:
+    wrong_form = sum(1 for e in errors if e.kind.name in ("constant", "const", "type", "oneOf", "anyOf"))
+    return wrong_form, len(errors)
+
+
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """The sentence for a key that does not exist, with the nearest one that does."""
+    keys = list(known)
+    near = difflib.get_close_matches(key, keys, n=1, cutoff=0.5)
+    if near:
+        return f"unknown key '{key}'; did you mean '{near[0]}'?"
+    return f"unknown key '{key}'" + (f"; known keys are: {', '.join(keys)}" if keys else "")
+
+
+def _shown(value: Json) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 40 else text[:37] + "…"
+
+
+def _plain_words(name: str, kind: dict[str, Any], error: Any) -> str:
+    value = error.instance
+    if name == "required":
+        return f"'{kind['property']}' is missing"
+    if name == "type":
+        wanted = kind.get("types") or error.kind.as_dict().get("type")
+        names = wanted if isinstance(wanted, str) else " or ".join(str(w) for w in wanted or [])
+        return f"'{_shown(value)}' is not {_article(names)}"
+    if name == "enum":
+        return f"'{_shown(value)}' is not one of: {', '.join(str(o) for o in kind['options'] if o is not None)}"
+    if name in ("const", "constant"):
+        return f"'{_shown(value)}' is not '{kind.get('expected_value')}'"
+    if name == "maxLength":
+        return f"has {len(value):,} characters; {kind['limit']:,} are allowed"
+    if name == "minLength":
+        return "is empty" if not value else f"has {len(value)} characters; at least {kind['limit']} are needed"
+    if name == "maxItems":
+        return f"has {len(value)} entries; {kind['limit']} are allowed"
+    if name == "minItems":
+        return "is empty" if not value else f"has {len(value)} entries; at least {kind['limit']} are needed"
+    if name == "minProperties":
+        return "is empty"
+    if name == "maximum":
+        return f"{_shown(value)} is more than {kind['limit']}"
+    if name == "minimum":
+        return f"{_shown(value)} is less than {kind['limit']}"
+    return str(error.message)
+
+
+_ARTICLES = {
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "a group of keys",
+    "array": "a list",
+    "null": "empty",
+}
+
+
+def _article(names: str) -> str:
+    return " or ".join(_ARTICLES.get(name, name) for name in names.split(" or "))

@@ -1,0 +1,25 @@
+"""Rows in, rows out: the only room that knows file formats of sheets."""
+
+from __future__ import annotations
+
+from batcher.sheet.address import letters
+from batcher.sheet.atomic import replacing
+from batcher.sheet.clean import clean
+from batcher.sheet.open import open_sheet
+from batcher.sheet.source import Sheet, SheetSpec, normalise
+from batcher.sheet.write import write_rows
+from batcher.sheet.write_csv import write_csv
+from batcher.sheet.write_xlsx import write_xlsx
+
+__all__ = [
+    "Sheet",
+    "SheetSpec",
+    "clean",
+    "letters",
+    "normalise",
+    "open_sheet",
+    "replacing",
+    "write_csv",
+    "write_rows",
+    "write_xlsx",
+]

@@ -1,0 +1,136 @@
+"""The zip archive of a workbook, measured before anything is parsed: a small file may unpack to gigabytes."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+
+from batcher.errors import InputError, Problem
+
+MAX_ENTRIES = 10_000
+MAX_BYTES = 1 << 30
+"""Unpacked, all parts together. A sheet of a million rows and ten columns stays below it."""
+MAX_RATIO = 400
+"""Unpacked to packed, for parts of more than `SMALL_BYTES`; real sheets stay below a hundred, bombs come near 1,000."""
+SMALL_BYTES = 20_000_000
+_CHUNK = 1 << 20
+_LOCAL_HEADER = 30
+
+
+class Damaged(Exception):
+    """The archive cannot be read or must not be: says why; never leaves this room."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Archive:
+    """
+    A workbook's parts.
+
+    Attributes:
+        data: The file's bytes.
+
+        parts: Lower-case name to directory entry: spreadsheet programs do not tell case apart.
+    """
+
+    data: bytes
+    parts: Mapping[str, zipfile.ZipInfo]
+
+    def holds(self, name: str) -> bool:
+        """True when there is such a part."""
+        return name.lower() in self.parts
+
+    def read(self, name: str) -> bytes:
+        """The unpacked part; Damaged when it is missing or not what the directory says."""
+        entry = self.parts.get(name.lower())
+        if entry is None:
+            raise Damaged(f"the part {name} is missing")
+        return b"".join(inflated(self.data, entry))
+
+
+def open_archive(data: bytes, name: str) -> Archive:
+    """
+    Check a workbook's archive and give its parts.
+
+    Every part is unpacked once and counted, because the sizes in the directory may be lies.
+
+    Raises:
+        InputError: It is damaged, encrypted, or would unpack to something enormous.
+    """
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as file:
+            entries = [entry for entry in file.infolist() if not entry.is_dir()]
+        _require_sane(data, entries)
+        for entry in entries:
+            for _ in inflated(data, entry):
+                pass
+    except (zipfile.BadZipFile, Damaged, OSError, ValueError, NotImplementedError) as exc:
+        raise unreadable(name, str(exc)) from exc
+    return Archive(data=data, parts={entry.filename.replace("\\", "/").lstrip("/").lower(): entry for entry in entries})
+
+
+def unreadable(name: str, reason: str) -> InputError:
+    """The one refusal for a workbook that cannot be read."""
+    one_line = " ".join(reason.split())[:200]
+    advice = "open it in Excel or LibreOffice and save it again"
+    return InputError(Problem(where=name, message=f"cannot read the workbook: {one_line}; {advice}"))
+
+
+def _require_sane(data: bytes, entries: list[zipfile.ZipInfo]) -> None:
+    """Refuse by the directory alone what no honest workbook has."""
+    if len(entries) > MAX_ENTRIES:
+        raise Damaged(f"{len(entries):,} parts, more than a workbook can have")
+    if sum(entry.file_size for entry in entries) > MAX_BYTES:
+        raise Damaged(f"it unpacks to more than {MAX_BYTES >> 20:,} MB; save large sheets as .csv")
+    if sum(entry.compress_size for entry in entries) > len(data):
+        raise Damaged("its parts overlap")
+    for entry in entries:
+        if entry.file_size > SMALL_BYTES and entry.file_size > MAX_RATIO * max(1, entry.compress_size):
+            raise Damaged(
+                f"the part {entry.filename} unpacks to {entry.file_size // max(1, entry.compress_size)} times its size"
+            )
+        if entry.flag_bits & 1:
+            raise Damaged("it is protected by a password")
+
+
+def inflated(data: bytes, entry: zipfile.ZipInfo) -> list[bytes]:
+    """The unpacked pieces of a part, never more than its declared size; Damaged when that is not what comes out."""
+    start = entry.header_offset
+    header = data[start : start + _LOCAL_HEADER]
+    if len(header) < _LOCAL_HEADER or not header.startswith(b"PK\x03\x04"):
+        raise Damaged(f"the part {entry.filename} is not where the directory says")
+    start += _LOCAL_HEADER + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+    packed = data[start : start + entry.compress_size]
+    if entry.compress_type == zipfile.ZIP_STORED:
+        pieces = [packed]
+    elif entry.compress_type == zipfile.ZIP_DEFLATED:
+        pieces = _deflated(packed, entry)
+    else:
+        raise Damaged(f"the part {entry.filename} is packed in a way that workbooks do not use")
+    check = 0
+    for piece in pieces:
+        check = zlib.crc32(piece, check)
+    if sum(map(len, pieces)) != entry.file_size or check != entry.CRC:
+        raise Damaged(f"the part {entry.filename} is damaged")
+    return pieces
+
+
+def _deflated(packed: bytes, entry: zipfile.ZipInfo) -> list[bytes]:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    pieces: list[bytes] = []
+    left, rest = entry.file_size, packed
+    try:
+        while not inflater.eof:
+            piece = inflater.decompress(rest, min(_CHUNK, left + 1))
+            rest = inflater.unconsumed_tail
+            left -= len(piece)
+            if left < 0:
+                raise Damaged(f"the part {entry.filename} is larger than the directory says")
+            if not piece and not rest:
+                break
+            pieces.append(piece)
+    except zlib.error as exc:
+        raise Damaged(f"the part {entry.filename} is damaged") from exc
+    return pieces

@@ -1,0 +1,66 @@
+"""The text of a workbook's value: the one place that decides how numbers and dates are written."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+
+EXACT_DIGITS = 15
+"""What a spreadsheet keeps of a number; everything beyond is invented or lost."""
+LOST_DIGITS = "stored as a number, digits beyond the 15th are lost: format the column as text and enter it again"
+LONG_FRACTION = "a number with more than 15 digits, as calculations leave behind: round it, or enter it as text"
+_EXACT_LIMIT = 10.0**EXACT_DIGITS
+
+
+def text_of(value: object) -> str:
+    """
+    The text that stands for a value.
+
+    Whole numbers have no `.0`, other numbers are as short as they can be without becoming another number (the value,
+    not its format: 15 % is `0.15`), truth is TRUE or FALSE, dates are ISO (`2026-11-20`, `2026-11-20 13:05:00`),
+    times and durations HH:MM:SS.
+    """
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(value)
+    if isinstance(value, datetime):
+        return _to_milliseconds(value).isoformat(sep=" ").removesuffix("000")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, time):
+        return value.isoformat().removesuffix("000")
+    if isinstance(value, timedelta):
+        return _duration(value)
+    return str(value)
+
+
+def flaw_of(value: object) -> str:
+    """What is wrong with a number that has more digits than a spreadsheet can keep; empty for every other value."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    if abs(value) >= _EXACT_LIMIT:
+        return LOST_DIGITS
+    if isinstance(value, int) or value.is_integer():
+        return ""
+    digits = repr(value).lower().partition("e")[0].replace(".", "").lstrip("-0")
+    return LONG_FRACTION if len(digits) > EXACT_DIGITS else ""
+
+
+def _to_milliseconds(value: datetime) -> datetime:
+    """Rounded: a spreadsheet's instant is a fraction of a day, and 13:05 comes out as 13:04:59.999999."""
+    rounded = value + timedelta(microseconds=500)
+    return rounded.replace(microsecond=rounded.microsecond // 1000 * 1000)
+
+
+def _duration(value: timedelta) -> str:
+    """Hours may pass 24: a duration is not an hour of the day."""
+    milliseconds = round(value / timedelta(milliseconds=1))
+    sign, milliseconds = ("-" if milliseconds < 0 else ""), abs(milliseconds)
+    seconds, rest = divmod(milliseconds, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{sign}{hours:02}:{minutes:02}:{seconds:02}" + (f".{rest:03}" if rest else "")

@@ -1,0 +1,37 @@
+"""Rows out, in the format that the file's name asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+from batcher.errors import InputError, Problem
+
+
+def write_rows(
+    path: Path,
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    ours_from: int,
+    links: Collection[int] = (),
+    bom: bool = True,
+) -> None:
+    """
+    Write a .csv, .tsv or .xlsx file, atomically; see `write_csv` and `write_xlsx`.
+
+    Raises:
+        InputError: The name asks for another format, or the file cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".xlsx":
+        from batcher.sheet.write_xlsx import write_xlsx
+
+        write_xlsx(path, header, rows, ours_from=ours_from, links=links)
+    elif suffix in (".csv", ".tsv"):
+        from batcher.sheet.write_csv import write_csv
+
+        write_csv(path, header, rows, ours_from=ours_from, bom=bom, delimiter="\t" if suffix == ".tsv" else ",")
+    else:
+        message = f"results cannot be written as {suffix or 'a file without ending'}: write .csv, .tsv or .xlsx"
+        raise InputError(Problem(where=path.name, message=message))

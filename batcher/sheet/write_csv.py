@@ -1,0 +1,55 @@
+"""Rows out as CSV: what came in leaves unchanged, what we add cannot become a formula."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+
+from batcher.sheet.atomic import replacing
+from batcher.sheet.clean import clean
+
+_RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
+_PLAIN_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?\Z", re.ASCII)
+
+
+def write_csv(
+    path: Path,
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    ours_from: int,
+    bom: bool = True,
+    delimiter: str = ",",
+    escape_input: bool = False,
+) -> None:
+    """
+    Write a CSV file as RFC 4180 has it, in UTF-8, atomically.
+
+    Args:
+        ours_from: The first column that is ours. Cells before it are echoed: reading the file gives them back
+            exactly. Ours are cleaned and, where a spreadsheet would take them for a formula, begin with `'`.
+
+        bom: Begin with a byte order mark, without which Excel shows umlauts as two letters.
+
+        escape_input: Put `'` before formulas in the echoed cells as well; they are then no longer what came in.
+
+    Raises:
+        InputError: The file cannot be written; the old one is untouched.
+    """
+    # Half a surrogate pair has no form in UTF-8: only such a cell is echoed with a question mark.
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8-sig" if bom else "utf-8", errors="replace", newline="") as file,
+    ):
+        writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")
+        for cells in chain([header], rows):
+            echoed = [harmless(cell) for cell in cells[:ours_from]] if escape_input else cells[:ours_from]
+            writer.writerow([*echoed, *(harmless(clean(cell)) for cell in cells[ours_from:])])
+
+
+def harmless(text: str) -> str:
+    """The text, with `'` before it when a spreadsheet would take it for a formula."""
+    return f"'{text}" if text.startswith(_RISKY) and not _PLAIN_NUMBER.match(text) else text

@@ -1,0 +1,111 @@
+"""What an account owns beside its videos: voices, looks, templates and uploaded assets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from batcher.simulator import seeded
+from batcher.simulator.seeded import Look, Template, Voice
+from batcher.simulator.shelf import Shelf
+from batcher.simulator.wire import Refused
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
+class Asset:
+    """
+    An uploaded file.
+
+    Attributes:
+        asset_id: Its id.
+        name: Of the file.
+        media_type: As its first bytes show it.
+        size: In bytes; of a direct upload as announced.
+        created_at: Unix seconds.
+        content: The bytes; None until a direct upload has brought them.
+        checksum: SHA-256 as announced for a direct upload; None where none was.
+        complete: Can be used.
+        place: On the shelf; None before it is complete.
+    """
+
+    asset_id: str
+    name: str
+    media_type: str
+    size: int
+    created_at: float
+    content: bytes | None = None
+    checksum: str | None = None
+    complete: bool = True
+    place: int | None = None
+
+
+class Library:
+    """The voices, looks, templates and assets of the account."""
+
+    def __init__(self) -> None:
+        self.voices: dict[str, Voice] = {}
+        self.looks: dict[str, Look] = {}
+        self.assets: dict[str, Asset] = {}
+        self.templates: dict[str, Template] = {template.template_id: template for template in seeded.TEMPLATES}
+        self.voice_shelf: Shelf[Voice] = Shelf()
+        self.look_shelf: Shelf[Look] = Shelf()
+        self.asset_shelf: Shelf[Asset] = Shelf()
+        self.template_shelf: Shelf[Template] = Shelf()
+        self._voice_places: dict[str, int] = {}
+        for voice in seeded.VOICES:
+            self.add_voice(voice)
+        for look in seeded.LOOKS:
+            self.add_look(look)
+        for template in seeded.TEMPLATES:
+            self.template_shelf.put(template)
+
+    def add_voice(self, voice: Voice) -> None:
+        """Keep a voice where it can be used and listed."""
+        self.voices[voice.voice_id] = voice
+        self._voice_places[voice.voice_id] = self.voice_shelf.put(
+            voice, labels=["private" if voice.private else "public"]
+        )
+
+    def remove_voice(self, voice_id: str) -> None:
+        """Forget a voice."""
+        self.voice(voice_id)
+        del self.voices[voice_id]
+        self.voice_shelf.remove(self._voice_places.pop(voice_id))
+
+    def add_look(self, look: Look) -> None:
+        """Keep a look where it can be used and listed."""
+        self.looks[look.look_id] = look
+        ownership = "private" if look.private else "public"
+        self.look_shelf.put(look, labels=[ownership, f"type {look.avatar_type}", f"group {look.group_id}"])
+
+    def add_asset(self, asset: Asset) -> None:
+        """Keep an asset; it is listed once it is complete."""
+        self.assets[asset.asset_id] = asset
+        if asset.complete:
+            asset.place = self.asset_shelf.put(asset)
+
+    def voice(self, voice_id: str) -> Voice:
+        """Return a voice; 404 when there is none."""
+        if voice_id not in self.voices:
+            raise Refused(404, "voice_not_found", f"Voice {voice_id} not found", param="voice_id")
+        return self.voices[voice_id]
+
+    def look(self, look_id: str, *, param: str = "avatar_id") -> Look:
+        """Return a look; 404 when there is none."""
+        if look_id not in self.looks:
+            raise Refused(404, "avatar_not_found", f"Avatar {look_id} not found", param=param)
+        return self.looks[look_id]
+
+    def template(self, template_id: str) -> Template:
+        """Return a template; 404 when there is none."""
+        if template_id not in self.templates:
+            raise Refused(404, "template_not_found", f"Template {template_id} not found")
+        return self.templates[template_id]
+
+    def asset(self, asset_id: str, *, param: str | None = None) -> Asset:
+        """Return an asset that can be used; 404 when there is none, 409 when its upload is not finished."""
+        asset = self.assets.get(asset_id)
+        if asset is None:
+            raise Refused(404, "asset_not_found", f"Asset {asset_id} not found", param=param)
+        if not asset.complete:
+            raise Refused(409, "asset_not_available", f"Asset {asset_id} is not available yet", param=param)
+        return asset

@@ -1,0 +1,48 @@
+"""When a run must stop by itself: too many failures, or the same one again and again."""
+
+from __future__ import annotations
+
+from batcher.job import StopAfter
+
+SAME_IN_A_ROW = 5
+
+
+class FailureWatch:
+    """
+    Counts what finishes.
+
+    Args:
+        threshold: The job's own limit; it counts what finishes within this run.
+    """
+
+    def __init__(self, threshold: StopAfter) -> None:
+        self._threshold = threshold
+        self._failed = 0
+        self._finished = 0
+        self._last = ""
+        self._same = 0
+        self.reason = ""
+        """Why the run must stop; empty while it may go on."""
+
+    def succeeded(self) -> None:
+        """A row is done."""
+        self._finished += 1
+        self._last, self._same = "", 0
+
+    def accepted(self) -> None:
+        """The API took a row: whatever was refused before was about those rows."""
+        self._last, self._same = "", 0
+
+    def failed(self, code: str, message: str) -> None:
+        """A row has failed."""
+        self._finished += 1
+        self._failed += 1
+        self._same = self._same + 1 if code == self._last else 1
+        self._last = code
+        if self._same >= SAME_IN_A_ROW and not self.reason:
+            self.reason = f"the same error {self._same} times in a row: {message}"
+        limit = self._threshold
+        enough = limit.count is not None and self._failed >= limit.count
+        share = limit.count is None and self._finished >= limit.after and self._failed >= limit.share * self._finished
+        if (enough or share) and not self.reason:
+            self.reason = f"{self._failed} of {self._finished} rows failed (stop_after: {limit})"
