@@ -15,7 +15,7 @@ from batcher.layout import Layout, lay_out
 from batcher.ledger.protocol import Planned
 from batcher.mapping.choice import Choices
 from batcher.mapping.expression import ExpressionError
-from batcher.mapping.filter import compile_filter
+from batcher.mapping.filter import RowFilter, compile_filter
 from batcher.mapping.request import Rendered, RequestMapping, needed_headers
 from batcher.model import Row, TaskKey
 from batcher.price import PriceTag
@@ -74,8 +74,9 @@ class BoundJob:
             raise InputError(*problems)
         self._mapping = mapping
         self._price = PriceTag(operation.price, estimate_s=job.estimate_s)
-        used = [*mapping.columns, *(c for c in (self._id_column, self._item_column) if c is not None)]
-        self.columns: Sequence[int] = sorted(set(used))
+        used = {*mapping.columns, *(self._filter.columns.values() if self._filter else ())}
+        used |= {column for column in (self._id_column, self._item_column) if column is not None}
+        self.columns: Sequence[int] = sorted(used)
         self.layout: Layout = lay_out(sheet, operation=operation, job=job, used=self.columns)
 
     def _column(
@@ -88,9 +89,7 @@ class BoundJob:
             problems.append(self.job.problem(path, f"{said} (in {self.sheet.name})"))
         return column
 
-    def _compile_filter(
-        self, headers: Mapping[str, int], problems: list[Problem]
-    ) -> Callable[[Sequence[str]], bool] | None:
+    def _compile_filter(self, headers: Mapping[str, int], problems: list[Problem]) -> RowFilter | None:
         if not self.job.sheet.where:
             return None
         try:
@@ -100,6 +99,11 @@ class BoundJob:
         except ExpressionError as error:
             problems.append(self.job.problem(("sheet", "where"), str(error)))
             return None
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether rows have ids of their own, rather than being what their cells say."""
+        return self._id_column is not None
 
     def rows(self) -> Iterator[Identified]:
         """

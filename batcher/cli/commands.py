@@ -16,6 +16,9 @@ _COMMANDS = {
     "status": ("looking", "Where the rows of a job stand."),
     "results": ("looking", "Write the results file again from the ledger."),
     "settle": ("settling", "Decide about rows whose answer was lost."),
+    "retry": ("retrying", "Ask for rows once more."),
+    "list": ("listing", "Names and ids of the account: templates, avatars, voices, languages."),
+    "doctor": ("doctor", "Is everything in place? Key, host, account, ledger."),
     "operations": ("catalog", "What can be asked for; with NAME, in detail."),
     "schema": ("catalog", "Print the JSON Schema of a job file."),
     "simulator": ("simulating", "A local HeyGen to try everything on."),
@@ -32,7 +35,8 @@ class _Lazy(click.Group):
         found = _COMMANDS.get(cmd_name)
         if found is None:
             return None
-        command: click.Command = getattr(importlib.import_module(f"batcher.cli.{found[0]}"), cmd_name)
+        module = importlib.import_module(f"batcher.cli.{found[0]}")
+        command: click.Command = getattr(module, "list_" if cmd_name == "list" else cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

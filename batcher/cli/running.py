@@ -10,6 +10,7 @@ import click
 from batcher.cli import show
 from batcher.cli.options import JOB, JSON, QUIET, REHEARSE, VERBOSE, Duration, polite_stop, surroundings, together
 from batcher.cli.progress import Shown
+from batcher.consent import needs_consent, question
 from batcher.errors import Stopped
 from batcher.job import load_job
 from batcher.ledger.lock import job_lock
@@ -131,11 +132,10 @@ def _carry_out(
 
 def _agree(at_hand: OpenJob, plan: Plan, *, yes: bool) -> None:
     """Ask before much money is spent; without a terminal only --yes will do."""
-    job = at_hand.bound.job
-    if yes or not show.needs_consent(job, plan, at_hand):
+    if yes or not needs_consent(at_hand, plan):
         return
-    question = f"This may cost more than {job.limits.confirm_above}. Send {plan.to_send} rows to the REAL account?"
+    asked = question(at_hand, plan)
     if not sys.stdin.isatty():
-        raise Stopped(f"{question} There is no terminal to ask on: agree with --yes, or raise limits.confirm_above")
-    if not click.confirm(question):
+        raise Stopped(f"{asked} There is no terminal to ask on: agree with --yes, or raise limits.confirm_above")
+    if not click.confirm(asked):
         raise Stopped("nothing was sent")

@@ -6,9 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from batcher.job import Job
 from batcher.limits import limits_of
-from batcher.model import State
 from batcher.opening import OpenJob
 from batcher.plan import Plan
 from batcher.price import ROUNDING
@@ -164,13 +162,3 @@ def plan_summary(opened: OpenJob, plan: Plan) -> str:
         "notes": list(opened.notes),
     }
     return json.dumps(found, ensure_ascii=False)
-
-
-def needs_consent(job: Job, plan: Plan, opened: OpenJob) -> bool:
-    """Whether a run may cost more than the job lets pass without a word."""
-    if not opened.is_real or plan.cost is None:
-        return False
-    limit = job.limits.confirm_above
-    price = opened.bound.operation.price
-    same_unit = price is not None and price.currency == limit.currency
-    return plan.words[State.WAITING] > 0 and (not same_unit or plan.cost > limit.amount)

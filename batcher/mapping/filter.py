@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from batcher.mapping.expression import ExpressionError, compile_expression
+from batcher.mapping.expression import Expression, ExpressionError, compile_expression
 from batcher.mapping.leaf import Lookup
 from batcher.schema import unknown_key
 
@@ -57,13 +58,34 @@ class Cell(str):
         return bool(self.strip())
 
 
-def compile_filter(source: str, *, lookup: Lookup, headers: Sequence[str]) -> Callable[[Sequence[str]], bool]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowFilter:
+    """
+    A condition on rows.
+
+    Attributes:
+        columns: Jinja's name of each cell in the condition to its column.
+    """
+
+    expression: Expression
+    columns: Mapping[str, int]
+
+    def __call__(self, cells: Sequence[str]) -> bool:
+        """
+        Whether the row is meant.
+
+        Raises:
+            ExpressionError: The condition fails for these cells.
+        """
+        return bool(self.expression.value({name: Cell(cells[column]) for name, column in self.columns.items()}))
+
+
+def compile_filter(source: str, *, lookup: Lookup, headers: Sequence[str]) -> RowFilter:
     """
     The condition as a function of a row's cells.
 
     Raises:
-        ExpressionError: It cannot be read, or names a column that does not exist. The function raises it, too, when
-            the condition fails for a row.
+        ExpressionError: It cannot be read, or names a column that does not exist.
     """
     expression = compile_expression(source)
     columns: dict[str, int] = {}
@@ -75,8 +97,4 @@ def compile_filter(source: str, *, lookup: Lookup, headers: Sequence[str]) -> Ca
                 said.replace("unknown key", "no column", 1).replace("known keys are", "columns are", 1)
             )
         columns[variable] = column
-
-    def holds(cells: Sequence[str]) -> bool:
-        return bool(expression.value({name: Cell(cells[column]) for name, column in columns.items()}))
-
-    return holds
+    return RowFilter(expression=expression, columns=columns)

@@ -76,7 +76,7 @@ def _frame(data: bytes, tab: str, name: str) -> Sequence[Sequence[object]]:
             BytesIO(data), sheet_name=tab, header=None, dtype=object, na_filter=False, engine="calamine"
         ),
     )
-    return [tuple(_plain(value) for value in row) for row in frame.itertuples(index=False, name=None)]
+    return [tuple(plain_value(value) for value in row) for row in frame.itertuples(index=False, name=None)]
 
 
 def _parquet(data: bytes, spec: SheetSpec) -> Grid:
@@ -94,12 +94,12 @@ def _parquet(data: bytes, spec: SheetSpec) -> Grid:
     def values() -> Iterator[Sequence[object]]:
         yield tuple(str(column) for column in frame.columns)
         for row in frame.itertuples(index=False, name=None):
-            yield tuple("" if value is pandas.NA or value is pandas.NaT else _plain(value) for value in row)
+            yield tuple("" if value is pandas.NA or value is pandas.NaT else plain_value(value) for value in row)
 
     return Grid(name=spec.path.stem, width=len(frame.columns), height=len(frame) + 1, values=values)
 
 
-def _plain(value: object) -> object:
+def plain_value(value: object) -> object:
     """A value of pandas or NumPy as Python's own; dates without a time of day as dates."""
     convert = getattr(value, "to_pydatetime", None) or getattr(value, "to_pytimedelta", None)
     if convert is None:

@@ -1,0 +1,124 @@
+"""
+batcher for notebooks: the verbs of the command line on a job file, or on a dictionary with a DataFrame as its sheet.
+
+    from batcher import notebook as batcher
+
+    batcher.check("jobs/welcome.yaml")
+    batcher.run({"job": "demo", "operation": …, "sheet": {"row_id": "id"}, "request": …}, sheet=frame)
+    batcher.results("jobs/welcome.yaml")
+
+Nothing here prints. What the command line reports is returned; what it refuses is raised.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from batcher.consent import needs_consent, question
+from batcher.errors import Stopped
+from batcher.job import Job, job_from_dict, load_job
+from batcher.ledger.lock import job_lock
+from batcher.model import Json
+from batcher.opening import OpenJob, Surroundings, check_results_file, opened
+from batcher.plan import Plan, look, make_plan
+from batcher.results import result_rows
+from batcher.run import SENDERS, Ending, Run, Verbs
+from batcher.senders import ThreadedSenders
+from batcher.sheet.frame import sheet_of_frame
+
+JobLike = str | Path | Mapping[str, Json]
+"""A job file, or what one would hold; its paths are then relative to the working folder."""
+
+
+def check(job: JobLike, sheet: Any = None, *, offline: bool = False) -> Plan:
+    """
+    Validate everything and return the plan; sends nothing.
+
+    Args:
+        job: Which job.
+        sheet: A DataFrame in place of the job's file.
+        offline: Use no network.
+
+    Raises:
+        InputError: The job or its sheet as a whole cannot be used.
+    """
+    with _opened(job, sheet, offline=offline) as at_hand:
+        return look(at_hand.bound, at_hand.ledger)
+
+
+def run(job: JobLike, sheet: Any = None, *, agree: bool = False, rehearse: bool = False) -> Ending:
+    """
+    Send rows, watch them, and write the results.
+
+    Args:
+        agree: Go on although it may cost more than the job's `confirm_above`.
+        rehearse: On a simulator: costs nothing.
+
+    Raises:
+        InputError: As `check`.
+        NotFinished: Another run holds the job.
+        Stopped: It may cost more than the job lets pass, and nobody has agreed.
+    """
+    return _work(job, sheet, Verbs.BOTH, agree=agree, rehearse=rehearse)
+
+
+def submit(job: JobLike, sheet: Any = None, *, agree: bool = False) -> Ending:
+    """Only send what may be sent now; raises as `run` does."""
+    return _work(job, sheet, Verbs.SUBMIT, agree=agree, rehearse=False)
+
+
+def reconcile(job: JobLike, sheet: Any = None) -> Ending:
+    """Only look at what is in work, once; raises as `run` does."""
+    return _work(job, sheet, Verbs.RECONCILE, agree=True, rehearse=False)
+
+
+def results(job: JobLike, sheet: Any = None) -> Any:
+    """
+    The results as a DataFrame of texts, from the ledger alone.
+
+    Raises:
+        InputError: As `check`.
+    """
+    import pandas
+
+    with _opened(job, sheet, offline=True) as at_hand:
+        header = list(at_hand.bound.layout.header)
+        return pandas.DataFrame(list(result_rows(at_hand.bound, at_hand.ledger)), columns=header, dtype=str)
+
+
+def _work(job: JobLike, sheet: Any, verbs: Verbs, *, agree: bool, rehearse: bool) -> Ending:
+    around = _around()
+    with _opened(job, sheet, rehearse=rehearse) as at_hand:
+        check_results_file(at_hand.bound.job)
+        with job_lock(at_hand.state / "locks", at_hand.bound.job.name):
+            plan = make_plan(at_hand.bound, at_hand.ledger, account=at_hand.account_name, at=around.clock())
+            if needs_consent(at_hand, plan) and not agree:
+                raise Stopped(f"{question(at_hand, plan)} Agree with agree=True")
+            return Run(opened=at_hand, around=around, senders=ThreadedSenders(SENDERS), verbs=verbs).go()
+
+
+@contextmanager
+def _opened(job: JobLike, sheet: Any, *, offline: bool = False, rehearse: bool = False) -> Iterator[OpenJob]:
+    loaded = _load(job, has_sheet=sheet is not None)
+    table = None if sheet is None else sheet_of_frame(sheet, name=loaded.name)
+    with opened(loaded, _around(), offline=offline, rehearse=rehearse, sheet=table, ask=not offline) as at_hand:
+        yield at_hand
+
+
+def _load(job: JobLike, *, has_sheet: bool) -> Job:
+    if not isinstance(job, Mapping):
+        return load_job(Path(job))
+    value = dict(job)
+    name = str(value.get("job", "job"))
+    if has_sheet:
+        value["sheet"] = {"file": f"{name}.frame", **value.get("sheet", {})}
+        value.setdefault("results", {"file": str(_around().state / "notebook" / f"{name}.csv")})
+    return job_from_dict(value, folder=Path.cwd())
+
+
+def _around() -> Surroundings:
+    return Surroundings(environ=os.environ, folder=Path.cwd())

@@ -1,0 +1,110 @@
+"""Is everything in place? One finding per line, each with what to do."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from batcher.api.account import Account, open_account
+from batcher.api.client import Client
+from batcher.catalog.model import Provider
+from batcher.errors import ApiError, BatcherError, InputError, StopEverything
+from batcher.ledger.sqlite import SqliteLedger
+from batcher.opening import Surroundings
+from batcher.units import Money
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """
+    One thing that was looked at.
+
+    Attributes:
+        advice: What to do; empty when all is well.
+    """
+
+    is_well: bool
+    what: str
+    advice: str = ""
+
+
+def examine(provider: Provider, around: Surroundings) -> Iterator[Finding]:
+    """Look at ledger, key, host and account, in this order; later ones are left out when they cannot be known."""
+    yield _ledger(around)
+    try:
+        account = open_account(provider, base_url="", environ=around.environ, folders=[around.folder])
+    except InputError as error:
+        yield Finding(is_well=False, what="no usable key or address", advice=str(error))
+        return
+    where = "REAL" if account.is_real else "a rehearsal: loopback"
+    yield Finding(is_well=True, what=f"{provider.title} at {account.host} ({where}), key present")
+    reachable = _reach(account)
+    yield reachable
+    if reachable.is_well:
+        client = Client(account, clock=around.clock)
+        try:
+            yield from _account(client)
+        finally:
+            client.close()
+
+
+def _ledger(around: Surroundings) -> Finding:
+    path = around.state / "ledger.db"
+    try:
+        SqliteLedger(path).close()
+    except BatcherError as error:
+        return Finding(is_well=False, what="the ledger cannot be used", advice=str(error))
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        return Finding(is_well=False, what=f"{path} can be read by others", advice=f"chmod 600 {path}")
+    free = os.statvfs(path.parent)
+    if free.f_bavail * free.f_frsize < 50_000_000:
+        return Finding(
+            is_well=False, what=f"little room for the ledger in {path.parent}", advice="free some disk space"
+        )
+    return Finding(is_well=True, what=f"ledger {path}")
+
+
+def _reach(account: Account) -> Finding:
+    """Open a connection, and nothing more."""
+    parts = urlsplit(account.base_url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        with socket.create_connection((host, port), timeout=10) as plain:
+            if parts.scheme == "https":
+                ssl.create_default_context().wrap_socket(plain, server_hostname=host).close()
+    except ssl.SSLError as error:
+        advice = "check the clock and the company's certificates"
+        return Finding(is_well=False, what=f"no safe connection to {host}:{port} ({error.reason})", advice=advice)
+    except OSError as error:
+        return Finding(
+            is_well=False,
+            what=f"{host}:{port} cannot be reached ({error})",
+            advice="check the network, the proxy and the firewall",
+        )
+    return Finding(is_well=True, what=f"{host}:{port} can be reached")
+
+
+def _account(client: Client) -> Iterator[Finding]:
+    try:
+        info = client.account_info()
+    except StopEverything as error:
+        yield Finding(
+            is_well=False,
+            what=f"the key is not accepted: {error.message}",
+            advice="make a new key in the account's settings",
+        )
+        return
+    except ApiError as error:
+        yield Finding(
+            is_well=False, what=f"the account could not be asked: {error.message}", advice="try again in a minute"
+        )
+        return
+    left = "" if info.balance is None else f", balance {Money(amount=info.balance, currency=info.unit or 'CREDITS')}"
+    empty = info.balance is not None and info.balance <= 0
+    yield Finding(
+        is_well=not empty, what=f"account {info.name or '(no name told)'}{left}", advice="top it up" if empty else ""
+    )
