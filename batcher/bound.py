@@ -1,18 +1,24 @@
-"""A job held against its operation and its sheet: from here on rows become tasks."""
+"""A job held against its operations and its sheet: from here on rows become tasks."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from batcher.catalog.load import built_in_providers, provider_of
+from batcher.catalog.load import built_in_providers
 from batcher.catalog.model import Operation, Provider
+from batcher.catalog.own import own_provider
+from batcher.catalog.settings import WrongSetting, with_settings
 from batcher.errors import InputError, Problem
-from batcher.job import CONTENT, Job
+from batcher.job import CONTENT, Job, Step
 from batcher.layout import Layout, lay_out
-from batcher.ledger.protocol import Planned
+from batcher.ledger.protocol import Blocked, Planned
 from batcher.mapping.choice import Choices
 from batcher.mapping.expression import ExpressionError
 from batcher.mapping.filter import RowFilter, compile_filter
@@ -22,8 +28,13 @@ from batcher.price import PriceTag
 from batcher.schema import unknown_key
 from batcher.sheet import Sheet, SheetSpec, normalise, open_sheet
 
+T = TypeVar("T")
+
 NAMED_DUPLICATES = 20
 """Of so many repeated ids the earlier row is looked up; each look-up reads the sheet again."""
+
+Flaws = tuple[tuple[str, str], ...]
+"""Complaints about a row, as (place, message)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,76 +45,203 @@ class Identified:
     Attributes:
         row_id: Empty when the row is skipped: blank, or left out by `where`. A row without a usable id of its own gets
             one that no cell can hold, so that it is accounted for.
-        flaws: Why its id cannot be used, as (place, message).
+        flaws: Why its id cannot be used.
     """
 
     row: Row
     row_id: str
-    flaws: tuple[tuple[str, str], ...] = ()
+    flaws: Flaws = ()
+
+
+class BoundStep:
+    """
+    One step of a job, its operation and the sheet's header.
+
+    Args:
+        earlier: Outputs of the steps before it, by their names.
+
+    Attributes:
+        item_column: The column that holds the members of the fan-out; None without one.
+        columns: The columns that it uses.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        *,
+        provider: Provider,
+        operation: Operation,
+        header: _Header,
+        choices: Mapping[str, Choices],
+        earlier: Mapping[str, Sequence[str]],
+    ) -> None:
+        self.step = step
+        self.operation = operation
+        self.is_later = bool(earlier)
+        self.price = PriceTag(operation.price, estimate_s=step.estimate_s)
+        problems: list[Problem] = []
+        mapping = _kept(
+            problems,
+            lambda: RequestMapping(
+                step,
+                provider=provider,
+                operation=operation,
+                lookup=header.find,
+                headers=header.texts,
+                choices=choices,
+                earlier=earlier,
+            ),
+        )
+        fan = step.for_each
+        self.item_column = None
+        if fan and fan.column:
+            self.item_column = _kept(
+                problems, lambda: header.require(fan.column, step, ("for_each", fan.name, "column"))
+            )
+        self.when = _kept(problems, lambda: header.condition(step.when, step, ("when",))) if step.when else None
+        if problems or mapping is None:
+            raise InputError(*problems)
+        self.mapping = mapping
+        used = {*mapping.columns, *(self.when.columns.values() if self.when else ())}
+        self.columns = frozenset(used | ({self.item_column} if self.item_column is not None else set()))
+
+    def items(self, row: Row, place: Callable[[int], str]) -> tuple[tuple[str, ...], Flaws]:
+        """The members of the fan-out for a row, `("",)` without one; what is wrong with the cell that holds them."""
+        fan = self.step.for_each
+        if fan is None:
+            return ("",), ()
+        if self.item_column is None:
+            return fan.members, ()
+        if self.item_column in row.flaws:
+            return ("",), ((place(self.item_column), row.flaws[self.item_column]),)
+        members = re.split(f"[{re.escape(fan.separators)}]", row.cells[self.item_column].replace("\r\n", "\n"))
+        items = tuple(dict.fromkeys(member.strip() for member in members if member.strip()))
+        return (items, ()) if items else (("",), ((place(self.item_column), f"{fan.column} is empty"),))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Header:
+    """The sheet's header, as steps look things up in it."""
+
+    sheet_name: str
+    texts: Sequence[str]
+    index: Mapping[str, int]
+
+    def find(self, text: str) -> int | None:
+        return self.index.get(normalise(text))
+
+    def require(self, text: str, owner: Job | Step, path: tuple[str, ...]) -> int:
+        column = self.find(text)
+        if column is None:
+            said = unknown_key(text, [each for each in self.texts if each.strip()])
+            said = said.replace("unknown key", "no column", 1).replace("known keys are", "columns are", 1)
+            raise InputError(owner.problem(path, f"{said} (in {self.sheet_name})"))
+        return column
+
+    def condition(self, source: str, owner: Job | Step, path: tuple[str, ...]) -> RowFilter:
+        try:
+            return compile_filter(source, lookup=self.find, headers=self.texts)
+        except ExpressionError as error:
+            raise InputError(owner.problem(path, str(error))) from error
+
+
+def _kept(problems: list[Problem], build: Callable[[], T]) -> T | None:
+    """What `build` gives; its problems are kept, so that all are told together."""
+    try:
+        return build()
+    except InputError as error:
+        problems += error.problems
+        return None
 
 
 class BoundJob:
     """
-    A job, its operation and its opened sheet.
+    A job, its operations and its opened sheet.
 
     Attributes:
+        steps: By name, in order; one without a name for a job without `steps`.
         layout: Which columns of the sheet are the user's own, and which are ours.
         columns: The columns that the job uses.
     """
 
     def __init__(
-        self, job: Job, *, provider: Provider, operation: Operation, sheet: Sheet, choices: Mapping[str, Choices]
+        self,
+        job: Job,
+        *,
+        provider: Provider,
+        operations: Sequence[Operation],
+        sheet: Sheet,
+        choices: Mapping[str, Choices],
     ) -> None:
         self.job = job
         self.provider = provider
-        self.operation = operation
         self.sheet = sheet
-        headers = _header_index(sheet.header)
-        mapping = _attempt(lambda: RequestMapping(
-            job, provider=provider, operation=operation, lookup=lambda text: headers.get(normalise(text)),
-            headers=sheet.header, choices=choices,
-        ))  # fmt: skip
-        problems = list(mapping) if isinstance(mapping, tuple) else []
-        self._id_column = self._column(headers, job.sheet.row_id, ("sheet", "row_id"), problems, unless=CONTENT)
-        self._item_column = None
-        if job.for_each and job.for_each.column:
-            path = ("for_each", job.for_each.name, "column")
-            self._item_column = self._column(headers, job.for_each.column, path, problems)
-        self._filter = self._compile_filter(headers, problems)
-        if problems or isinstance(mapping, tuple):
+        texts = enumerate(sheet.header)
+        index = {normalise(text): place for place, text in reversed(list(texts)) if text.strip()}
+        header = _Header(sheet_name=sheet.name, texts=sheet.header, index=index)
+        problems: list[Problem] = []
+        self.steps = self._bind_steps(operations, header, choices, problems)
+        self._id_column: int | None = header.find(job.sheet.row_id)
+        if self._id_column is None and job.sheet.row_id != CONTENT:
+            _kept(problems, lambda: header.require(job.sheet.row_id, job, ("sheet", "row_id")))
+        where = job.sheet.where
+        self._filter = _kept(problems, lambda: header.condition(where, job, ("sheet", "where"))) if where else None
+        if problems:
             raise InputError(*problems)
-        self._mapping = mapping
-        self._price = PriceTag(operation.price, estimate_s=job.estimate_s)
-        used = {*mapping.columns, *(self._filter.columns.values() if self._filter else ())}
-        used |= {column for column in (self._id_column, self._item_column) if column is not None}
-        self.columns: Sequence[int] = sorted(used)
-        self.layout: Layout = lay_out(sheet, operation=operation, job=job, used=self.columns)
+        used = {column for step in self.steps.values() for column in step.columns}
+        self._content_columns = sorted(used)
+        used |= set(self._filter.columns.values()) if self._filter else set()
+        self.columns: Sequence[int] = sorted(used | ({self._id_column} if self._id_column is not None else set()))
+        outputs = {name: step.operation.columns for name, step in self.steps.items()}
+        self.layout: Layout = lay_out(sheet, job, columns=outputs, items=self._all_items(), used=self.columns)
 
-    def _column(
-        self, headers: Mapping[str, int], text: str, path: tuple[str, ...], problems: list[Problem], *, unless: str = ""
-    ) -> int | None:
-        column = headers.get(normalise(text))
-        if column is None and text != unless:
-            said = unknown_key(text, [each for each in self.sheet.header if each.strip()])
-            said = said.replace("unknown key", "no column", 1).replace("known keys are", "columns are", 1)
-            problems.append(self.job.problem(path, f"{said} (in {self.sheet.name})"))
-        return column
-
-    def _compile_filter(self, headers: Mapping[str, int], problems: list[Problem]) -> RowFilter | None:
-        if not self.job.sheet.where:
-            return None
-        try:
-            return compile_filter(
-                self.job.sheet.where, lookup=lambda text: headers.get(normalise(text)), headers=self.sheet.header
+    def _bind_steps(
+        self, operations: Sequence[Operation], header: _Header, choices: Mapping[str, Choices], problems: list[Problem]
+    ) -> dict[str, BoundStep]:
+        bound: dict[str, BoundStep] = {}
+        earlier: dict[str, Sequence[str]] = {}
+        for step, operation in zip(self.job.steps, operations, strict=True):
+            known = dict(earlier)
+            made = _kept(
+                problems,
+                lambda step=step, operation=operation, known=known: BoundStep(  # type: ignore[misc]
+                    step, provider=self.provider, operation=operation, header=header, choices=choices, earlier=known
+                ),
             )
-        except ExpressionError as error:
-            problems.append(self.job.problem(("sheet", "where"), str(error)))
-            return None
+            if made is not None:
+                bound[step.name] = made
+            earlier[step.name] = () if step.for_each else operation.output_names
+        return bound
+
+    def _all_items(self) -> Sequence[str]:
+        """Every member of the fan-out, as far as a wide layout needs to know them beforehand."""
+        step = next((each for each in self.steps.values() if each.step.for_each), None)
+        if step is None or not self.job.results.is_wide:
+            return ()
+        if step.item_column is None:
+            return step.step.for_each.members if step.step.for_each else ()
+        rows = (row for row in self.sheet.rows() if not row.is_blank and self._wanted(row))
+        found = dict.fromkeys(item for row in rows for item in step.items(row, lambda _: "")[0] if item)
+        return tuple(found)
 
     @property
     def has_ids(self) -> bool:
         """Whether rows have ids of their own, rather than being what their cells say."""
         return self._id_column is not None
+
+    @property
+    def title(self) -> str:
+        """The operations in one phrase."""
+        return " → ".join(step.operation.name for step in self.steps.values())
+
+    @property
+    def currency(self) -> str:
+        """In which the work is priced; empty where no price is known."""
+        return next((step.operation.price.currency for step in self.steps.values() if step.operation.price), "")
+
+    def operation(self, step: str) -> Operation:
+        """The operation of a step."""
+        return self.steps[step].operation
 
     def rows(self) -> Iterator[Identified]:
         """
@@ -113,27 +251,33 @@ class BoundJob:
             InputError: As `Sheet.rows`, and when `where` fails for a row.
         """
         seen: set[int] = set()
-        repeats = 0
+        twins: Counter[str] = Counter()
         for row in self.sheet.rows():
             if row.is_blank or not self._wanted(row):
                 yield Identified(row=row, row_id="")
                 continue
             row_id, flaws = self._identify(row)
             if not flaws and hash(row_id) in seen:
-                repeats += 1
-                row_id, flaws = self._repeated(row, row_id, look=repeats <= NAMED_DUPLICATES)
+                twins[row_id] += 1
+                row_id, flaws = self._repeated(row, row_id, twin=twins[row_id], look=twins.total() <= NAMED_DUPLICATES)
             seen.add(hash(row_id))
             yield Identified(row=row, row_id=row_id, flaws=flaws)
 
     def _wanted(self, row: Row) -> bool:
-        if self._filter is None:
-            return True
-        try:
-            return self._filter(row.cells)
-        except ExpressionError as error:
-            raise InputError(Problem(where=f"{self.sheet.name} row {row.number}", message=f"where: {error}")) from error
+        """Whether `where` takes the row, and any step is for it."""
+        if self._filter is not None and not self._holds(self._filter, row, "where"):
+            return False
+        return any(step.when is None or self._holds(step.when, row, "when") for step in self.steps.values())
 
-    def _identify(self, row: Row) -> tuple[str, tuple[tuple[str, str], ...]]:
+    def _holds(self, condition: RowFilter, row: Row, name: str) -> bool:
+        try:
+            return condition(row.cells)
+        except ExpressionError as error:
+            raise InputError(
+                Problem(where=f"{self.sheet.name} row {row.number}", message=f"{name}: {error}")
+            ) from error
+
+    def _identify(self, row: Row) -> tuple[str, Flaws]:
         if self._id_column is None:
             return self._content_id(row), ()
         if self._id_column in row.flaws:
@@ -147,14 +291,14 @@ class BoundJob:
 
     def _content_id(self, row: Row) -> str:
         digest = hashlib.blake2b(digest_size=10)
-        for column in self._mapping.columns:
+        for column in self._content_columns:
             digest.update(b"\x1f" + row.cells[column].encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
 
-    def _repeated(self, row: Row, row_id: str, *, look: bool) -> tuple[str, tuple[tuple[str, str], ...]]:
-        """A row whose id was met before: with `content` a twin, otherwise a mistake in the sheet."""
+    def _repeated(self, row: Row, row_id: str, *, twin: int, look: bool) -> tuple[str, Flaws]:
+        """A row whose id was met before: with `content` the next of equal twins, otherwise a mistake in the sheet."""
         if self._id_column is None:
-            return f"{row_id}/{row.number}", ()
+            return f"{row_id}/{twin}", ()
         place = self.sheet.where(self._id_column, row.number)
         earlier = next((r.number for r in self.sheet.rows() if self._identify(r)[0] == row_id), None) if look else None
         also = (
@@ -165,86 +309,120 @@ class BoundJob:
     def tasks(self, identified: Identified) -> list[Planned]:
         """The tasks of one row that is not skipped; at least one."""
         row = identified.row
-        items, flaws = self._items(row)
-        flaws = (*identified.flaws, *flaws)
-        planned = []
-        for item in items or ("",):
-            rendered = self._mapping.render(row.cells, flaws=row.flaws, item=item)
-            planned.append(self._planned(identified, rendered, item, flaws))
+        planned: list[Planned] = []
+        for step in self.steps.values():
+            if step.when is not None and not self._holds(step.when, row, "when"):
+                continue
+            items, flaws = step.items(row, lambda column: self.sheet.where(column, row.number))
+            ready = not planned
+            for item in items:
+                key = TaskKey(job=self.job.name, row_id=identified.row_id, step=step.step.name, item=item)
+                rendered = step.mapping.render(row.cells, flaws=row.flaws, item=item)
+                found = (*identified.flaws, *flaws, *self._places(step, rendered, row.number))
+                planned.append(self._planned(step, key, row, rendered, flaws=found, ready=ready))
         return planned
 
     def _planned(
-        self, identified: Identified, rendered: Rendered, item: str, flaws: tuple[tuple[str, str], ...]
+        self, step: BoundStep, key: TaskKey, row: Row, rendered: Rendered, *, flaws: Flaws, ready: bool
     ) -> Planned:
-        row = identified.row
-        flaws = (*flaws, *((self._place(flaw.column, row), flaw.message) for flaw in rendered.flaws))
-        key = TaskKey(job=self.job.name, row_id=identified.row_id, item=item)
-        if flaws:
-            return Planned(key=key, row_number=row.number, input_hash=rendered.input_hash, flaws=flaws)
-        return Planned(
+        base = Planned(
             key=key,
             row_number=row.number,
+            operation=step.operation.name,
             input_hash=rendered.input_hash,
+            ready=ready,
+            flaws=flaws,
+        )
+        if flaws:
+            return base
+        estimate = step.price.estimate(rendered.content)
+        if ready:
+            return replace(base, path=rendered.path, body=rendered.body, estimate=estimate)
+        cells = {normalise(self.sheet.header[column]): row.cells[column] for column in step.columns}
+        return replace(base, cells=cells, estimate=estimate)
+
+    def release(self, blocked: Blocked, outputs: Mapping[str, Mapping[str, str]]) -> Planned:
+        """
+        What a task that had to wait asks for now.
+
+        Args:
+            outputs: What the earlier steps of its row have made, by their names.
+        """
+        step = self.steps[blocked.key.step]
+        cells = [blocked.cells.get(normalise(text), "") for text in self.sheet.header]
+        rendered = step.mapping.render(cells, flaws={}, item=blocked.key.item, outputs=outputs)
+        flaws = self._places(step, rendered, blocked.row_number)
+        estimate = None if flaws else step.price.estimate(rendered.content)
+        return Planned(
+            key=blocked.key,
+            row_number=blocked.row_number,
+            operation=step.operation.name,
+            input_hash=blocked.input_hash,
             path=rendered.path,
             body=rendered.body,
-            estimate=self._price.estimate(rendered.content),
+            flaws=flaws,
+            estimate=estimate,
         )
 
-    def _place(self, column: int | None, row: Row) -> str:
-        return (
-            f"{self.sheet.tab or self.sheet.name} row {row.number}"
-            if column is None
-            else self.sheet.where(column, row.number)
-        )
+    def _places(self, step: BoundStep, rendered: Rendered, number: int) -> Flaws:
+        """The flaws of a rendering with the places where a person mends them."""
+        whole_row = f"{self.sheet.tab or self.sheet.name} row {number}"
+        usual = step.item_column
 
-    def _items(self, row: Row) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-        fan = self.job.for_each
-        if fan is None:
-            return (), ()
-        if self._item_column is None:
-            return fan.members, ()
-        members = re.split(f"[{re.escape(fan.separators)}]", row.cells[self._item_column].replace("\r\n", "\n"))
-        items = tuple(dict.fromkeys(member.strip() for member in members if member.strip()))
-        if items:
-            return items, ()
-        return (), ((self.sheet.where(self._item_column, row.number), f"{fan.column} is empty"),)
+        def place(column: int | None) -> str:
+            at = column if column is not None else usual
+            return whole_row if at is None else self.sheet.where(at, number)
 
-    def final_cost(self, body: str, *, duration_s: str) -> float | None:
+        return tuple((place(flaw.column), flaw.message) for flaw in rendered.flaws)
+
+    def final_cost(self, step: str, body: str, *, duration_s: str) -> float | None:
         """What a finished piece of work cost."""
-        import json
-
-        return self._price.final(json.loads(body), duration_s=duration_s)
-
-
-def _attempt(build: Callable[[], RequestMapping]) -> RequestMapping | tuple[Problem, ...]:
-    """The mapping, or its problems, so that they are told together with those of the sheet."""
-    try:
-        return build()
-    except InputError as error:
-        return tuple(error.problems)
-
-
-def _header_index(header: Sequence[str]) -> dict[str, int]:
-    return {normalise(text): index for index, text in reversed(list(enumerate(header))) if text.strip()}
+        return self.steps[step].price.final(json.loads(body), duration_s=duration_s)
 
 
 def _nameless(row: Row) -> str:
     return f"\x00row {row.number}"
 
 
-def find_operation(job: Job) -> tuple[Provider, Operation]:
+def find_operations(job: Job, *, environ: Mapping[str, str] = os.environ) -> tuple[Provider, list[Operation]]:
     """
-    The operation that a job names.
+    The operations that a job names, in the order of its steps, with its settings.
+
+    Args:
+        job: The job.
+        environ: The environment: the host of a provider of the user's own must be allowed there.
 
     Raises:
-        InputError: There is none of that name.
+        InputError: There is none of that name, the job's catalogue or settings do not fit, or the steps belong to
+            different providers: a job has one account.
     """
-    provider = provider_of(job.operation)
+    own = [own_provider(job.catalog, base_url=job.base_url, environ=environ)] if job.catalog else []
+    known = {name: provider for provider in (*own, *built_in_providers()) for name in provider.operations}
+    problems: list[Problem] = []
+    found: list[tuple[Provider, Operation]] = []
+    for step in job.steps:
+        made = _kept(problems, lambda step=step: _find(step, known))  # type: ignore[misc]
+        if made is not None:
+            found.append(made)
+    if problems:
+        raise InputError(*problems)
+    provider = found[0][0]
+    for step, (other, _) in zip(job.steps, found, strict=True):
+        if other is not provider:
+            message = f"belongs to {other.name}, the first step to {provider.name}; make two jobs of them"
+            raise InputError(step.problem(("operation",), message))
+    return provider, [operation for _, operation in found]
+
+
+def _find(step: Step, known: Mapping[str, Provider]) -> tuple[Provider, Operation]:
+    provider = known.get(step.operation)
     if provider is None:
-        known = [name for each in built_in_providers() for name in each.operations]
-        said = unknown_key(job.operation, known).replace("unknown key", "unknown operation", 1)
-        raise InputError(job.problem(("operation",), said.replace("known keys are", "there are", 1)))
-    return provider, provider.operations[job.operation]
+        said = unknown_key(step.operation, known).replace("unknown key", "unknown operation", 1)
+        raise InputError(step.problem(("operation",), said.replace("known keys are", "there are", 1)))
+    try:
+        return provider, with_settings(provider.operations[step.operation], step.settings)
+    except WrongSetting as error:
+        raise InputError(step.problem(("settings", error.name), str(error))) from error
 
 
 def open_job_sheet(job: Job) -> Sheet:

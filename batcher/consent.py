@@ -7,13 +7,13 @@ from batcher.plan import Plan
 
 
 def needs_consent(at_hand: OpenJob, plan: Plan) -> bool:
-    """Whether the run may cost more than the job lets pass; a rehearsal costs nothing."""
-    if not at_hand.is_real or plan.cost is None or not plan.to_send:
+    """Whether the run may cost more than the job lets pass, or nobody knows what it costs; a rehearsal costs nothing."""
+    if not at_hand.is_real or not plan.to_send:
         return False
     limit = at_hand.bound.job.limits.confirm_above
-    price = at_hand.bound.operation.price
-    same_unit = price is not None and price.currency == limit.currency
-    return not same_unit or plan.cost > limit.amount
+    if plan.cost is None or at_hand.bound.currency != limit.currency:
+        return True  # a price that cannot be compared with the limit is no small price
+    return plan.cost > limit.amount
 
 
 def question(at_hand: OpenJob, plan: Plan) -> str:

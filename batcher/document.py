@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,13 +37,22 @@ class Document:
     value: Json
     places: Mapping[KeyPath, tuple[int, int]]
 
+    def position(self, fault: Fault) -> tuple[int, int]:
+        """Line and column of a fault: the order in which a person would mend several."""
+        return self._place((*fault.path, fault.unknown_key) if fault.unknown_key else fault.path)
+
     def where(self, path: Sequence[str | int]) -> str:
         """The place of `path`, or of the nearest parent that stands in the file: `welcome.yaml:7:5`."""
+        if not self.places:
+            return self.name
+        line, column = self._place(path)
+        return f"{self.name}:{line}:{column}"
+
+    def _place(self, path: Sequence[str | int]) -> tuple[int, int]:
         parts = tuple(path)
         while parts not in self.places and parts:
             parts = parts[:-1]
-        line, column = self.places.get(parts, (1, 1))
-        return f"{self.name}:{line}:{column}"
+        return self.places.get(parts, (1, 1))
 
     def problem(self, path: Sequence[str | int], message: str) -> Problem:
         """A problem at `path`; the dotted path stands before the message."""
@@ -73,7 +83,7 @@ def parse_document(text: str, *, name: str, schema: Json, checker: Checker | Non
     if builder.problems:
         raise InputError(*builder.problems)
     document = Document(name=name, value=value, places=builder.places)
-    faults = (checker or Checker(schema)).faults(value)
+    faults = sorted((checker or Checker(schema)).faults(value), key=document.position)
     if faults:
         raise InputError(*(_problem(document, fault) for fault in faults))
     return document
@@ -81,6 +91,10 @@ def parse_document(text: str, *, name: str, schema: Json, checker: Checker | Non
 
 def document_from_value(value: Json, *, name: str, schema: Json) -> Document:
     """As `read_document`, for a mapping made in Python: there are no lines, so places are the name alone."""
+    try:
+        value = json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(Problem(where=name, message=f"holds what a file could not hold: {error}")) from error
     document = Document(name=name, value=value, places={})
     faults = Checker(schema).faults(value)
     if faults:
@@ -114,15 +128,24 @@ def _read(path: Path) -> str:
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
+        where = _where(path.name, raw[: error.start].decode(encoding, "replace"))
         message = f"is not UTF-8 (byte {error.start + 1}): save it as UTF-8"
-        raise InputError(Problem(where=f"{path.name}:{line}", message=message)) from error
+        raise InputError(Problem(where=where, message=message)) from error
+
+
+def _where(name: str, before: str) -> str:
+    """The place behind a piece of text."""
+    return f"{name}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
 
 
 def _compose(text: str, name: str) -> Any:
     import yaml
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    if control := _CONTROL.search(text):
+        raise InputError(
+            Problem(where=_where(name, text[: control.start()]), message=f"the control character {control[0]!r}")
+        )
     try:
         _guard(yaml.parse(text, Loader=loader), name)
         root = yaml.compose(text, Loader=loader)
@@ -169,8 +192,11 @@ def _syntax_problem(error: Any, text: str, name: str) -> Problem:
     return Problem(where=f"{name}:{line}:{column}", message=message)
 
 
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})\Z")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+([eE][-+]?[0-9]+)?\Z")
+_QUOTED = ("'", '"', "|", ">")
+_CURLY = tuple("“”„‟‘’‚«»")
 _TAGS = ("str", "int", "float", "bool", "null", "map", "seq", "timestamp", "value", "merge")
 
 
@@ -192,7 +218,7 @@ class _Builder:
         if node.id == "mapping":
             return self._mapping(node, path, schema)
         if node.id == "sequence":
-            items = schema.get("items", {})
+            items = _items(schema)
             return [self.build(item, path=(*path, i), schema=items) for i, item in enumerate(node.value)]
         return self._scalar(node, schema)
 
@@ -204,7 +230,7 @@ class _Builder:
                 hint = ' (a value that begins with {{ needs quotes: "{{ … }}")' if key_node.id == "mapping" else ""
                 self._complain(key_node, f"a key must be a plain word{hint}")
                 continue
-            key = str(key_node.value)
+            key = self._text(key_node)
             line = key_node.start_mark.line + 1
             if key in built:
                 self._complain(key_node, f"'{key}' stands twice (also in line {lines[key]})")
@@ -215,19 +241,32 @@ class _Builder:
         return built
 
     def _scalar(self, node: Any, schema: dict[str, Any]) -> Json:
-        text = str(node.value)
+        text = self._text(node)
         types = schema.get("type", ())
         wanted = {types} if isinstance(types, str) else set(types)
         for branch in schema.get("oneOf", ()):
             kind = self._resolve(branch).get("type", ())
             wanted |= {kind} if isinstance(kind, str) else set(kind)
-        if node.style in ("'", '"', "|", ">"):
+        if node.style in _QUOTED:
             return text
         if text in ("", "~", "null") and "null" in (wanted or {"null"}):
             return None
         if text in ("true", "false") and (not wanted or "boolean" in wanted):
             return text == "true"
+        if text.lower() in ("true", "false") and "boolean" in wanted:
+            return text.lower() == "true"
         return _number(text, wanted)
+
+    def _text(self, node: Any) -> str:
+        text = str(node.value)
+        plain = node.style not in _QUOTED
+        if plain and text.strip("\xa0") != text:
+            self._complain(node, "a no-break space (U+00A0) where a plain space should be")
+        if plain and text[:1] in _CURLY and text[-1:] in _CURLY:
+            self._complain(node, f"{text[0]} is not a quotation mark here: use \" or '")
+        if "\0" in text:
+            self._complain(node, "a NUL character")
+        return text
 
     def _resolve(self, schema: Json) -> dict[str, Any]:
         while isinstance(schema, dict) and "$ref" in schema:
@@ -241,6 +280,11 @@ class _Builder:
 
 def _place(node: Any) -> tuple[int, int]:
     return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def _items(schema: dict[str, Any]) -> Json:
+    forms = (schema, *schema.get("oneOf", ()))
+    return next((form["items"] for form in forms if "items" in form), {})
 
 
 def _property(schema: dict[str, Any], key: str) -> Json:

@@ -47,6 +47,7 @@ def settle_doubt(
     last_sent_at: float,
     sends: int,
     now: float,
+    server_now: float,
     chance: float,
     searchable: bool,
     deadline_s: float,
@@ -60,14 +61,16 @@ def settle_doubt(
         sends: How often it has been sent in this run.
         now: Unix seconds. A clock that stands before `first_sent_at` cannot tell the age of a key: then a search goes
             first.
+        server_now: The same by the API's clock: a key is as old as the older of the two says.
         chance: From 0 to 1, spreads the waits.
         searchable: Whether our token went out with it, somewhere where a search can see it.
         deadline_s: How long a write may take: before that, absence from a list proves nothing.
     """
-    age = now - first_sent_at
-    if repeat.free or (repeat.key_header and 0 <= age < repeat.key_hours * 3600 - SAFETY_S):
+    age = max(now, server_now) - first_sent_at
+    if repeat.free or (repeat.has_key and now >= first_sent_at and age < repeat.key_hours * 3600 - SAFETY_S):
         wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** max(0, sends - 1)) * (0.75 + chance / 2)
         return Verdict(way=Way.RESEND, at=now if sends == 0 else now + wait)
     if repeat.find and searchable:
-        return Verdict(way=Way.SEARCH, at=max(now, last_sent_at + deadline_s))
+        # an instant ahead of our clock says that the clock has jumped back: no write lives longer than its deadline
+        return Verdict(way=Way.SEARCH, at=min(max(now, last_sent_at + deadline_s), now + deadline_s))
     return Verdict(way=Way.ASK, at=now)

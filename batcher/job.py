@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,8 @@ from batcher.model import Json
 from batcher.units import Money, Rate, parse_duration, parse_money, parse_rates
 
 T = TypeVar("T")
+_THRESHOLD = re.compile(r"\s*([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*(%?)\s*(?:failed)?\s*\Z")
+SEPARATORS = ";,\n"
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 CONTENT = "content"
 """The `row_id` that means: the cells themselves."""
@@ -48,7 +51,7 @@ class StopAfter:
     after: int = 20
 
     def __str__(self) -> str:
-        return f"{self.count} failed" if self.count is not None else f"{self.share:.0%} failed"
+        return f"{self.count} failed" if self.count is not None else f"{self.share * 100:g}% failed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,44 +90,81 @@ class ForEach:
     name: str
     members: tuple[str, ...] = ()
     column: str = ""
-    separators: str = ";,\n"
+    separators: str = SEPARATORS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResultsPart:
-    """Where the results go."""
+    """
+    Where the results go.
+
+    Attributes:
+        is_wide: A fan-out becomes columns rather than lines.
+    """
 
     file: Path
     prefix: str = ""
     bom: bool = True
+    is_wide: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """
+    One operation of a job; its request is not yet held against the operation.
+
+    Attributes:
+        name: Empty for the only step of a job without `steps`.
+        place: The keys under which it stands in the job file.
+        when: The rows that it is for; empty means all of them.
+        estimate_s: The length of a video that the person expects, in seconds; None when not given.
+        settings: Values for the operation's settings, by name.
+        document: The job file, for places in messages.
+    """
+
+    name: str
+    place: tuple[str, ...]
+    operation: str
+    request: Mapping[str, Json]
+    document: Document
+    when: str = ""
+    for_each: ForEach | None = None
+    estimate_s: float | None = None
+    settings: Mapping[str, Json] = field(default_factory=dict)
+
+    def problem(self, path: tuple[str | int, ...], message: str) -> Problem:
+        """A problem at a key of the step."""
+        return self.document.problem((*self.place, *path), message)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
     """
-    A job file that fits its schema; its request is not yet held against the operation.
+    A job file that fits its schema.
 
     Attributes:
         name: The label under which the ledger keeps it.
         path: The job file; None for a job made in Python.
-        estimate_s: The length of a video that the person expects, in seconds; None when not given.
+        steps: What is done for each row, in order; at least one.
+        resend_lost: Lost rows are sent again without a question.
+        resend_below: Only those that cost no more than this; None without such a limit.
+        catalog: The file that describes a provider of the user's own; None without one.
         document: The file itself, for places in messages.
     """
 
     name: str
     path: Path | None
-    operation: str
     base_url: str
     sheet: SheetPart
-    request: Mapping[str, Json]
+    steps: tuple[Step, ...]
     limits: Limits
     poll: Poll
     results: ResultsPart
     document: Document
-    for_each: ForEach | None = None
-    estimate_s: float | None = None
     resend_lost: bool = False
+    resend_below: Money | None = None
     title_token: bool | None = None
+    catalog: Path | None = None
 
     def problem(self, path: tuple[str | int, ...], message: str) -> Problem:
         """A problem at a key of the job file."""
@@ -146,7 +186,9 @@ def load_job(path: Path) -> Job:
     Raises:
         InputError: Everything that is wrong with it, each with file, line and column.
     """
-    return _build(read_document(path, job_schema()), path=path.absolute(), folder=path.absolute().parent)
+    # The ledger knows a job by this path: the same file by another way must not be another job.
+    folder = path.absolute().parent.resolve()
+    return _build(read_document(path, job_schema()), path=folder / path.name, folder=folder)
 
 
 def job_from_dict(value: Mapping[str, Json], *, folder: Path) -> Job:
@@ -160,7 +202,8 @@ def job_from_dict(value: Mapping[str, Json], *, folder: Path) -> Job:
     Raises:
         InputError: As `load_job`.
     """
-    document = document_from_value(dict(value), name=str(value.get("job", "job")), schema=job_schema())
+    name = value.get("job")
+    document = document_from_value(dict(value), name=name if isinstance(name, str) else "job", schema=job_schema())
     return _build(document, path=None, folder=folder)
 
 
@@ -168,18 +211,19 @@ def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
     value = document.value
     reader = _Reader(document)
     sheet, results = value["sheet"], value["results"]
-    estimate = value.get("estimate")
     limits = _limits(reader, value.get("limits", {}))
     poll = _poll(reader, value.get("poll", {}))
-    estimate_s = reader.parsed(("estimate",), parse_duration) if estimate else None
+    sheet_file, results_file = _file(reader, folder, "sheet", "file"), _file(reader, folder, "results", "file")
+    catalog = _file(reader, folder, "catalog") if "catalog" in value else None
+    steps = _steps(reader, document)
+    resend_below = reader.parsed(("resend_below",), parse_money) if "resend_below" in value else None
     reader.raise_problems()
     return Job(
         name=value["job"],
         path=path,
-        operation=value["operation"],
         base_url=value.get("account", {}).get("base_url", ""),
         sheet=SheetPart(
-            file=_path(folder, sheet["file"]),
+            file=sheet_file,
             row_id=sheet["row_id"],
             tab=sheet.get("tab", ""),
             header_row=sheet.get("header_row", 1),
@@ -187,22 +231,59 @@ def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
             encoding=sheet.get("encoding", ""),
             delimiter=DELIMITERS.get(sheet.get("delimiter", ""), ""),
         ),
-        request=value["request"],
+        steps=steps,
         limits=limits,
         poll=poll,
         results=ResultsPart(
-            file=_path(folder, results["file"]), prefix=results.get("prefix", ""), bom=results.get("bom", True)
+            file=results_file,
+            prefix=results.get("prefix", ""),
+            bom=results.get("bom", True),
+            is_wide=results.get("fan_out") == "wide",
         ),
         document=document,
-        for_each=_for_each(value.get("for_each")),
-        estimate_s=estimate_s,
         resend_lost=value.get("on_lost") == "resend",
+        resend_below=resend_below,
         title_token=value.get("title_token"),
+        catalog=catalog,
     )
 
 
-def _path(folder: Path, text: str) -> Path:
-    return (folder / Path(text).expanduser()).resolve()
+def _steps(reader: _Reader, document: Document) -> tuple[Step, ...]:
+    """The steps of the job; a job without `steps` has one, without a name."""
+    chain = document.value.get("steps")
+    places: list[tuple[str, ...]] = [("steps", name) for name in chain] if chain else [()]
+    steps = tuple(_step(reader, document, place) for place in places)
+    fanned = [step for step in steps if step.for_each]
+    if len(fanned) > 1:
+        reader.complain((*fanned[1].place, "for_each"), "only one step of a job can have for_each")
+    return steps
+
+
+def _step(reader: _Reader, document: Document, place: tuple[str, ...]) -> Step:
+    value = document.value
+    for part in place:
+        value = value[part]
+    return Step(
+        name=place[-1] if place else "",
+        place=place,
+        operation=value["operation"],
+        request=value["request"],
+        document=document,
+        when=value.get("when", ""),
+        for_each=_for_each(reader, value.get("for_each"), (*place, "for_each")),
+        estimate_s=reader.parsed((*place, "estimate"), parse_duration) if "estimate" in value else None,
+        settings=value.get("settings", {}),
+    )
+
+
+def _file(reader: _Reader, folder: Path, *key: str) -> Path:
+    def parse(text: str) -> Path:
+        try:
+            return (folder / Path(text).expanduser()).resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ValueError(f"'{text}' cannot be a path: {error}") from error
+
+    return reader.parsed(key, parse) or folder
 
 
 def _limits(reader: _Reader, value: Mapping[str, Any]) -> Limits:
@@ -229,26 +310,30 @@ def _poll(reader: _Reader, value: Mapping[str, Any]) -> Poll:
 
 
 def _stop_after(text: str) -> StopAfter:
-    number = text.lower().removesuffix("failed").strip()
-    share = number.endswith("%")
-    try:
-        amount = float(number.removesuffix("%"))
-    except ValueError:
-        amount = 0
-    if amount <= 0 or (share and amount > 100) or (not share and amount != int(amount)):
+    match = _THRESHOLD.match(text.lower())
+    amount = float(match[1]) if match else 0.0
+    share = match is not None and match[2] == "%"
+    if amount <= 0 or (share and amount > 100) or (not share and not amount.is_integer()):
         raise ValueError(f"'{text}' is no threshold; write for example 20% failed, or 50 failed")
     return StopAfter(share=amount / 100) if share else StopAfter(count=int(amount))
 
 
-def _for_each(value: Mapping[str, Any] | None) -> ForEach | None:
+def _for_each(reader: _Reader, value: Mapping[str, Any] | None, place: tuple[str, ...]) -> ForEach | None:
     if not value:
         return None
     ((name, members),) = value.items()
     if isinstance(members, list):
         return ForEach(name=name, members=tuple(dict.fromkeys(member.strip() for member in members)))
-    split = str(members.get("split", "; , newline"))
-    separators = split.replace("newline", "\n").replace("tab", "\t").replace(" ", "")
-    return ForEach(name=name, column=members["column"], separators=separators)
+    path = (*place, name, "split")
+    separators = reader.parsed(path, _separators) if "split" in members else None
+    return ForEach(name=name, column=members["column"], separators=separators or SEPARATORS)
+
+
+def _separators(text: str) -> str:
+    separators = text.replace("newline", "\n").replace("tab", "\t").replace(" ", "")
+    if not separators:
+        raise ValueError("names no separator; write for example ; , newline")
+    return separators
 
 
 class _Reader:
@@ -267,6 +352,9 @@ class _Reader:
         except ValueError as error:
             self._problems.append(self._document.problem(path, str(error)))
             return None
+
+    def complain(self, path: tuple[str, ...], message: str) -> None:
+        self._problems.append(self._document.problem(path, message))
 
     def raise_problems(self) -> None:
         if self._problems:

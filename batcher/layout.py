@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from batcher.catalog.model import Operation
 from batcher.errors import InputError
 from batcher.job import Job
 from batcher.sheet import Sheet, normalise
 
 STATUS = "batcher_status"
+ERROR = "error"
 BEFORE = (STATUS,)
-AFTER = ("error_code", "error", "what_to_do", "attempts", "cost", "submitted_at", "completed_at", "url_expires_at")
+AFTER = ("error_code", ERROR, "what_to_do", "attempts", "cost", "submitted_at", "completed_at", "url_expires_at")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutputColumn:
+    """
+    One of our columns that belongs to a task rather than to the line.
+
+    Attributes:
+        name: Its header, without the prefix.
+        step: Whose output it shows.
+        output: The output; `batcher_status` and `error` are the task's own.
+        item: The member of a fan-out in a wide layout; empty in a long one.
+    """
+
+    name: str
+    step: str
+    output: str
+    item: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,14 +40,18 @@ class Layout:
 
     Attributes:
         kept: Indexes of the user's columns in the sheet, in order.
-        outputs: The operation's own columns among ours.
-        item: Name of the column for the member of a fan-out; empty without one.
+        outputs: The columns of the tasks, in order.
+        item: Name of the column for the member of a fan-out in a long layout; empty without one.
+        fanned: The step with the fan-out; None without one.
+        is_wide: The fan-out becomes columns, so that every row is one line.
         header: The whole header of the results.
     """
 
     kept: Sequence[int]
-    outputs: Sequence[str]
+    outputs: Sequence[OutputColumn]
     item: str
+    fanned: str | None
+    is_wide: bool
     header: Sequence[str]
 
     @property
@@ -38,7 +60,9 @@ class Layout:
         return len(self.kept)
 
 
-def lay_out(sheet: Sheet, *, operation: Operation, job: Job, used: Sequence[int]) -> Layout:
+def lay_out(
+    sheet: Sheet, job: Job, *, columns: Mapping[str, Sequence[str]], items: Sequence[str], used: Sequence[int]
+) -> Layout:
     """
     Find the user's columns, and ours at their right.
 
@@ -46,24 +70,62 @@ def lay_out(sheet: Sheet, *, operation: Operation, job: Job, used: Sequence[int]
     others that belong to it, and are replaced. A column of the user's that merely has one of our names is an error.
 
     Args:
+        columns: The outputs of each step that get a column, in the order of the steps.
+        items: All members of the fan-out, for a wide layout.
         used: Columns that the job reads: one of ours that is read belongs to the user.
 
     Raises:
-        InputError: A name clash.
+        InputError: A name clash, also with the word of `for_each`.
     """
     prefix = job.results.prefix
-    outputs = operation.settle.columns if operation.settle else ()
-    item = job.for_each.name if job.for_each else ""
-    ours = [f"{prefix}{name}" for name in ([item] if item else []) + [*BEFORE, *outputs, *AFTER]]
+    fanned = next((step for step in job.steps if step.for_each), None)
+    is_wide = fanned is not None and job.results.is_wide
+    outputs = _outputs(columns, fanned=fanned.name if fanned and is_wide else None, items=items)
+    item = fanned.for_each.name if fanned and fanned.for_each and not is_wide else ""
+    if item in {*BEFORE, *AFTER, *(column.name for column in outputs)}:
+        message = f"'{item}' is a column of the results already; choose another word"
+        raise InputError(fanned.problem(("for_each", item), message) if fanned else job.problem((), message))
+    names = ([item] if item else []) + [*BEFORE, *(column.name for column in outputs), *AFTER]
+    ours = [f"{prefix}{name}" for name in names]
     header = [normalise(text) for text in sheet.header]
     written = {index for index, text in enumerate(header) if text in ours}
     complete = all(f"{prefix}{name}" in header for name in (*BEFORE, *AFTER))
     if not complete or written & set(used):
-        clashes = [sheet.header[index] for index in sorted(written)]
-        if clashes:
-            columns = ", ".join(f"'{name}'" for name in clashes)
-            message = f"the sheet has columns of its own called {columns}, as ours are; set results.prefix, such as 'batcher '"
-            raise InputError(job.problem(("results",), message))
+        _refuse_clashes(sheet, job, written)
         written = set()
     kept = [index for index in range(len(sheet.header)) if index not in written]
-    return Layout(kept=kept, outputs=outputs, item=item, header=[*(sheet.header[index] for index in kept), *ours])
+    return Layout(
+        kept=kept,
+        outputs=outputs,
+        item=item,
+        fanned=fanned.name if fanned else None,
+        is_wide=is_wide,
+        header=[*(sheet.header[index] for index in kept), *ours],
+    )
+
+
+def _outputs(columns: Mapping[str, Sequence[str]], *, fanned: str | None, items: Sequence[str]) -> list[OutputColumn]:
+    """The last step's outputs have plain names; those of earlier ones carry the step's."""
+    found: list[OutputColumn] = []
+    last = list(columns)[-1]
+    for step, outputs in columns.items():
+        before = "" if step == last else f"{step}_"
+        if step != fanned:
+            found += [OutputColumn(name=before + output, step=step, output=output) for output in outputs]
+            continue
+        for item in items:
+            found += [
+                OutputColumn(name=f"{before}{output}_{item}", step=step, output=output, item=item)
+                for output in (STATUS, *outputs, ERROR)
+            ]
+    return found
+
+
+def _refuse_clashes(sheet: Sheet, job: Job, written: set[int]) -> None:
+    clashes = [sheet.header[index] for index in sorted(written)]
+    if clashes:
+        columns = ", ".join(f"'{name}'" for name in clashes)
+        message = (
+            f"the sheet has columns of its own called {columns}, as ours are; set results.prefix, such as 'batcher '"
+        )
+        raise InputError(job.problem(("results",), message))

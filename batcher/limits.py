@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from batcher.catalog.model import Operation, Provider
+from batcher.catalog.model import Provider
 from batcher.job import Job
 from batcher.units import Rate
 
@@ -16,7 +16,7 @@ class AccountLimits:
 
     Attributes:
         windows: Requests per time; every one of them holds.
-        in_flight: Pieces of work at once; None where the operation is finished with its answer.
+        in_flight: Pieces of work at once; None without a cap.
         budget: What this job may spend in all; None without a budget.
     """
 
@@ -25,11 +25,10 @@ class AccountLimits:
     budget: float | None
 
 
-def limits_of(job: Job, *, provider: Provider, operation: Operation) -> AccountLimits:
+def limits_of(job: Job, provider: Provider) -> AccountLimits:
     """The limits that hold for a job."""
-    in_flight = job.limits.in_flight or provider.in_flight
     return AccountLimits(
         windows=(*provider.submissions, *job.limits.submissions),
-        in_flight=in_flight if operation.settle else None,
+        in_flight=job.limits.in_flight or provider.in_flight,
         budget=job.limits.budget.amount if job.limits.budget else None,
     )

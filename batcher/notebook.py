@@ -24,7 +24,7 @@ from batcher.job import Job, job_from_dict, load_job
 from batcher.ledger.lock import job_lock
 from batcher.model import Json
 from batcher.opening import OpenJob, Surroundings, check_results_file, opened
-from batcher.plan import Plan, look, make_plan
+from batcher.plan import Plan, look
 from batcher.results import result_rows
 from batcher.run import SENDERS, Ending, Run, Verbs
 from batcher.senders import ThreadedSenders
@@ -47,7 +47,7 @@ def check(job: JobLike, sheet: Any = None, *, offline: bool = False) -> Plan:
         InputError: The job or its sheet as a whole cannot be used.
     """
     with _opened(job, sheet, offline=offline) as at_hand:
-        return look(at_hand.bound, at_hand.ledger)
+        return look(at_hand.bind(checked=True), at_hand.ledger)
 
 
 def run(job: JobLike, sheet: Any = None, *, agree: bool = False, rehearse: bool = False) -> Ending:
@@ -93,9 +93,9 @@ def results(job: JobLike, sheet: Any = None) -> Any:
 def _work(job: JobLike, sheet: Any, verbs: Verbs, *, agree: bool, rehearse: bool) -> Ending:
     around = _around()
     with _opened(job, sheet, rehearse=rehearse) as at_hand:
-        check_results_file(at_hand.bound.job)
-        with job_lock(at_hand.state / "locks", at_hand.bound.job.name):
-            plan = make_plan(at_hand.bound, at_hand.ledger, account=at_hand.account_name, at=around.clock())
+        check_results_file(at_hand.job)
+        with job_lock(at_hand.state / "locks", at_hand.job.name):
+            plan = at_hand.plan(at=around.clock())
             if needs_consent(at_hand, plan) and not agree:
                 raise Stopped(f"{question(at_hand, plan)} Agree with agree=True")
             return Run(opened=at_hand, around=around, senders=ThreadedSenders(SENDERS), verbs=verbs).go()
@@ -105,7 +105,7 @@ def _work(job: JobLike, sheet: Any, verbs: Verbs, *, agree: bool, rehearse: bool
 def _opened(job: JobLike, sheet: Any, *, offline: bool = False, rehearse: bool = False) -> Iterator[OpenJob]:
     loaded = _load(job, has_sheet=sheet is not None)
     table = None if sheet is None else sheet_of_frame(sheet, name=loaded.name)
-    with opened(loaded, _around(), offline=offline, rehearse=rehearse, sheet=table, ask=not offline) as at_hand:
+    with opened(loaded, _around(), offline=offline, rehearse=rehearse, sheet=table) as at_hand:
         yield at_hand
 
 

@@ -6,25 +6,39 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from batcher.api.account import Account, open_account
 from batcher.api.client import AccountInfo, Client
-from batcher.bound import BoundJob, find_operation, open_job_sheet
+from batcher.bound import BoundJob, find_operations, open_job_sheet
+from batcher.catalog.extend import extended_body, extension_path, forgotten_entries
 from batcher.catalog.model import Operation, Provider
-from batcher.errors import ApiError, InputError, Problem, StopEverything, Stopped
-from batcher.job import Job
+from batcher.errors import ApiError, InputError, Problem, Rejected, StopEverything, Stopped
+from batcher.job import Job, Step
+from batcher.ledger.lock import job_lock
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.sqlite import SqliteLedger
 from batcher.mapping.choice import Choice, Choices
 from batcher.mapping.tree import matches
 from batcher.model import Json
+from batcher.plan import Plan, fingerprint, make_plan, remembered
 from batcher.sheet import Sheet
 
 STATE_VARIABLE = "BATCHER_STATE"
+
+
+def steady_clock() -> Callable[[], float]:
+    """
+    Unix seconds that are right at the beginning and then run evenly, through sleep too: a wall clock that is set
+    forwards or backwards in the middle of a run moves no interval.
+    """
+    boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    begun = time.time() - time.clock_gettime(boot)
+    return lambda: begun + time.clock_gettime(boot)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,8 +53,8 @@ class Surroundings:
 
     environ: Mapping[str, str]
     folder: Path
-    clock: Callable[[], float] = time.time
-    rng: random.Random = random.Random()
+    clock: Callable[[], float] = field(default_factory=steady_clock)
+    rng: random.Random = field(default_factory=random.Random)
     tell: Callable[[str], None] = lambda _: None
 
     @property
@@ -52,26 +66,39 @@ class Surroundings:
         return Path(base) / "batcher"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class OpenJob:
     """
-    A job with its account, its ledger and its sheet.
+    A job with its account, its ledger and its sheet. The API is asked only for what a command looks at.
 
     Attributes:
         client: None when the network must not be used.
         account: None when there is no credential and none is needed.
-        info: Whose account it is; empty where the API was not asked.
-        notes: What a person should know: how the sheet was read, what could not be checked.
         state: The folder of its ledger and lock.
+        notes: What a person should know: how the sheet was read, what could not be checked.
     """
 
-    bound: BoundJob
-    ledger: Ledger
-    account: Account | None
-    client: Client | None
-    info: AccountInfo
-    notes: tuple[str, ...]
-    state: Path
+    def __init__(
+        self,
+        job: Job,
+        *,
+        provider: Provider,
+        operations: Sequence[Operation],
+        account: Account | None,
+        client: Client | None,
+        ledger: Ledger,
+        sheet: Sheet,
+        state: Path,
+    ) -> None:
+        self.job = job
+        self.provider = provider
+        self.operations = operations
+        self.account = account
+        self.client = client
+        self.ledger = ledger
+        self.sheet = sheet
+        self.state = state
+        self.notes = list(sheet.notes)
+        self._bound: BoundJob | None = None
 
     @property
     def account_name(self) -> str:
@@ -82,6 +109,69 @@ class OpenJob:
     def is_real(self) -> bool:
         """Whether work would cost money."""
         return self.account is None or self.account.is_real
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever planning again could bring anything new."""
+        return fingerprint(self.job, operations=self.operations, sheet=self.sheet, account=self.account_name)
+
+    @cached_property
+    def info(self) -> AccountInfo:
+        """
+        Whose account it is and what is left in it; empty offline.
+
+        Raises:
+            Stopped: The key is not accepted.
+        """
+        if self.client is None:
+            return AccountInfo()
+        try:
+            return self.client.account_info()
+        except StopEverything as error:
+            raise Stopped(f"the API refuses the account: {error.message}") from error
+        except ApiError as error:
+            self.notes.append(f"the account could not be asked for its balance: {error.message}")
+            return AccountInfo()
+
+    @property
+    def bound(self) -> BoundJob:
+        """The job held against operations and sheet, as `bind` has left it; without any look at the API before that."""
+        return self._bound or self.bind(checked=False)
+
+    def bind(self, *, checked: bool) -> BoundJob:
+        """
+        Hold the job against its operations and its sheet.
+
+        Args:
+            checked: Ask the API for what is valid: languages, voices, the template's variables. Needed to plan.
+
+        Raises:
+            InputError: They do not fit together; all that was found.
+        """
+        operations = list(self.operations)
+        choices: dict[str, Choices] = {}
+        if checked:
+            _ = self.info  # a key that is not accepted is told before anything else
+            operations = [self._live(step, each) for step, each in zip(self.job.steps, operations, strict=True)]
+            choices = self._choices()
+        self._bound = BoundJob(
+            self.job, provider=self.provider, operations=operations, sheet=self.sheet, choices=choices
+        )
+        return self._bound
+
+    def plan(self, *, at: float) -> Plan:
+        """
+        Bring the ledger in line with the sheet, if anything has changed since it was, and tell what a run would do.
+
+        Raises:
+            InputError: The job or the sheet as a whole cannot be used.
+        """
+        mark = self.fingerprint
+        record = self.ledger.job(self.job.name)
+        if record is not None and record.fingerprint == mark and record.path == str(self.job.path or ""):
+            return remembered(record, self.ledger)
+        bound = self.bind(checked=True)
+        return make_plan(bound, self.ledger, account=self.account_name, mark=mark, at=at)
 
     def online(self) -> Client:
         """
@@ -94,16 +184,57 @@ class OpenJob:
             raise ValueError("opened offline")
         return self.client
 
+    def _live(self, step: Step, operation: Operation) -> Operation:
+        """The operation with what the API itself says about the template."""
+        path = extension_path(operation, step.request)
+        if not path:
+            return operation
+        if self.client is None:
+            self.notes.append("the template is not checked offline")
+            return operation
+        try:
+            answer = self.client.read(path)
+        except Rejected as error:
+            raise InputError(step.problem(("request", operation.path_fields[0]), error.message)) from error
+        except ApiError as error:
+            self.notes.append(f"the template could not be checked: {error.message}")
+            return operation
+        forgotten = forgotten_entries(operation, answer, step.request)
+        if forgotten and operation.extends:
+            field = operation.extends.field
+            message = (
+                f"the template also has {', '.join(forgotten)}; fill them, "
+                f"or write `{forgotten[0]}:` with nothing behind it to leave one as it is"
+            )
+            raise InputError(step.problem(("request", field), message))
+        return replace(operation, body=extended_body(operation, answer))
+
+    def _choices(self) -> dict[str, Choices]:
+        """The lists of valid values that the requests need; what cannot be read is told and not checked."""
+        found: dict[str, Choices] = {}
+        for step, operation in zip(self.job.steps, self.operations, strict=True):
+            for pattern, kind in operation.choices.items():
+                if kind not in found and _uses(step.request, pattern):
+                    members = self._members(kind)
+                    if members is not None:
+                        found[kind] = members
+        return found
+
+    def _members(self, kind: str) -> Choices | None:
+        if self.client is None:
+            self.notes.append(f"{kind} are not checked offline")
+            return None
+        try:
+            source = self.provider.choices[kind]
+            return Choices(kind, [Choice(id=each, name=name) for each, name in self.client.choices(source)])
+        except ApiError as error:
+            self.notes.append(f"{kind} could not be checked: {error.message}")
+            return None
+
 
 @contextmanager
 def opened(
-    job: Job,
-    around: Surroundings,
-    *,
-    offline: bool = False,
-    rehearse: bool = False,
-    sheet: Sheet | None = None,
-    ask: bool = True,
+    job: Job, around: Surroundings, *, offline: bool = False, rehearse: bool = False, sheet: Sheet | None = None
 ) -> Iterator[OpenJob]:
     """
     Open a job.
@@ -114,41 +245,40 @@ def opened(
         offline: Use no network; an account without a credential is then no error.
         rehearse: Against a simulator of its own, with its own ledger and results, both new each time.
         sheet: The sheet, when it is not a file.
-        ask: Whether the account is asked whose it is and what is left in it.
 
     Raises:
-        InputError: Job, sheet, operation and account do not fit together; all that was found.
+        InputError: The operation, the account or the sheet cannot be used.
         LedgerError: The ledger cannot be used.
-        Stopped: The key is not accepted.
     """
-    provider, operation = find_operation(job)
+    provider, operations = find_operations(job, environ=around.environ)
     with ExitStack() as stack:
         environ, state = around.environ, around.state
         if rehearse:
-            job, state = _rehearsal(job, state)
-            environ = {
-                **environ,
-                provider.base_url_variable: stack.enter_context(_simulator()),
-                provider.key_variable: "rehearsal",
-            }
+            job, state = _rehearsal(job, state, stack)
+            address = stack.enter_context(_simulator())
+            environ = {**environ, provider.base_url_variable: address, provider.key_variable: "rehearsal"}
         account = _account(job, provider, environ, around, offline=offline)
         client = Client(account, clock=around.clock) if account and not offline else None
         if client:
             stack.callback(client.close)
-        sheet = sheet or open_job_sheet(job)
-        notes = list(sheet.notes)
-        info = _info(client, notes) if ask else AccountInfo()
-        choices = _choices(job, provider, operation, client, notes)
-        bound = BoundJob(job, provider=provider, operation=operation, sheet=sheet, choices=choices)
         ledger = SqliteLedger(state / "ledger.db")
         stack.callback(ledger.close)
         yield OpenJob(
-            bound=bound, ledger=ledger, account=account, client=client, info=info, notes=tuple(notes), state=state
+            job,
+            provider=provider,
+            operations=operations,
+            account=account,
+            client=client,
+            ledger=ledger,
+            sheet=sheet or open_job_sheet(job),
+            state=state,
         )
 
 
-def _rehearsal(job: Job, state: Path) -> tuple[Job, Path]:
+def _rehearsal(job: Job, state: Path, stack: ExitStack) -> tuple[Job, Path]:
+    """A ledger and results of their own; the lock is taken before what an earlier rehearsal has left is removed."""
     folder = state / "rehearsal" / job.name
+    stack.enter_context(job_lock(state / "rehearsal" / "locks", job.name))
     shutil.rmtree(folder, ignore_errors=True)
     file = job.results.file
     results = replace(job.results, file=file.with_name(f"{file.stem}.rehearsal{file.suffix}"))
@@ -173,38 +303,6 @@ def _account(
         if offline and error.problems[0].where == provider.key_variable:
             return None
         raise
-
-
-def _info(client: Client | None, notes: list[str]) -> AccountInfo:
-    if client is None:
-        return AccountInfo()
-    try:
-        return client.account_info()
-    except StopEverything as error:
-        raise Stopped(f"the API refuses the account: {error.message}") from error
-    except ApiError as error:
-        notes.append(f"the account could not be asked for its balance: {error.message}")
-        return AccountInfo()
-
-
-def _choices(
-    job: Job, provider: Provider, operation: Operation, client: Client | None, notes: list[str]
-) -> dict[str, Choices]:
-    """The lists of valid values that the request needs; what cannot be read is told and not checked."""
-    found: dict[str, Choices] = {}
-    for pattern, kind in operation.choices.items():
-        if kind in found or not _uses(job.request, pattern):
-            continue
-        if client is None:
-            notes.append(f"{kind} are not checked offline")
-            continue
-        try:
-            members = [Choice(id=each, name=name) for each, name in client.choices(provider.choices[kind])]
-        except ApiError as error:
-            notes.append(f"{kind} could not be checked: {error.message}")
-            continue
-        found[kind] = Choices(kind, members)
-    return found
 
 
 def _uses(request: Mapping[str, Json], pattern: str) -> bool:
@@ -239,8 +337,7 @@ def check_results_file(job: Job) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            Problem(where=str(file.parent), message=f"the folder cannot be made: {error.strerror}")
-        ) from error
+        message = f"the folder cannot be made: {error.strerror}"
+        raise InputError(Problem(where=str(file.parent), message=message)) from error
     if not os.access(file.parent, os.W_OK) or file.is_dir():
         raise InputError(Problem(where=str(file), message="the results cannot be written there"))

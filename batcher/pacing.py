@@ -39,7 +39,7 @@ def next_look(
     budget_s = poll.budget.window_s / poll.budget.count * max(1, last_requests)
     floor = max(poll.at_most_every_s, budget_s)
     if times:
-        until_ready = READY_FROM * min(times) - oldest_age_s
+        until_ready = min(usual_s, READY_FROM * min(times)) - oldest_age_s
         return max(floor, statistics.median(times) / LOOKS_PER_RENDER, until_ready)
     # nothing is known yet: short looks at first, ever wider with age, never wider than the catalogue's guess asks for
     return max(floor, min(youngest_age_s / 4, usual_s / LOOKS_PER_RENDER))

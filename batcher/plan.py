@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from batcher.bound import BoundJob
+from batcher.catalog.model import Operation
 from batcher.errors import InputError, Problem
+from batcher.job import Job
 from batcher.ledger.protocol import JobRecord, Known, Ledger, Planned
 from batcher.model import WORST_FIRST, State
+from batcher.sheet import Sheet, normalise
 from batcher.version import VERSION
 
 GROUP = 400
@@ -38,6 +41,8 @@ class Plan:
         cost: Estimated cost of the waiting tasks; None when no price is known.
         seconds_known: Whether the length came from the job rather than from a guess of ours.
         made_seen: Rows of this sheet for which work was ever sent.
+        is_remembered: Nothing has changed since an earlier plan, so the sheet was not gone through again: `new`,
+            `changed` and `problems` are then empty.
     """
 
     rows: int = 0
@@ -52,10 +57,12 @@ class Plan:
     cost: float | None = None
     made_seen: int = 0
     new_ids: list[str] = field(default_factory=list)
+    is_remembered: bool = False
 
     def count(self, tasks: Sequence[tuple[Planned, Known | None]]) -> None:
         """Take in the tasks of one row."""
         states = []
+        problems: list[Problem] = []
         changed = known_before = made = False
         for task, known in tasks:
             state = _state(task, known)
@@ -70,9 +77,10 @@ class Plan:
                 if task.estimate is not None:
                     self.cost = (self.cost or 0.0) + task.estimate
             if state is State.INVALID:
-                self.problem_count += 1
-                room = SHOWN - len(self.problems)
-                self.problems += [Problem(where=place, message=message) for place, message in task.flaws[:1]][:room]
+                problems += [Problem(where=place, message=message) for place, message in task.flaws]
+        distinct = list(dict.fromkeys(problems))
+        self.problem_count += len(distinct)
+        self.problems += distinct[: SHOWN - len(self.problems)]
         self.words[min(states, key=_RANK.__getitem__)] += 1
         self.new += not known_before
         self.made_seen += made
@@ -90,11 +98,11 @@ def _state(task: Planned, known: Known | None) -> State:
     return known.state
 
 
-def fingerprint(bound: BoundJob, account: str) -> str:
+def fingerprint(job: Job, *, operations: Sequence[Operation], sheet: Sheet, account: str) -> str:
     """Changes whenever planning again could bring anything new: sheet, job, catalogue, program or account."""
     digest = hashlib.blake2b(digest_size=16)
-    parts = (bound.sheet.fingerprint, repr(bound.job.document.value), repr(bound.operation.body), account, VERSION)
-    for part in parts:
+    bodies = [operation.body for operation in operations]
+    for part in (sheet.fingerprint, repr(job.document.value), repr(bodies), account, VERSION):
         digest.update(part.encode("utf-8", "surrogatepass") + b"\x1f")
     return digest.hexdigest()
 
@@ -113,9 +121,12 @@ def look(bound: BoundJob, ledger: Ledger) -> Plan:
     return plan
 
 
-def make_plan(bound: BoundJob, ledger: Ledger, *, account: str, at: float) -> Plan:
+def make_plan(bound: BoundJob, ledger: Ledger, *, account: str, mark: str, at: float) -> Plan:
     """
     Bring the ledger in line with the sheet, and tell what a run would do now.
+
+    Args:
+        mark: The fingerprint under which the plan is remembered.
 
     Raises:
         InputError: As `look`; the ledger is then as it was.
@@ -125,7 +136,7 @@ def make_plan(bound: BoundJob, ledger: Ledger, *, account: str, at: float) -> Pl
         job=bound.job.name,
         path=str(bound.job.path or ""),
         account=account,
-        operation=bound.operation.name,
+        operation=bound.title,
         sheet=str(bound.job.sheet.file),
     )
     ledger.register(record)
@@ -140,7 +151,7 @@ def make_plan(bound: BoundJob, ledger: Ledger, *, account: str, at: float) -> Pl
             account=account,
             operation=record.operation,
             sheet=record.sheet,
-            fingerprint=fingerprint(bound, account),
+            fingerprint=mark,
             rows=plan.rows,
             skipped=plan.skipped,
             planned_at=at,
@@ -148,6 +159,19 @@ def make_plan(bound: BoundJob, ledger: Ledger, *, account: str, at: float) -> Pl
 
     ledger.plan(bound.job.name, _stream(bound, ledger, plan), finish, at=at)
     return plan
+
+
+def remembered(record: JobRecord, ledger: Ledger) -> Plan:
+    """The plan of a sheet and job that have not changed since the last one, from the ledger alone."""
+    to_send, cost = ledger.waiting(record.job)
+    return Plan(
+        rows=record.rows,
+        skipped=record.skipped,
+        words=Counter(ledger.counts(record.job)),
+        to_send=to_send,
+        cost=cost,
+        is_remembered=True,
+    )
 
 
 def _stream(bound: BoundJob, ledger: Ledger, plan: Plan) -> Iterator[Planned]:
@@ -172,11 +196,21 @@ def _check_vanished(bound: BoundJob, ledger: Ledger, plan: Plan) -> None:
     vanished = ledger.rows_made(bound.job.name) - plan.made_seen
     if vanished <= 0 or not plan.new or not bound.has_ids:
         return
-    here = {identified.row_id for identified in bound.rows()}
-    gone = [row_id for row_id in ledger.row_ids(bound.job.name) if row_id not in here][:5]
+    gone = _made_and_gone(bound, ledger)
+    if not gone:
+        return  # they are still there, and only left out by `where`
     message = (
-        f"{vanished} rows that were already made are no longer in the sheet ({', '.join(gone)} …) while {plan.new} new ones "
+        f"{len(gone)} rows that were already made are no longer in the sheet ({', '.join(gone[:5])} …) while {plan.new} new ones "
         f"appear ({', '.join(plan.new_ids[:5])} …); if their ids were renamed they would be paid again. Put the old ids back, "
         f"or give the job a new label to make them all anew"
     )
     raise InputError(Problem(where=f"{bound.sheet.name}, column {bound.job.sheet.row_id}", message=message))
+
+
+def _made_and_gone(bound: BoundJob, ledger: Ledger) -> list[str]:
+    """The ids of rows that were ever sent and stand nowhere in the sheet any more, in their old order."""
+    column = bound.sheet.column(bound.job.sheet.row_id)
+    here = {normalise(row.cells[column]) for row in bound.sheet.rows()} if column is not None else set()
+    missing = [row_id for row_id in ledger.row_ids(bound.job.name) if row_id not in here]
+    made = {key.row_id for key, known in ledger.known(bound.job.name, missing).items() if known.made_hash}
+    return [row_id for row_id in missing if row_id in made]

@@ -39,22 +39,29 @@ class PriceTag:
             seconds = float(duration_s)
         except ValueError:
             return self.estimate(body)
-        return self._cost(body, seconds)
+        return self._cost(body, seconds) if 0 <= seconds < math.inf else self.estimate(body)
 
     def _seconds(self, body: Json) -> float:
         if self._estimate_s is not None:
             return self._estimate_s
-        text = as_text(self._text.find(body)) if self._text else ""
-        if text:
-            return len(text) / CHARACTERS_PER_SECOND
+        characters = self._characters(body)
+        if characters:
+            return characters / CHARACTERS_PER_SECOND
         return self._price.guess_s if self._price else 0
+
+    def _characters(self, body: Json) -> int:
+        """How long the text of the body is; a body of several texts has them all."""
+        found = self._text.find(body) if self._text else None
+        return sum(len(as_text(each)) for each in (found if isinstance(found, list) else [found]))
 
     def _cost(self, body: Json, seconds: float) -> float | None:
         if self._price is None:
             return None
-        amount, per = self._price.amount, self._price.per
+        amount, per, step_s = self._price.amount, self._price.per, self._price.step_s
         for case in self._price.cases:
             if as_text(case.field.find(body)) == case.value:
                 amount, per = case.amount, case.per
                 break
-        return amount if per == "video" else math.ceil(seconds) * amount
+        billed_s = math.ceil(seconds / step_s) * step_s
+        units = {"second": billed_s, "minute": billed_s / 60, "character": self._characters(body)}
+        return amount * units.get(per, 1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from batcher.api.client import Client
 from batcher.api.sweep import Sweep, sweep
 from batcher.bound import BoundJob
+from batcher.catalog.model import Settle
 from batcher.errors import ApiError, StopEverything, Throttled
 from batcher.ledger.protocol import InFlight, Ledger, News
 from batcher.model import Outcome, Source, State
@@ -28,6 +29,7 @@ class Reconciler:
         due_at: When the next look is due, unix seconds; None while nothing is in flight or a look is under way.
         sweeps: How many looks have come back.
         stop: Why nothing more may be sent, when a look has told so.
+        made_rows: Rows in which a task was done since somebody last asked: a later step may be ready.
     """
 
     bound: BoundJob
@@ -41,18 +43,26 @@ class Reconciler:
     due_at: float | None = None
     sweeps: int = 0
     stop: str = ""
-    _flying: dict[str, InFlight] = field(default_factory=dict)
+    made_rows: set[str] = field(default_factory=set)
+    _flying: dict[tuple[str, str], InFlight] = field(default_factory=dict)
     _under_way: bool = False
-    _times: list[float] = field(default_factory=list)
+    _times: dict[str, list[float]] = field(default_factory=dict)
     _last_requests: int = 1
     _failures: int = 0
+    _unfinished: set[int] = field(default_factory=set)
 
     def begin(self) -> None:
         """Take over what is in flight from earlier runs: it is looked at straight away."""
         for each in self.ledger.in_flight(self.bound.job.name):
-            self._flying[each.remote_id] = each
-        self._times = list(self.ledger.render_times(self.account, self.bound.operation.name))
+            self._flying[each.operation, each.remote_id] = each
+        for operation in self._operations():
+            self._times[operation] = list(self.ledger.render_times(self.account, operation))
         self.due_at = self.clock() if self._flying else None
+
+    def _operations(self) -> dict[str, Settle]:
+        """The operations of the job whose outcome takes its time."""
+        operations = (step.operation for step in self.bound.steps.values())
+        return {each.name: each.settle for each in operations if each.settle is not None}
 
     @property
     def in_flight(self) -> int:
@@ -61,48 +71,60 @@ class Reconciler:
 
     def accepted(self, flying: InFlight) -> None:
         """A submission was accepted just now."""
-        self._flying[flying.remote_id] = flying
+        self._flying[flying.operation, flying.remote_id] = flying
         if self.due_at is None and not self._under_way:
             self._plan_next()
 
     def step(self) -> None:
         """Begin a look when one is due."""
         now = self.clock()
-        held, _ = self.ledger.held_off(self.account) if self.due_at is not None and now >= self.due_at else (0.0, "")
-        settle = self.bound.operation.settle
-        if self.due_at is None or now < self.due_at or self._under_way or not self._flying or settle is None:
+        if self.due_at is None or now < self.due_at or self._under_way or not self._flying:
             return
+        held, _ = self.ledger.held_off(self.account)
         if held > now:
             self.due_at = held
             return
         if self.senders.free() <= 0:
             return
+        groups = [
+            (settle, tuple(remote_id for name, remote_id in self._flying if name == operation))
+            for operation, settle in self._operations().items()
+        ]
         self._under_way, self.due_at = True, None
-        self.senders.send(self, tuple(self._flying), partial(sweep, self.client, settle, tuple(self._flying)))
+        self.senders.send(self, tuple(self._operations()), partial(look_at_all, self.client, groups))
 
     def take(self, returned: Returned) -> list[News]:
         """What a look has brought."""
         self._under_way = False
         if returned.error is not None:
             raise returned.error
-        seen: Sweep = returned.value
         self.sweeps += 1
-        self._last_requests = seen.requests
         now = self.clock()
-        news = []
-        for remote_id, (outcome, source) in seen.outcomes.items():
-            flying = self._flying.get(remote_id)
-            if flying is None:
-                continue
-            news.append(self._news(flying, outcome, source, now))
-            if news[-1].state is not State.IN_PROGRESS:
-                del self._flying[remote_id]
-                self._finished(flying, news[-1])
-        if seen.error is not None:
-            self._trouble(seen.error, now)
+        news: list[News] = []
+        looks: list[Sweep] = returned.value
+        for operation, seen in zip(returned.about, looks, strict=True):
+            news += self._seen(operation, seen, now)
+        self._last_requests = sum(seen.requests for seen in looks)
+        error = next((seen.error for seen in looks if seen.error is not None), None)
+        if error is not None:
+            self._trouble(error, now)
         else:
             self._failures = 0
             self._plan_next()
+        return news
+
+    def _seen(self, operation: str, seen: Sweep, now: float) -> list[News]:
+        news = []
+        for remote_id, (outcome, source) in seen.outcomes.items():
+            flying = self._flying.get((operation, remote_id))
+            if flying is None:
+                continue
+            news.append(self._news(flying, outcome, source, now))
+            if news[-1].state is State.IN_PROGRESS:
+                self._unfinished.add(flying.attempt_id)
+            else:
+                del self._flying[operation, remote_id]
+                self._finished(flying, news[-1])
         return news
 
     def _finished(self, flying: InFlight, news: News) -> None:
@@ -111,8 +133,10 @@ class Reconciler:
             self.stop = self.stop or self.watch.reason
             return
         self.watch.succeeded()
-        if news.completed_at is not None and news.completed_at >= flying.accepted_at:
-            self._times = [news.completed_at - flying.accepted_at, *self._times[:99]]
+        self.made_rows.add(flying.key.row_id)
+        if news.took_s is not None:
+            times = self._times.setdefault(flying.operation, [])
+            self._times[flying.operation] = [news.took_s, *times[:99]]
 
     def _trouble(self, error: ApiError, now: float) -> None:
         """A look that failed has learned nothing; the next one comes later."""
@@ -128,24 +152,27 @@ class Reconciler:
             self.tell(f"cannot look at what is in flight: {error.message}; trying again")
 
     def _plan_next(self) -> None:
-        settle = self.bound.operation.settle
-        if not self._flying or settle is None:
-            self.due_at = None
-            return
+        """The next look is as soon as the most urgent operation wants one."""
         now = self.clock()
-        ages = [now - each.accepted_at for each in self._flying.values()]
-        wait = next_look(
-            self.bound.job.poll,
-            times=self._times,
-            usual_s=settle.usual_s,
-            oldest_age_s=max(ages),
-            youngest_age_s=max(0.0, min(ages)),
-            last_requests=self._last_requests,
-        )
-        self.due_at = now + wait
+        ages: dict[str, list[float]] = {}
+        for flying in self._flying.values():
+            ages.setdefault(flying.operation, []).append(now - flying.accepted_at)
+        settles = self._operations()
+        waits = [
+            next_look(
+                self.bound.job.poll,
+                times=self._times.get(operation, ()),
+                usual_s=settles[operation].usual_s,
+                oldest_age_s=max(each),
+                youngest_age_s=max(0.0, min(each)),
+                last_requests=self._last_requests,
+            )
+            for operation, each in ages.items()
+        ]
+        self.due_at = now + min(waits) if waits else None
 
     def _news(self, flying: InFlight, outcome: Outcome, source: Source, now: float) -> News:
-        settle, advice = self.bound.operation.settle, ""
+        settle, advice = self.bound.operation(flying.key.step).settle, ""
         state, code, error = outcome.state, outcome.error_code, outcome.error
         overdue_s = settle.overdue_h * 3600 if settle else 86400.0
         if outcome.missing and now - flying.accepted_at > overdue_s:
@@ -157,11 +184,10 @@ class Reconciler:
         if outcome.stops:
             self.stop = self.stop or f"{error}: {advice}".rstrip(": ")
         completed = self._completed_at(outcome, now) if state is not State.IN_PROGRESS else None
-        cost = (
-            self.bound.final_cost(flying.body, duration_s=outcome.outputs.get("duration_s", ""))
-            if state is State.DONE
-            else None
-        )
+        cost = None
+        if state is State.DONE:
+            duration_s = outcome.outputs.get("duration_s", "")
+            cost = self.bound.final_cost(flying.key.step, flying.body, duration_s=duration_s)
         return News(
             attempt_id=flying.attempt_id,
             state=state,
@@ -177,7 +203,23 @@ class Reconciler:
             advice=advice,
             cost=cost,
             completed_at=completed,
+            took_s=self._took(flying, outcome, now) if state is State.DONE else None,
         )
+
+    def _took(self, flying: InFlight, outcome: Outcome, now: float) -> float | None:
+        """
+        How long the work took: as the API says, or by our own looks when one of this run has seen it unfinished.
+
+        What was collected long after a run had died says nothing about renders.
+        """
+        if outcome.completed_at is not None and flying.accepted_at <= outcome.completed_at <= now:
+            return outcome.completed_at - flying.accepted_at
+        return now - flying.accepted_at if flying.attempt_id in self._unfinished else None
 
     def _completed_at(self, outcome: Outcome, now: float) -> float:
         return outcome.completed_at if outcome.completed_at is not None and outcome.completed_at <= now else now
+
+
+def look_at_all(client: Client, groups: Sequence[tuple[Settle, tuple[str, ...]]]) -> list[Sweep]:
+    """Look at the work of several operations, one after the other; carried out by a sender."""
+    return [sweep(client, settle, remote_ids) for settle, remote_ids in groups]

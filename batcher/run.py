@@ -6,14 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from batcher.chain import release
 from batcher.dispatcher import Dispatcher
-from batcher.errors import Exit
+from batcher.doubts import Doubts
+from batcher.errors import Exit, InputError
+from batcher.expiry import iso
 from batcher.ledger.protocol import Gate, InFlight, News
 from batcher.limits import limits_of
-from batcher.model import State
+from batcher.model import Attempt, State
 from batcher.opening import OpenJob, Surroundings
+from batcher.plan import Plan
 from batcher.reconciler import Reconciler
-from batcher.results import Tally, count_rows, iso, write_results
+from batcher.results import Tally, count_rows, write_results
 from batcher.senders import Senders
 from batcher.stops import FailureWatch
 
@@ -103,10 +107,13 @@ class Run:
 
         Raises:
             LedgerError: The ledger cannot be written; nothing more was sent.
-            InputError: The sheet or the results file cannot be used any more.
+            InputError: The sheet cannot be read any more.
         """
         watch = FailureWatch(self.opened.bound.job.limits.stop_after)
         dispatcher, reconciler = self._dispatcher(watch), self._reconciler(watch)
+        release(self.opened.bound, self.opened.ledger, None, at=self.around.clock())
+        if self.opened.ledger.in_doubt(self.opened.job.name):
+            _ = self.opened.info  # its answer tells the API's clock, by which keys grow old
         self._learn(dispatcher.begin(), dispatcher, reconciler)
         reconciler.begin()
         reason = ""
@@ -120,7 +127,7 @@ class Run:
                 if not reason:
                     self._pass(dispatcher, reconciler)
             while self.senders.under_way():
-                self._pass(dispatcher, reconciler)
+                self._pass(dispatcher, reconciler, is_over=True)
         finally:
             self.senders.close()
         return self._ending(dispatcher, reconciler, "" if reason == "finished" else reason)
@@ -133,10 +140,10 @@ class Run:
             client=self.opened.online(),
             ledger=self.opened.ledger,
             senders=self.senders,
-            limits=limits_of(bound.job, provider=bound.provider, operation=bound.operation),
+            limits=limits_of(bound.job, bound.provider),
             watch=watch,
+            doubts=Doubts(bound=bound, rng=self.around.rng),
             clock=self.around.clock,
-            rng=self.around.rng,
             tell=self.around.tell,
         )
 
@@ -152,10 +159,11 @@ class Run:
             tell=self.around.tell,
         )
 
-    def _pass(self, dispatcher: Dispatcher, reconciler: Reconciler) -> None:
-        """Wait for something to happen, write down what did, and show it."""
+    def _pass(self, dispatcher: Dispatcher, reconciler: Reconciler, *, is_over: bool = False) -> None:
+        """Wait for something to happen, write down what did, and show it; `is_over`: only what is in the air counts."""
         news: list[News] = []
-        for returned in self.senders.collect(wait_s=self._wait(dispatcher, reconciler)):
+        wait_s = TICK_S if is_over else self._wait(dispatcher, reconciler)
+        for returned in self.senders.collect(wait_s=wait_s):
             owner = dispatcher if returned.owner is dispatcher else reconciler
             news += owner.take(returned)
         self._learn(news, dispatcher, reconciler)
@@ -163,25 +171,31 @@ class Run:
 
     def _learn(self, news: list[News], dispatcher: Dispatcher, reconciler: Reconciler) -> None:
         """Record news in one transaction, then let both verbs know."""
-        self.opened.ledger.record(news)
-        for each in news:
+        for each in self.opened.ledger.record(news):
             if each.state is State.IN_PROGRESS and each.remote_id:
-                body = dispatcher.accepted.pop(each.attempt_id)
-                reconciler.accepted(
-                    InFlight(attempt_id=each.attempt_id, remote_id=each.remote_id, accepted_at=each.at, body=body)
-                )
+                reconciler.accepted(_flying(dispatcher.accepted.pop(each.attempt_id), each))
                 self.progress.sent += 1
+            if each.state is State.DONE and (attempt := dispatcher.accepted.pop(each.attempt_id, None)):
+                reconciler.made_rows.add(attempt.task.row_id)
             if each.state in (State.DONE, State.FAILED, State.UNSURE):
                 self.progress.finished += 1
                 dispatcher.woken()
             if each.state is State.WAITING:
                 dispatcher.reopen()
+        self._release(dispatcher, reconciler)
         if reconciler.stop:
             dispatcher.stop = dispatcher.stop or reconciler.stop
         if news:
             self._dirty = True
         self.progress.in_flight, self.progress.sweeps = reconciler.in_flight, reconciler.sweeps
         self.report(self.progress)
+
+    def _release(self, dispatcher: Dispatcher, reconciler: Reconciler) -> None:
+        """Later steps of rows in which something was finished may be sent now."""
+        rows = reconciler.made_rows
+        if rows and release(self.opened.bound, self.opened.ledger, rows, at=self.around.clock()):
+            dispatcher.reopen()
+        reconciler.made_rows.clear()
 
     def _wait(self, dispatcher: Dispatcher, reconciler: Reconciler) -> float:
         now = self.around.clock()
@@ -207,12 +221,17 @@ class Run:
         if self.verbs is Verbs.RECONCILE:
             return "" if reconciler.in_flight and reconciler.sweeps == 0 else "finished"
         watching = self.verbs is Verbs.BOTH and reconciler.in_flight > 0
-        if dispatcher.due_at is not None or watching:
+        if watching:
             return ""
+        if dispatcher.due_at is not None:
+            far = dispatcher.due_at - now > LONG_WAIT_S
+            return f"rows whose answer was lost can be looked for from {iso(dispatcher.due_at)} on" if far else ""
         if dispatcher.gate is Gate.NOTHING_WAITING:
             return "finished"
         if dispatcher.gate is Gate.SLOTS and self.verbs is Verbs.SUBMIT:
             return "as many are in work as the account allows"
+        if dispatcher.gate is Gate.SLOTS and self.opened.ledger.unsure(self.opened.job.name):
+            return "unsure rows hold the places of the account: decide about them with batcher settle"
         if dispatcher.gate in (Gate.HELD_OFF, Gate.WINDOW) and (dispatcher.wake_at or now) - now > LONG_WAIT_S:
             return f"nothing may be sent before {iso(dispatcher.wake_at)}"
         return ""
@@ -221,12 +240,20 @@ class Run:
         now = self.around.clock()
         if self._dirty and now - self._written_at >= max(WRITE_EVERY_S, WRITE_SHARE * self._write_took):
             if self._written_at:
-                self._write()
+                self._write_meanwhile()
             self._written_at = now
 
+    def _write_meanwhile(self) -> None:
+        """Results in the middle of a run are a courtesy: that they cannot be written stops nothing."""
+        try:
+            self._write()
+        except (InputError, OSError) as error:
+            self.around.tell(f"the results cannot be written now: {error}; the run goes on")
+
     def _write(self) -> Tally:
-        begun = self.around.clock()
+        begun, mark = self.around.clock(), self.opened.ledger.mark()
         tally = write_results(self.opened.bound, self.opened.ledger)
+        self.opened.ledger.written(self.opened.job.name, mark)
         self._written_at = self.around.clock()
         self._write_took = self._written_at - begun
         self._dirty = False
@@ -236,8 +263,8 @@ class Run:
         results_error = ""
         try:
             tally = self._write()
-        except OSError as error:
-            results_error = f"the results cannot be written: {error.strerror or error}"
+        except (InputError, OSError) as error:
+            results_error = f"cannot be written: {error}"
             tally = count_rows(self.opened.bound, self.opened.ledger)
         cost, expected = self.opened.ledger.spent(self.opened.bound.job.name)
         stopped = bool(dispatcher.stop or reconciler.stop)
@@ -249,6 +276,32 @@ class Run:
             expected=expected,
             results_error=results_error,
         )
+
+
+def _flying(attempt: Attempt, news: News) -> InFlight:
+    return InFlight(
+        attempt_id=attempt.attempt_id,
+        key=attempt.task,
+        operation=attempt.operation,
+        remote_id=news.remote_id,
+        accepted_at=news.at,
+        body=attempt.body,
+    )
+
+
+def is_settled(opened: OpenJob, plan: Plan) -> bool:
+    """Whether a run could bring nothing new: nothing has changed, nothing is open, and the results file shows it all."""
+    open_rows = plan.words[State.WAITING] + plan.words[State.SENDING] + plan.words[State.IN_PROGRESS]
+    record = opened.ledger.job(opened.job.name)
+    return (
+        plan.is_remembered
+        and not open_rows
+        and not opened.ledger.in_doubt(opened.job.name)
+        and not opened.ledger.in_flight(opened.job.name)
+        and record is not None
+        and record.written == opened.ledger.mark()
+        and opened.job.results.file.exists()
+    )
 
 
 def exit_code(tally: Tally, *, reason: str = "", stopped: bool = False, results_error: str = "") -> Exit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,12 +48,13 @@ class Checker:
 
     def faults(self, value: Json) -> list[Fault]:
         """All faults of `value`; empty when it fits."""
-        if self._validator.is_valid(value):
-            return []
-        found: list[Fault] = []
-        for error in self._validator.iter_errors(value):
-            found.extend(self._translate(error))
-        return found
+        try:
+            if self._validator.is_valid(value):
+                return []
+            errors = list(self._validator.iter_errors(value))
+        except UnicodeEncodeError:
+            return list(_half_characters(value, ()))
+        return [fault for error in errors for fault in self._translate(error)]
 
     def _translate(self, error: Any) -> Iterable[Fault]:
         path: Path = tuple(error.instance_path)
@@ -64,7 +66,7 @@ class Checker:
                 yield Fault(path=path, message=unknown_key(key, known), unknown_key=key)
             return
         sentence = self._own_sentence(error.schema_path[:-1])
-        if sentence:
+        if sentence and name != "required":  # which key is missing says more
             yield Fault(path=path, message=sentence)
             return
         if name in ("oneOf", "anyOf"):
@@ -106,6 +108,19 @@ class Checker:
             yield from self._translate(inner)
 
 
+def _half_characters(value: Json, path: Path) -> Iterable[Fault]:
+    """Texts with half of a surrogate pair: they have no form in UTF-8, so nothing can be sent with them."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _half_characters(key, path)
+            yield from _half_characters(each, (*path, key))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _half_characters(each, (*path, index))
+    elif isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+        yield Fault(path=path, message="holds half a character (a lone surrogate): write the text anew")
+
+
 def _distance(errors: Sequence[Any]) -> tuple[int, int]:
     wrong_form = sum(1 for e in errors if e.kind.name in ("constant", "const", "type", "oneOf", "anyOf"))
     return wrong_form, len(errors)
@@ -132,7 +147,10 @@ def _plain_words(name: str, kind: dict[str, Any], error: Any) -> str:
     if name == "type":
         wanted = kind.get("types") or error.kind.as_dict().get("type")
         names = wanted if isinstance(wanted, str) else " or ".join(str(w) for w in wanted or [])
-        return f"'{_shown(value)}' is not {_article(names)}"
+        if value in (None, ""):
+            return f"is empty; {_article(names)} is wanted"
+        quoted = isinstance(value, str) and _UNQUOTED.get(names, _NEVER).match(value)
+        return f"'{_shown(value)}' is not {_article(names)}" + ("; write it without quotes" if quoted else "")
     if name == "enum":
         return f"'{_shown(value)}' is not one of: {', '.join(str(o) for o in kind['options'] if o is not None)}"
     if name in ("const", "constant"):
@@ -147,6 +165,8 @@ def _plain_words(name: str, kind: dict[str, Any], error: Any) -> str:
         return "is empty" if not value else f"has {len(value)} entries; at least {kind['limit']} are needed"
     if name == "minProperties":
         return "is empty"
+    if name == "maxProperties":
+        return f"has {len(value)} keys; {kind['limit']} are allowed"
     if name == "maximum":
         return f"{_shown(value)} is more than {kind['limit']}"
     if name == "minimum":
@@ -154,6 +174,12 @@ def _plain_words(name: str, kind: dict[str, Any], error: Any) -> str:
     return str(error.message)
 
 
+_NEVER = re.compile(r"(?!)")
+_UNQUOTED = {
+    "integer": re.compile(r"-?(0|[1-9][0-9]{0,17})\Z"),
+    "number": re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?\Z"),
+    "boolean": re.compile(r"(?i:true|false)\Z"),
+}
 _ARTICLES = {
     "string": "a text",
     "integer": "a whole number",

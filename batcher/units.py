@@ -11,9 +11,9 @@ _SECONDS = {
     "h": 3600, "hour": 3600, "hours": 3600,
     "d": 86400, "day": 86400, "days": 86400,
 }  # fmt: skip
-_DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*\Z")
-_RATE = re.compile(r"\s*([0-9]+)\s*/\s*([0-9]*)\s*([a-z]+)\s*\Z")
-_MONEY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]{3,10}|\$)?\s*\Z")
+_DURATION = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([a-z]+)\s*\Z")
+_RATE = re.compile(r"\s*([0-9]{1,9})\s*/\s*([0-9]{0,5})\s*([a-z]+)\s*\Z")
+_MONEY = re.compile(r"\s*(?:\$\s*)?([0-9]{1,12}(?:\.[0-9]{1,9})?)\s*([A-Za-z]{3,10}|\$)?\s*\Z")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +71,7 @@ def parse_rates(text: str) -> tuple[Rate, ...]:
     rates = []
     for part in text.split(","):
         match = _RATE.match(part.lower())
-        if match is None or match[3] not in _SECONDS or not 1 <= int(match[1]) <= 100_000 or match[2] == "0":
+        if match is None or match[3] not in _SECONDS or not 1 <= int(match[1]) <= 100_000 or int(match[2] or 1) < 1:
             raise ValueError(f"'{part.strip()}' is not a rate; write for example 5/second or 5/second, 100/day")
         rates.append(Rate(count=int(match[1]), window_s=float(int(match[2] or 1) * _SECONDS[match[3]])))
     return tuple(rates)
@@ -84,11 +84,11 @@ def parse_money(text: str) -> Money:
     Raises:
         ValueError: It is not an amount with a currency.
     """
-    match = _MONEY.match(text.removeprefix("$"))
-    if match is None:
+    match = _MONEY.match(text)
+    currency = (match[2] or "USD").upper().replace("$", "USD") if match else ""
+    if match is None or ("$" in text and currency != "USD"):
         raise ValueError(f"'{text}' is not an amount of money; write for example 25 USD")
-    currency = (match[2] or "USD").upper()
-    return Money(amount=float(match[1]), currency="USD" if currency == "$" else currency)
+    return Money(amount=float(match[1]), currency=currency)
 
 
 def show_duration(seconds: float) -> str:

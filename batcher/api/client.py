@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote
 
 from batcher.api.account import Account
 from batcher.api.sorting import sort_answer, sort_break
 from batcher.api.wire import READ_S, WRITE_S, Answer, Broken, Wire
-from batcher.catalog.model import ChoiceList, ListSource, Operation, Pages, Settle
+from batcher.catalog.model import Operation, ReadAtOnce, Retired, Settle
 from batcher.catalog.outcome import read_outcome
 from batcher.catalog.pick import as_text
-from batcher.errors import ApiError, InDoubt
+from batcher.catalog.source import ChoiceList, ListSource, Pages, Paging
+from batcher.errors import ApiError, InDoubt, Rejected, StopEverything
 from batcher.model import Json, Outcome, State
 
 MAX_PAGES = 200
@@ -77,6 +80,8 @@ class Client:
         self._table = account.provider.errors
         self._wire = Wire(account.base_url, account.headers)
         self._clock = clock
+        self.server_ahead_s = 0.0
+        """How far the API's clock is ahead of ours, by the newest answer; negative when it is behind."""
 
     def submit(self, operation: Operation, *, path: str, body: str, key: str) -> Receipt:
         """
@@ -95,13 +100,29 @@ class Client:
             StopEverything: No request of this account will work now.
         """
         header = operation.repeat.key_header
-        answer = self._exchange("POST", path, body=body, headers={header: key} if header else {}, deadline_s=WRITE_S)
-        remote_id = as_text(operation.id.find(answer.value))
-        if operation.settle is None:
-            return Receipt(remote_id=remote_id, outcome=Outcome(state=State.DONE))
+        answer = self._exchange(
+            "POST",
+            path,
+            body=body,
+            headers={header: key} if header else {},
+            deadline_s=WRITE_S,
+            retired=operation.retired,
+        )
+        remote_id = _usable_id(operation.id.find(answer.value)) if operation.id else ""
+        if operation.outcome is not None:
+            return Receipt(remote_id=remote_id, outcome=_read_at_once(operation.outcome, answer))
         if not remote_id:
             raise InDoubt("accepted, but the answer holds no id", code="no_id", status=answer.status)
         return Receipt(remote_id=remote_id)
+
+    def read(self, path: str) -> Json:
+        """
+        The answer to a look at any path, such as a template's.
+
+        Raises:
+            ApiError: Any but InDoubt.
+        """
+        return self._exchange("GET", path, deadline_s=READ_S).value
 
     def look_up(self, settle: Settle, remote_id: str) -> Outcome:
         """
@@ -110,8 +131,12 @@ class Client:
         Raises:
             ApiError: Any but InDoubt.
         """
-        answer = self._exchange("GET", settle.get.path.format(id=remote_id), deadline_s=READ_S)
-        return read_outcome(settle, settle.get.item.find(answer.value))
+        item = settle.get.item.find(self.read(_with_id(settle.get.path, remote_id)))
+        then = settle.get.then
+        if then is not None and isinstance(item, dict) and then.when.holds(item):
+            further = self.read(_with_id(then.path, as_text(then.id.find(item))))
+            item = {**item, then.into: then.item.find(further)}
+        return read_outcome(settle, item)
 
     def states(self, settle: Settle, remote_ids: Collection[str]) -> Mapping[str, Json]:
         """
@@ -139,7 +164,7 @@ class Client:
         )
         items = source.items.find(answer.value)
         found = [(as_text(source.id.find(item)), item) for item in items] if isinstance(items, list) else []
-        following, is_conclusive = _following(source.pages, answer, token)
+        following, is_conclusive = _following(source.pages, answer, token, len(found))
         return ListPage(items=found, next_token=following, is_conclusive=is_conclusive and isinstance(items, list))
 
     def choices(self, source: ChoiceList) -> Iterator[tuple[str, str]]:
@@ -149,14 +174,18 @@ class Client:
         Raises:
             ApiError: Any but InDoubt.
         """
+        for path in (source.path, *source.also):
+            yield from self._choices(source, path)
+
+    def _choices(self, source: ChoiceList, path: str) -> Iterator[tuple[str, str]]:
         token = ""
         for _ in range(MAX_PAGES):
-            answer = self._exchange("GET", source.path, query=_page_query(source.pages, token), deadline_s=READ_S)
+            answer = self._exchange("GET", path, query=_page_query(source.pages, token), deadline_s=READ_S)
             items = source.items.find(answer.value)
             for item in items if isinstance(items, list) else []:
                 value = as_text(source.id.find(item)) if source.id else as_text(item)
                 yield value, (as_text(source.name.find(item)) if source.name else "") or value
-            following, _ = _following(source.pages, answer, token)
+            following, _ = _following(source.pages, answer, token, len(items) if isinstance(items, list) else 0)
             if not following:
                 return
             token = following
@@ -192,33 +221,95 @@ class Client:
         body: str | None = None,
         headers: Mapping[str, str] | None = None,
         deadline_s: float,
+        retired: Retired | None = None,
     ) -> Answer:
         is_write = method != "GET"
         try:
             answer = self._wire.exchange(method, path, query=query, body=body, headers=headers, deadline_s=deadline_s)
         except Broken as broken:
             raise sort_break(broken, is_write=is_write) from broken
-        failure: ApiError | None = sort_answer(answer, self._table, is_write=is_write, now=self._clock())
+        now = self._clock()
+        if (told := server_time(answer.headers.get("date", ""))) is not None:
+            self.server_ahead_s = told - now
+        failure: ApiError | None = sort_answer(answer, self._table, is_write=is_write, now=now, retired=retired)
         if failure is not None:
             raise failure
         return answer
 
 
+def server_time(date: str) -> float | None:
+    """Unix seconds of a Date header; None when it is none."""
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _usable_id(found: Json) -> str:
+    """An id as text: one that is no text and no number of things counted from one is none at all."""
+    if isinstance(found, str):
+        return found.strip()
+    return str(found) if type(found) is int and found > 0 else ""
+
+
+def _with_id(path: str, remote_id: str) -> str:
+    """The path of one piece of work; whatever the API calls it, its id stays one part of the path."""
+    return path.replace("{id}", quote(remote_id, safe=""))
+
+
+def _read_at_once(reading: ReadAtOnce, answer: Answer) -> Outcome:
+    """The outcome that an answer is; a failure in it is raised like every other one."""
+    outcome = read_outcome(reading, reading.item.find(answer.value))
+    if outcome.state is State.FAILED:
+        kind = StopEverything if outcome.stops else Rejected
+        raise kind(outcome.error, code=outcome.error_code, status=answer.status)
+    if outcome.state is not State.DONE:
+        raise InDoubt("accepted, but the answer holds no result", code="no_result", status=answer.status)
+    return outcome
+
+
 def _page_query(pages: Pages | None, token: str) -> dict[str, str]:
     if pages is None:
         return {}
-    query = {pages.size: str(pages.most)}
+    query = {pages.size: str(pages.most)} if pages.size else {}
     if token:
-        query[pages.token] = token
+        query[pages.place] = token
     return query
 
 
-def _following(pages: Pages | None, answer: Answer, token: str) -> tuple[str, bool]:
-    """The next page's token, and whether the answer is one piece: both fields agree and the cursor moves."""
+def _following(pages: Pages | None, answer: Answer, token: str, count: int) -> tuple[str, bool]:
+    """
+    Where the next page begins, and whether the answer is one piece: its parts agree and the list goes on.
+
+    Args:
+        pages: How the list is read; None when it is one page.
+        answer: The page.
+        token: Where it began; empty for the first page.
+        count: How many items it holds.
+    """
     if pages is None:
         return "", True
-    following = as_text(pages.next.find(answer.value))
+    if pages.kind is not Paging.TOKEN:
+        return _numbered(pages, answer, token, count)
+    following = as_text(pages.next.find(answer.value)) if pages.next else ""
     more = pages.more.holds(answer.value) if pages.more else bool(following)
     if following == token and following:
         return "", False
     return (following, True) if more == bool(following) else (following if more else "", False)
+
+
+def _numbered(pages: Pages, answer: Answer, token: str, count: int) -> tuple[str, bool]:
+    """As `_following`, by counting. A list that does not say where it ends has ended with an empty page."""
+    begin = int(token) if token else (pages.first if pages.kind is Paging.PAGE else 0)
+    following = begin + (1 if pages.kind is Paging.PAGE else count)
+    if pages.more is not None:
+        more = pages.more.holds(answer.value)
+    elif pages.total is not None and isinstance(total := pages.total.find(answer.value), int | float):
+        more = following < total
+    elif pages.last is not None and isinstance(last := pages.last.find(answer.value), int | float):
+        more = following <= last
+    else:
+        more = count > 0
+    if not count:
+        return "", not more
+    return (str(following) if more else ""), True

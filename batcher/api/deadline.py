@@ -17,11 +17,13 @@ class Deadline:
 
     Attributes:
         passed: The time was up before the exchange was over; its socket has been shut down.
+        begun: The first byte of the request may have left.
     """
 
     def __init__(self, watchdog: Watchdog, at: float) -> None:
         self.at = at
         self.passed = False
+        self.begun = False
         self._watchdog = watchdog
         self._socket: socket.socket | None = None
 
@@ -34,7 +36,8 @@ class Deadline:
         self.passed = True
         if self._socket is not None:
             with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+                # not the TLS socket's own shutdown, which pulls its state away under the thread that reads
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def over(self) -> None:
         """The exchange has come to its end."""
@@ -119,4 +122,5 @@ def _request(connection: Any, send: Any, args: Any, kwargs: Any) -> None:
         deadline.holds(connection.sock)
         if deadline.passed:
             raise TimeoutError("the time was up before the request was sent")
+        deadline.begun = True
     send(*args, **kwargs)

@@ -30,14 +30,15 @@ def search(client: Client, settle: Settle, find: Find, token: str) -> Found:
     Raises:
         ApiError: Any but InDoubt.
     """
-    if settle.list is None:
+    source = find.list or settle.list
+    if source is None:
         return Found(remote_ids=(), exhausted=False)
     query = {name: text.replace("{token}", token) for name, text in find.query.items()}
     found: dict[str, None] = {}
     following = ""
     seen: set[str] = set()
     for _ in range(MAX_PAGES):
-        page = client.list_page(settle.list, token=following, query=query)
+        page = client.list_page(source, token=following, query=query)
         for remote_id, item in page.items:
             if remote_id and token in as_text(find.field.find(item)):
                 found[remote_id] = None

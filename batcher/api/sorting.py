@@ -8,9 +8,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from batcher.api.wire import Answer, Break, Broken
-from batcher.catalog.model import ErrorRule, ErrorTable, Kind
+from batcher.catalog.model import ErrorRule, ErrorTable, Kind, Retired
 from batcher.catalog.outcome import readable
-from batcher.catalog.pick import as_text
 from batcher.errors import ApiError, InDoubt, Rejected, StopEverything, Throttled, TryAgain
 
 LONGEST_WAIT_S = 24 * 3600.0
@@ -23,6 +22,7 @@ _BY_STATUS: Mapping[int, Kind] = {
     404: Kind.REJECT,
     405: Kind.REJECT,
     406: Kind.REJECT,
+    407: Kind.STOP,
     408: Kind.DOUBT,
     409: Kind.REJECT,
     410: Kind.REJECT,
@@ -36,10 +36,12 @@ _BY_STATUS: Mapping[int, Kind] = {
     431: Kind.REJECT,
     451: Kind.REJECT,
 }
-"""What a status means when the API's code says nothing. Every other one, 5xx among them, leaves a write in doubt."""
+"""What a status means when the API's code says nothing. Another 4xx refuses; all the rest leaves a write in doubt."""
 
 
-def sort_answer(answer: Answer, table: ErrorTable, *, is_write: bool, now: float) -> ApiError | None:
+def sort_answer(
+    answer: Answer, table: ErrorTable, *, is_write: bool, now: float, retired: Retired | None = None
+) -> ApiError | None:
     """
     The failure that an answer is; None when it is a success.
 
@@ -48,9 +50,10 @@ def sort_answer(answer: Answer, table: ErrorTable, *, is_write: bool, now: float
         table: How the provider words its failures.
         is_write: Whether the request may have made, and charged, something.
         now: Unix seconds, to read a Retry-After that is a date.
+        retired: How the operation answers that is no longer there; the provider's own way when None.
     """
     if 300 <= answer.status < 400:
-        target = answer.headers.get("location", "")[:100]
+        target = readable(answer.headers.get("location", "").partition("?")[0])[:100]
         message = f"the API redirects to {target or 'another address'}: the base address is wrong"
         return _error(Kind.STOP, message, answer, code="redirect", is_write=is_write)
     wrong = table.wrong.holds(answer.value) if table.wrong else False
@@ -59,13 +62,17 @@ def sort_answer(answer: Answer, table: ErrorTable, *, is_write: bool, now: float
             return None
         message = f"the answer cannot be read: {readable(answer.start)[:120] or 'it is empty'}"
         return _error(Kind.DOUBT, message, answer, code="unreadable_answer", is_write=is_write)
-    code = as_text(table.code.find(answer.value)) if table.code and answer.is_json else ""
-    rule = table.rules.get(code)
-    kind = rule.kind if rule else _kind_of_status(answer.status)
+    code = readable(table.code.find(answer.value))[:80] if table.code and answer.is_json else ""
     said = readable(table.message.find(answer.value)) if table.message and answer.is_json else ""
+    rule = table.rule(code, said)
+    gone = retired or table.retired
+    if rule is None and gone is not None and gone.matches(answer.status, is_write=is_write):
+        return _error(Kind.STOP, gone.say, answer, code="retired", is_write=is_write)
+    kind = rule.kind if rule else _kind_of_status(answer.status)
+    code = (rule.name if rule else "") or code
     message = said or f"HTTP {answer.status}: {readable(answer.start)[:120]}".rstrip(": ")
     error = _error(kind, message, answer, code=code or f"http_{answer.status}", is_write=is_write)
-    error.param = as_text(table.param.find(answer.value)) if table.param and answer.is_json else ""
+    error.param = readable(table.param.find(answer.value))[:80] if table.param and answer.is_json else ""
     if isinstance(error, Throttled):
         _fill_wait(error, answer, rule, now)
     return error
@@ -88,7 +95,7 @@ def _with_wait(error: Throttled) -> Throttled:
 def _kind_of_status(status: int) -> Kind:
     if 200 <= status < 300:
         return Kind.REJECT  # an error envelope with a code that nobody knows
-    return _BY_STATUS.get(status, Kind.DOUBT if status >= 500 else Kind.REJECT)
+    return _BY_STATUS.get(status, Kind.REJECT if 400 <= status < 500 else Kind.DOUBT)
 
 
 def _error(kind: Kind, message: str, answer: Answer, *, code: str, is_write: bool) -> ApiError:
@@ -104,7 +111,9 @@ def _error(kind: Kind, message: str, answer: Answer, *, code: str, is_write: boo
 
 
 def _fill_wait(error: Throttled, answer: Answer, rule: ErrorRule | None, now: float) -> None:
-    error.wait_s = retry_after(answer.headers.get("retry-after"), now=now)
+    # a date is the server's: it is held against the server's clock where the answer tells it
+    told = _moment(answer.headers.get("date", ""))
+    error.wait_s = retry_after(answer.headers.get("retry-after"), now=now if told is None else told)
     error.slots_only = bool(rule and rule.slots_only and rule.slots_only.holds(answer.value))
 
 
@@ -121,12 +130,19 @@ def retry_after(text: str | None, *, now: float) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
-        try:
-            moment = parsedate_to_datetime(text)
-        except (TypeError, ValueError, OverflowError):
+        moment = _moment(text)
+        if moment is None:
             return None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        seconds = moment.timestamp() - now
-    if math.isnan(seconds):
+        seconds = moment - now
+    if not math.isfinite(seconds):
         return None
     return min(max(seconds, 0.0), LONGEST_WAIT_S)
+
+
+def _moment(text: str) -> float | None:
+    """Unix seconds of an HTTP date; None for anything else."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

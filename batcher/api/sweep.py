@@ -42,22 +42,27 @@ def sweep(client: Client, settle: Settle, wanted: Collection[str]) -> Sweep:
     """
     seen = Sweep()
     try:
+        ready: list[str] = []
         if len(wanted) > 1 and settle.list is not None:
-            _from_list(client, settle, wanted, seen)
-        rest = [each for each in wanted if each not in seen.outcomes]
+            ready = _from_list(client, settle, wanted, seen)
+        rest = [each for each in wanted if each not in seen.outcomes and each not in ready]
         if len(rest) > 1 and settle.bulk is not None:
             rest = _from_bulk(client, settle, rest, seen)
-        for remote_id in rest[:SINGLES]:
+        # without a cheaper source nothing may be left out: the same few would be looked at for ever
+        at_most = SINGLES if settle.list or settle.bulk else len(rest)
+        for remote_id in [*ready, *rest][:at_most]:
             _single(client, settle, remote_id, seen)
     except ApiError as error:
         seen.error = error
     return seen
 
 
-def _from_list(client: Client, settle: Settle, wanted: Collection[str], seen: Sweep) -> None:
+def _from_list(client: Client, settle: Settle, wanted: Collection[str], seen: Sweep) -> list[str]:
+    """Read the newest pages; returns the ids that are finished but whose links stand elsewhere."""
     source = settle.list
+    ready: dict[str, None] = {}
     if source is None:
-        return
+        return []
     left = set(wanted)
     per_page = source.pages.most if source.pages else 100
     following, tokens = "", set[str]()
@@ -66,15 +71,19 @@ def _from_list(client: Client, settle: Settle, wanted: Collection[str], seen: Sw
         page = client.list_page(source, token=following)
         seen.requests += 1
         for remote_id, item in page.items:
-            if remote_id in left:
+            if remote_id in left and source.ready and source.ready.holds(item):
+                ready[remote_id] = None
+                left.discard(remote_id)
+            elif remote_id in left:
                 outcome = read_outcome(settle, item)
                 if not outcome.missing:
                     seen.outcomes[remote_id] = (outcome, Source.LIST)
                     left.discard(remote_id)
         if not left or not page.next_token or page.next_token in tokens:
-            return
+            break
         tokens.add(page.next_token)
         following = page.next_token
+    return list(ready)
 
 
 def _from_bulk(client: Client, settle: Settle, wanted: list[str], seen: Sweep) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -78,6 +77,7 @@ class Wire:
         self._base_url = base_url
         self._headers = {"User-Agent": f"batcher/{VERSION}", "Accept": "application/json", **headers}
         self._local = threading.local()
+        self._sessions: list[Any] = []
         self._watchdog = Watchdog()
 
     def exchange(
@@ -97,6 +97,7 @@ class Wire:
             Broken: There is no answer.
         """
         import requests
+        import urllib3
 
         session = self._session(fresh=method != "GET")
         data = None if body is None else body.encode("utf-8", "surrogatepass")
@@ -115,10 +116,8 @@ class Wire:
             ) as response:
                 raw = _read(response, deadline)
                 return _answer(response, raw)
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise _broken(error, deadline) from error
-        except OSError as error:
-            raise Broken(Break.LOST, f"the connection broke: {error}") from error
         finally:
             deadline.over()
             self._local.used_at = time.monotonic()
@@ -127,13 +126,16 @@ class Wire:
         session = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = _new_session(self._base_url, self._headers)
+            self._sessions.append(session)
         elif fresh and time.monotonic() - self._local.used_at > STALE_S:
             session.close()
         return session
 
     def close(self) -> None:
-        """Stop watching; connections close with their threads."""
+        """Stop watching, and hang up where nothing is under way."""
         self._watchdog.close()
+        for session in self._sessions:
+            session.close()
 
 
 def _new_session(base_url: str, headers: Mapping[str, str]) -> Any:
@@ -141,7 +143,11 @@ def _new_session(base_url: str, headers: Mapping[str, str]) -> Any:
 
     from batcher.api.deadline import watched_adapter
 
-    session = requests.Session()
+    class Session(requests.Session):
+        def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - the parent's signature
+            return None  # even with allow_redirects=False requests would read the whole body of a redirect
+
+    session = Session()
     proxies = requests.utils.get_environ_proxies(base_url)
     bundle = requests.Session().merge_environment_settings(base_url, {}, None, None, None)["verify"]
     session.trust_env = False  # decided here once: no .netrc, which would replace the key
@@ -161,8 +167,10 @@ def _read(response: Any, deadline: Deadline) -> bytes:
         if size > MAX_BYTES:
             raise Broken(Break.UNREADABLE, f"the answer is larger than {MAX_BYTES // 1_000_000} MB")
         if deadline.passed:
-            raise Broken(Break.LOST, "no whole answer in time")
+            break
         chunks.append(chunk)
+    if deadline.passed:  # a body without a length ends where the socket was shut down
+        raise Broken(Break.LOST, "no whole answer in time")
     return b"".join(chunks)
 
 
@@ -184,37 +192,49 @@ def parse_json(raw: bytes) -> tuple[Json, bool]:
         raise ValueError(constant)
 
     try:
-        return json.loads(raw.decode("utf-8-sig"), parse_constant=refuse), True
+        value = json.loads(raw.decode("utf-8-sig"), parse_constant=refuse)
+        if b"\\ud" in raw.lower():  # perhaps half a character, which no file and no database takes
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+        return value, True
     except (ValueError, RecursionError):
         return None, False
 
 
 def _broken(error: Exception, deadline: Deadline) -> Broken:
-    """Most specific first; what is not known to have failed before the sending counts as lost."""
-    import requests
-    import urllib3
+    """
+    What an exception means.
 
+    Only the phase tells whether anything can have been made: the same exception of TLS, of a header or of a socket
+    comes before the first byte has left and after the last.
+    """
+    import requests
+
+    if not deadline.begun:
+        return Broken(Break.NOT_SENT, _unsent(error, deadline))
     if deadline.passed:
         return Broken(Break.LOST, "no whole answer in time")
-    if isinstance(error, requests.exceptions.SSLError):
-        return Broken(Break.NOT_SENT, f"no safe connection: {_reason(error)}")
-    if isinstance(error, requests.exceptions.ProxyError):
-        return Broken(Break.NOT_SENT, "the proxy cannot be reached")
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return Broken(Break.NOT_SENT, f"no connection within {CONNECT_S:.0f} s")
     if isinstance(error, requests.exceptions.ContentDecodingError):
         return Broken(Break.UNREADABLE, "the answer is wrongly packed")
-    if isinstance(error, requests.exceptions.ConnectionError):
-        inner = error.args[0] if error.args else None
-        reason = getattr(inner, "reason", inner)
-        if isinstance(reason, urllib3.exceptions.NewConnectionError | socket.gaierror):
-            return Broken(Break.NOT_SENT, f"no connection: {_reason(error)}")
     if isinstance(error, requests.exceptions.Timeout):
         return Broken(Break.LOST, "no answer in time")
-    invalid = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.InvalidHeader)
-    if isinstance(error, invalid):
-        return Broken(Break.NOT_SENT, f"the request cannot be sent: {type(error).__name__}")
     return Broken(Break.LOST, f"the connection broke: {_reason(error)}")
+
+
+def _unsent(error: Exception, deadline: Deadline) -> str:
+    """Why a request was not sent; most specific first."""
+    import requests
+
+    if deadline.passed:
+        return "no connection in time"
+    if isinstance(error, requests.exceptions.SSLError):
+        return f"no safe connection: {_reason(error)}"
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy cannot be reached"
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return f"no connection within {CONNECT_S:.0f} s"
+    if isinstance(error, requests.exceptions.ConnectionError):
+        return f"no connection: {_reason(error)}"
+    return f"the request cannot be sent: {type(error).__name__}"
 
 
 def _reason(error: Exception) -> str:

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from batcher.catalog.model import (
-    AccountCall,
-    BulkSource,
-    ChoiceList,
     ErrorRule,
     ErrorTable,
-    Find,
+    Extends,
     Kind,
-    ListSource,
     Operation,
-    Pages,
     Price,
     PriceCase,
     Provider,
-    Repeat,
-    Settle,
-    SingleSource,
+    Retired,
+    Setting,
 )
-from batcher.catalog.pick import Pick
+from batcher.catalog.place import At
+from batcher.catalog.reading import choice_list, outcome, pages, repeat, settle
+from batcher.catalog.settings import filled_in
+from batcher.catalog.source import AccountCall
 from batcher.document import Document, read_document
-from batcher.errors import InputError
-from batcher.schema import unknown_key
+from batcher.schema import Checker, unknown_key
 from batcher.units import parse_rates
 
 FOLDER = Path(__file__).parent
@@ -41,15 +38,18 @@ def catalog_schema() -> dict[str, Any]:
     return schema
 
 
-@cache
-def load_provider(path: Path) -> Provider:
+def load_provider(path: Path, *, is_own: bool = False) -> Provider:
     """
     Read one provider file.
+
+    Args:
+        path: The file.
+        is_own: It is the user's, and did not come with batcher.
 
     Raises:
         InputError: It does not fit the schema, an expression is not JMESPath, or a name in it leads nowhere.
     """
-    return _Builder(read_document(path, catalog_schema())).provider()
+    return provider_from(read_document(path, catalog_schema()), is_own=is_own)
 
 
 @cache
@@ -63,204 +63,190 @@ def provider_of(operation: str) -> Provider | None:
     return next((p for p in built_in_providers() if operation in p.operations), None)
 
 
-class _Builder:
-    """Turns one document into a provider; a wrong expression is told at its place."""
+def provider_from(document: Document, *, is_own: bool = False) -> Provider:
+    """
+    The provider that a document describes.
 
-    def __init__(self, document: Document) -> None:
-        self._document = document
-        self._value = document.value
+    Raises:
+        InputError: As `load_provider`.
+    """
+    root = At(document)
+    value = document.value
+    sign_in = value["sign_in"]
+    return Provider(
+        name=value["provider"],
+        title=value["title"],
+        note=value.get("note", ""),
+        is_own=is_own,
+        base_url=value["base_url"].rstrip("/"),
+        base_url_variable=value.get("base_url_variable", ""),
+        key_variable=sign_in["variable"],
+        key_header=sign_in["header"],
+        key_value=sign_in["value"],
+        errors=_errors(root),
+        operations={name: _operation(root, name) for name in value["operations"]},
+        in_flight=value.get("limits", {}).get("in_flight"),
+        submissions=root.parsed("limits", "submissions", parse=parse_rates) or (),
+        account=_account(root.inner("account")),
+        prices_as_of=value.get("prices_as_of", ""),
+        choices={
+            name: choice_list(root.at("choices", name), pages(root, "pages")) for name in value.get("choices", {})
+        },
+        shapes={name: _shape(root, name) for name in value.get("shapes", {})},
+    )
 
-    def provider(self) -> Provider:
-        value = self._value
-        sign_in, limits = value["sign_in"], value.get("limits", {})
-        return Provider(
-            name=value["provider"],
-            title=value["title"],
-            base_url=value["base_url"].rstrip("/"),
-            base_url_variable=value.get("base_url_variable", ""),
-            key_variable=sign_in["variable"],
-            key_header=sign_in["header"],
-            key_value=sign_in["value"],
-            errors=self._errors(),
-            operations={name: self._operation(name) for name in value["operations"]},
-            in_flight=limits.get("in_flight"),
-            submissions=parse_rates(limits["submissions"]) if "submissions" in limits else (),
-            account=self._account(),
-            prices_as_of=value.get("prices_as_of", ""),
-            choices={name: self._choice(name) for name in value.get("choices", {})},
-            shapes={name: tuple(cases) for name, cases in value.get("shapes", {}).items()},
+
+def _shape(root: At, name: str) -> tuple[Mapping[str, Any], ...]:
+    """The cases of a shape, with every `$NAME` in their forms leading to another one."""
+    at = root.at("shapes", name)
+    known = tuple(root.get("shapes"))
+
+    def check(form: Any, index: int, part: str, allowed: Collection[str]) -> None:
+        for each in form.values() if isinstance(form, dict) else ():
+            check(each, index, part, allowed)
+        if isinstance(form, str) and form.startswith("$") and form not in ("$", "$key") and form[1:] not in allowed:
+            raise at.wrong(unknown_key(form[1:], allowed).replace("unknown key", "unknown shape", 1), index, part)
+
+    for index, case in enumerate(at.value):
+        # what becomes of a text is only known when its row is: a shape within it could not be chosen beforehand
+        check(case.get("to"), index, "to", () if "plain" in case else known)
+        check(case.get("each"), index, "each", known)
+        if "rest" in case and case["rest"] not in case["to"]:
+            raise at.wrong(f"'{case['rest']}' is no part of to", index, "rest")
+    return tuple(at.value)
+
+
+def _errors(root: At) -> ErrorTable:
+    at = root.at("errors")
+    rules: dict[str, ErrorRule] = {}
+    texts: list[tuple[str, ErrorRule]] = []
+    for index, kind in enumerate(at.get("kinds") or []):
+        rule = ErrorRule(
+            kind=Kind(kind["kind"]),
+            advice=kind.get("advice", ""),
+            slots_only=at.maybe("kinds", index, "slots_only"),
+            name=kind.get("name", ""),
         )
+        rules.update(dict.fromkeys(kind.get("codes", ()), rule))
+        if "texts" in kind:
+            texts += [(text.casefold(), rule) for text in kind["texts"]]
+            rules[rule.name] = rule
+    return ErrorTable(
+        rules=rules,
+        texts=tuple(texts),
+        code=at.maybe("code"),
+        message=at.maybe("message"),
+        param=at.maybe("param"),
+        wrong=at.maybe("wrong"),
+        retired=_retired(root.get("retired")),
+    )
 
-    def _at(self, path: tuple[str | int, ...]) -> Any:
-        value = self._value
-        for part in path:
-            if isinstance(value, dict):
-                value = value.get(part)
-            elif isinstance(value, list) and isinstance(part, int):
-                value = value[part]
-            else:
-                return None
-        return value
 
-    def _pick(self, *path: str | int) -> Pick:
-        try:
-            return Pick(self._at(path))
-        except ValueError as error:
-            raise InputError(self._document.problem(path, str(error))) from error
+def _retired(value: Mapping[str, Any] | None) -> Retired | None:
+    return Retired(statuses=frozenset(value["statuses"]), say=value["say"]) if value else None
 
-    def _maybe(self, *path: str | int) -> Pick | None:
-        return self._pick(*path) if self._at(path) is not None else None
 
-    def _errors(self) -> ErrorTable:
-        rules = {}
-        for index, kind in enumerate(self._at(("errors", "kinds")) or []):
-            rule = ErrorRule(
-                kind=Kind(kind["kind"]),
-                advice=kind.get("advice", ""),
-                slots_only=self._maybe("errors", "kinds", index, "slots_only"),
-            )
-            rules.update(dict.fromkeys(kind["codes"], rule))
-        return ErrorTable(
-            rules=rules,
-            code=self._maybe("errors", "code"),
-            message=self._maybe("errors", "message"),
-            param=self._maybe("errors", "param"),
-            wrong=self._maybe("errors", "wrong"),
+def _account(at: At | None) -> AccountCall | None:
+    if at is None:
+        return None
+    return AccountCall(path=at.get("path"), name=at.maybe("name"), balance=at.maybe("balance"), unit=at.maybe("unit"))
+
+
+def _operation(root: At, name: str) -> Operation:
+    at = root.at("operations", name)
+    value = at.value
+    provider = root.get("provider")
+    if not name.startswith(f"{provider}."):
+        raise at.wrong(f"must begin with the provider's name: {provider}.{name.rsplit('.', 1)[-1]}")
+    at.must_lead_to("settle", known=root.get("settle") or {})
+    for kind, known in (("shape", root.get("shapes") or {}), ("choices", root.get("choices") or {})):
+        for pattern in value.get(kind, {}):
+            at.must_lead_to(kind, pattern, known=known)
+    settings = {each: Setting(**found) for each, found in value.get("settings", {}).items()}
+    definitions = root.get("definitions") or {}
+    open_body = {**value["body"], "$defs": {each: definitions[each] for each in _used(at, value["body"], definitions)}}
+    body = filled_in(open_body, {each: setting.default for each, setting in settings.items()})
+    _check_body(at, body)
+    result = at.inner("outcome")
+    return Operation(
+        name=name,
+        title=value["title"],
+        path=value["submit"]["path"],
+        id=at.maybe("submit", "id"),
+        repeat=repeat(at.at("repeat"), pages(root, "pages")),
+        body=body,
+        open_body=open_body,
+        token_field=value.get("token", ""),
+        title_field=value.get("title_field", ""),
+        settle=settle(root, at),
+        outcome=outcome(result) if result else None,
+        price=_price(at.inner("price")),
+        state=value.get("state", ""),
+        extends=_extends(at.inner("extends")),
+        retired=_retired(value.get("retired")),
+        settings=settings,
+        shape=value.get("shape", {}),
+        choices=value.get("choices", {}),
+    )
+
+
+def _used(at: At, body: Any, definitions: Mapping[str, Any]) -> list[str]:
+    """The definitions that a body refers to, and those that these refer to."""
+    found: dict[str, None] = {}
+
+    def visit(value: Any) -> None:
+        for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            visit(each)
+        reference = value.get("$ref") if isinstance(value, dict) else None
+        name = reference.rsplit("/", 1)[-1] if isinstance(reference, str) else ""
+        if name and name not in definitions:
+            said = unknown_key(name, definitions).replace("unknown key", "unknown definition", 1)
+            raise at.wrong(said, "body")
+        if name and name not in found:
+            found[name] = None
+            visit(definitions[name])
+
+    visit(body)
+    return list(found)
+
+
+def _check_body(at: At, body: Any) -> None:
+    """A body that is no JSON Schema, or refers to a definition that is not there, is told at its place."""
+    try:
+        Checker(body)
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise at.wrong(f"is not a JSON Schema: {reason}", "body") from error
+    if "settle" in at.value and "id" not in at.value["submit"]:
+        raise at.wrong("'id' is missing: without it the outcome cannot be asked for", "submit")
+
+
+def _extends(at: At | None) -> Extends | None:
+    if at is None:
+        return None
+    return Extends(
+        path=at.get("path"),
+        entries=at.pick("entries"),
+        field=at.get("field"),
+        name=at.maybe("name"),
+        type=at.maybe("type"),
+        by=at.get("by") or "type",
+    )
+
+
+def _price(at: At | None) -> Price | None:
+    if at is None:
+        return None
+    value = at.value
+    at.maybe("text")
+    cases = tuple(
+        PriceCase(
+            field=at.pick("when", index, "field"),
+            value=case["is"],
+            amount=case["amount"],
+            per=case.get("per", value["per"]),
         )
-
-    def _pages(self, most: int | None = None) -> Pages | None:
-        pages = self._value.get("pages")
-        if pages is None:
-            return None
-        return Pages(
-            size=pages["size"],
-            most=most or pages["most"],
-            token=pages["token"],
-            next=self._pick("pages", "next"),
-            more=self._maybe("pages", "more"),
-        )
-
-    def _account(self) -> AccountCall | None:
-        account = self._value.get("account")
-        if account is None:
-            return None
-        return AccountCall(
-            path=account["path"],
-            name=self._maybe("account", "name"),
-            balance=self._maybe("account", "balance"),
-            unit=self._maybe("account", "unit"),
-        )
-
-    def _choice(self, name: str) -> ChoiceList:
-        choice = self._value["choices"][name]
-        return ChoiceList(
-            path=choice["path"],
-            items=self._pick("choices", name, "items"),
-            id=self._maybe("choices", name, "id"),
-            name=self._maybe("choices", name, "name"),
-            pages=self._pages(choice.get("most")) if choice.get("paged") else None,
-        )
-
-    def _settle(self, name: str) -> Settle:
-        at = ("settle", name)
-        value = self._at(at)
-        links = value.get("links", {})
-        bulk, list_ = value.get("bulk"), value.get("list")
-        return Settle(
-            word=self._pick(*at, "word"),
-            done=self._pick(*at, "done"),
-            failed=self._pick(*at, "failed"),
-            missing=self._maybe(*at, "missing"),
-            error_code=self._maybe(*at, "error_code"),
-            error=self._maybe(*at, "error"),
-            stops=frozenset(value.get("stops", ())),
-            outputs={column: self._pick(*at, "outputs", column) for column in value["outputs"]},
-            columns=tuple(value.get("columns", value["outputs"])),
-            completed_at=self._maybe(*at, "completed_at"),
-            link_columns=tuple(links.get("columns", ())),
-            link_days=links.get("days"),
-            usual_s=value.get("usual_s", 60),
-            overdue_h=value.get("overdue_h", 24),
-            get=SingleSource(path=value["get"]["path"], item=self._pick(*at, "get", "item")),
-            list=ListSource(
-                path=list_["path"],
-                items=self._pick(*at, "list", "items"),
-                id=self._pick(*at, "list", "id"),
-                pages=self._pages(),
-            )
-            if list_
-            else None,
-            bulk=BulkSource(
-                path=bulk["path"],
-                ids=bulk["ids"],
-                most=bulk["most"],
-                items=self._pick(*at, "bulk", "items"),
-                id=self._pick(*at, "bulk", "id"),
-                ready=self._maybe(*at, "bulk", "ready"),
-            )
-            if bulk
-            else None,
-        )
-
-    def _operation(self, name: str) -> Operation:
-        at = ("operations", name)
-        value = self._at(at)
-        self._check_name(at, "settle", self._value.get("settle", {}))
-        for pattern in value.get("shape", {}):
-            self._check_name((*at, "shape"), pattern, self._value.get("shapes", {}))
-        for pattern in value.get("choices", {}):
-            self._check_name((*at, "choices"), pattern, self._value.get("choices", {}))
-        body = dict(value["body"])
-        body["$defs"] = self._value.get("definitions", {})
-        return Operation(
-            name=name,
-            title=value["title"],
-            path=value["submit"]["path"],
-            id=self._pick(*at, "submit", "id"),
-            repeat=self._repeat(at),
-            body=body,
-            token_field=value.get("token", ""),
-            title_field=value.get("title_field", ""),
-            settle=self._settle(value["settle"]) if "settle" in value else None,
-            price=self._price(at),
-            shape=value.get("shape", {}),
-            choices=value.get("choices", {}),
-        )
-
-    def _check_name(self, at: tuple[str, ...], key: str, known: dict[str, Any]) -> None:
-        name = self._at((*at, key))
-        if name is not None and name not in known:
-            raise InputError(self._document.problem((*at, key), unknown_key(name, known)))
-
-    def _repeat(self, at: tuple[str, ...]) -> Repeat:
-        value = self._at((*at, "repeat"))
-        key, find = value.get("key", {}), value.get("find")
-        return Repeat(
-            key_header=key.get("header", ""),
-            key_hours=key.get("hours", 0),
-            find=Find(field=self._pick(*at, "repeat", "find", "field"), query=find.get("query", {})) if find else None,
-            free=value.get("free", False),
-        )
-
-    def _price(self, at: tuple[str, ...]) -> Price | None:
-        value = self._at((*at, "price"))
-        if value is None:
-            return None
-        cases = tuple(
-            PriceCase(
-                field=self._pick(*at, "price", "when", index, "field"),
-                value=case["is"],
-                amount=case["amount"],
-                per=case.get("per", value["per"]),
-            )
-            for index, case in enumerate(value.get("when", ()))
-        )
-        return Price(
-            per=value["per"],
-            amount=value["amount"],
-            currency=value["currency"],
-            guess_s=value.get("guess_s", 30),
-            text=value.get("text", ""),
-            note=value.get("note", ""),
-            cases=cases,
-        )
+        for index, case in enumerate(value.get("when", ()))
+    )
+    known = ("per", "amount", "currency", "step_s", "guess_s", "text", "note")
+    return Price(**{name: value[name] for name in known if name in value}, cases=cases)

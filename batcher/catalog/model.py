@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from batcher.catalog.pick import Pick
+from batcher.catalog.source import AccountCall, BulkSource, ChoiceList, ListSource, SingleSource
 from batcher.model import Json
 from batcher.units import Rate
 
@@ -34,22 +35,56 @@ class ErrorRule:
     Attributes:
         advice: What the person can do, in one sentence; empty when the message says it all.
         slots_only: For WAIT: true of the answer when only the number at once is too high; None when it cannot tell.
+        name: The code that is shown for a failure that was known by its text; empty for rules that go by the code.
     """
 
     kind: Kind
     advice: str = ""
     slots_only: Pick | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retired:
+    """
+    How an endpoint that is no longer there answers.
+
+    Attributes:
+        statuses: HTTP statuses; 404 counts for writes only, since a look-up may simply not know its id.
+        say: What the person is told.
+    """
+
+    statuses: frozenset[int]
+    say: str
+
+    def matches(self, status: int, *, is_write: bool) -> bool:
+        """Whether an answer without a code that is known means this."""
+        return status in self.statuses and (is_write or status != 404)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ErrorTable:
-    """How a provider words its failures."""
+    """
+    How a provider words its failures.
+
+    Attributes:
+        rules: By the API's code as text, and by the names of the rules that go by the message.
+        texts: Part of a message, in lower case, to the rule that it means; the first that fits counts.
+        retired: How endpoints answer that are no longer there; None when none is known to go.
+    """
 
     rules: Mapping[str, ErrorRule]
+    texts: tuple[tuple[str, ErrorRule], ...] = ()
     code: Pick | None = None
     message: Pick | None = None
     param: Pick | None = None
     wrong: Pick | None = None
+    retired: Retired | None = None
+
+    def rule(self, code: str, message: str) -> ErrorRule | None:
+        """What is known about a failure: by its words first, then by its code; None when nothing is."""
+        said = message.casefold()
+        return next((rule for text, rule in self.texts if text in said), None) or self.rules.get(code)
 
     def advice(self, code: str) -> str:
         """What to do about a code; empty when nothing is known."""
@@ -58,96 +93,22 @@ class ErrorTable:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pages:
-    """How a list is read page by page."""
-
-    size: str
-    most: int
-    token: str
-    next: Pick
-    more: Pick | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChoiceList:
+class Reading:
     """
-    Where the valid values of a field come from.
+    What an item of an answer says about a piece of work.
 
     Attributes:
-        id: None when the items are the values themselves.
-    """
-
-    path: str
-    items: Pick
-    id: Pick | None = None
-    name: Pick | None = None
-    pages: Pages | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AccountCall:
-    """Who the key belongs to, and what is left."""
-
-    path: str
-    name: Pick | None = None
-    balance: Pick | None = None
-    unit: Pick | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SingleSource:
-    """One request for one piece of work; `{id}` in the path is its id."""
-
-    path: str
-    item: Pick
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ListSource:
-    """Pages of all the account's work, newest first, with state and links."""
-
-    path: str
-    items: Pick
-    id: Pick
-    pages: Pages | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BulkSource:
-    """
-    The states of up to `most` ids in one request.
-
-    Attributes:
-        ready: True of an item that is finished and whose links stand elsewhere; None when items are complete.
-    """
-
-    path: str
-    ids: str
-    most: int
-    items: Pick
-    id: Pick
-    ready: Pick | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settle:
-    """
-    How an outcome is learned.
-
-    Attributes:
+        word: The API's own word for the state; None when it has none.
         columns: The outputs that always get a column, in order; further outputs get one when a row has them.
         link_columns: Outputs that are links which expire.
         link_days: How long they live when the link itself does not say.
-        usual_s: Render time to expect before any was seen.
-        overdue_h: Age from which a piece of work is marked overdue and no longer holds a slot.
     """
 
-    word: Pick
     done: Pick
-    failed: Pick
-    get: SingleSource
     outputs: Mapping[str, Pick]
     columns: tuple[str, ...]
+    failed: Pick | None = None
+    word: Pick | None = None
     missing: Pick | None = None
     error_code: Pick | None = None
     error: Pick | None = None
@@ -155,6 +116,31 @@ class Settle:
     completed_at: Pick | None = None
     link_columns: tuple[str, ...] = ()
     link_days: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadAtOnce(Reading):
+    """
+    How the answer of a synchronous operation is read.
+
+    Attributes:
+        item: Where in the answer the item stands.
+    """
+
+    item: Pick
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settle(Reading):
+    """
+    How an outcome is learned that takes its time.
+
+    Attributes:
+        usual_s: Render time to expect before any was seen.
+        overdue_h: Age from which a piece of work is marked overdue and no longer holds a slot.
+    """
+
+    get: SingleSource
     usual_s: float = 60
     overdue_h: float = 24
     list: ListSource | None = None
@@ -164,33 +150,44 @@ class Settle:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Find:
     """
-    How our token is searched for in the settle section's list.
+    How our token is searched for.
 
     Attributes:
         field: Where in an item the token stands.
         query: Parameters that narrow the list; `{token}` is the token.
+        in_title: The token stands in the title, where a person sees it, and not in a field of its own.
+        list: The list to search; None for that of the settle section.
     """
 
     field: Pick
     query: Mapping[str, str]
+    in_title: bool = False
+    list: ListSource | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Repeat:
     """
-    What may be done when an answer is lost.
+    What may be done when an answer is lost. With none of these a person decides.
 
     Attributes:
         key_header: The header of the idempotency key; empty without one.
+        key_field: The field of the body for the idempotency key, dotted; empty without one.
         key_hours: How long the provider remembers a key.
         find: How the work can be searched for; None when it cannot.
         free: Repeating costs nothing.
     """
 
     key_header: str = ""
+    key_field: str = ""
     key_hours: float = 0
     find: Find | None = None
     free: bool = False
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the provider knows a repeated request by its key."""
+        return bool(self.key_header or self.key_field)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -209,18 +206,50 @@ class Price:
     What one piece costs.
 
     Attributes:
-        per: `second` (of output, rounded up to whole seconds per row) or `video`.
+        per: `second` and `minute` (of output), `character` (of the text), `video` or `call` (the piece as a whole).
+        step_s: Output is billed in steps of so many seconds, the last one in full.
         guess_s: The length to assume when nothing better is known.
-        text: Field of the body with the spoken text, from which the length is estimated; empty when there is none.
+        text: Where in the body the spoken text stands, from which the length is estimated; empty when there is none.
     """
 
     per: str
     amount: float
     currency: str
+    step_s: float = 1
     guess_s: float = 30
     text: str = ""
     note: str = ""
     cases: tuple[PriceCase, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extends:
+    """
+    Where the live description of one field of the body stands: a template's variables.
+
+    Attributes:
+        path: What is asked; `{name}` parts are keys of the request, as in the operation's own path.
+        entries: Where in the answer they stand: a mapping by name, or a list of items.
+        field: The field of the body that holds one entry for each of them.
+        name: The name of an item of a list; None for a mapping.
+        type: The type of an entry; None when there are no types.
+        by: The key of the body's entry that must be that type.
+    """
+
+    path: str
+    entries: Pick
+    field: str
+    name: Pick | None = None
+    type: Pick | None = None
+    by: str = "type"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """Something about an operation that a job may change; `$name` in the body's schema stands for its value."""
+
+    default: Json
+    description: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,25 +259,35 @@ class Operation:
 
     Attributes:
         path: Where it is sent; `{name}` parts are keys of the request.
-        id: Where the id stands in the answer.
+        id: Where the id stands in the answer; None for a synchronous operation that has none.
         body: JSON Schema of the body.
-        token_field: Field of the body for our token; empty when there is none.
+        open_body: The same before the settings are filled in.
+        token_field: Field of the body for our token, dotted; empty when there is none.
         title_field: Field of the body for a title; empty when there is none.
-        settle: None for a synchronous operation: then the answer is the outcome.
+        settle: How its outcome is learned; None for a synchronous operation.
+        outcome: How the answer is read as the outcome; None when it takes its time.
+        state: What is known about how well it works: `not tried live`, `retired`; empty when nothing is to be said.
         shape: Path pattern in the request (`*` is any key or index) to the name of a shape.
         choices: Path pattern in the body to the name of a choice list.
+        retired: Its own way of being gone, before that of the provider.
     """
 
     name: str
     title: str
     path: str
-    id: Pick
+    id: Pick | None
     repeat: Repeat
     body: Json
+    open_body: Json = None
     token_field: str = ""
     title_field: str = ""
     settle: Settle | None = None
+    outcome: ReadAtOnce | None = None
     price: Price | None = None
+    state: str = ""
+    extends: Extends | None = None
+    retired: Retired | None = None
+    settings: Mapping[str, Setting] = field(default_factory=dict)
     shape: Mapping[str, str] = field(default_factory=dict)
     choices: Mapping[str, str] = field(default_factory=dict)
 
@@ -259,6 +298,31 @@ class Operation:
 
         return tuple(name for _, name, _, _ in string.Formatter().parse(self.path) if name)
 
+    @property
+    def reading(self) -> Reading | None:
+        """How its outcome is read, whenever that comes."""
+        return self.settle or self.outcome
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The outputs that always get a column, in order."""
+        return self.reading.columns if self.reading else ()
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Everything that it may give, in the order of the catalogue."""
+        return tuple(self.reading.outputs) if self.reading else ()
+
+    @property
+    def link_columns(self) -> tuple[str, ...]:
+        """The outputs that are links which expire."""
+        return self.reading.link_columns if self.reading else ()
+
+    @property
+    def link_days(self) -> float | None:
+        """How long links live when they do not say so themselves; None when that is not known."""
+        return self.reading.link_days if self.reading else None
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provider:
@@ -268,6 +332,8 @@ class Provider:
     Attributes:
         key_variable: Environment variable with the credential.
         key_header, key_value: The header that carries it; `{key}` in the value stands for the credential.
+        note: What a person should know before choosing it; empty when there is nothing.
+        is_own: It comes from a file of the user's, not with batcher: its host must be allowed before it gets a key.
         shapes: Name of a shape to its cases, tried in order.
     """
 
@@ -280,6 +346,8 @@ class Provider:
     key_value: str
     errors: ErrorTable
     operations: Mapping[str, Operation]
+    note: str = ""
+    is_own: bool = False
     in_flight: int | None = None
     submissions: tuple[Rate, ...] = ()
     account: AccountCall | None = None

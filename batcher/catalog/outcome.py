@@ -4,43 +4,43 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from batcher.catalog.model import Settle
+from batcher.catalog.model import Reading
 from batcher.catalog.pick import as_text
 from batcher.model import Json, Outcome, State
 
 MAX_ERROR = 500
 
 
-def read_outcome(settle: Settle, item: Json) -> Outcome:
+def read_outcome(reading: Reading, item: Json) -> Outcome:
     """
     Read an item of a list, a bulk status or a single look-up.
 
     A word that is neither done nor failed is in progress, whatever it is: an unknown word is never an outcome.
 
     Args:
-        settle: How the provider words its states.
+        reading: How the provider words its states.
         item: Any JSON; an item of quite another form is in progress with an empty word.
     """
-    outputs = {column: text for column, pick in settle.outputs.items() if (text := as_text(pick.find(item)))}
-    word = as_text(settle.word.find(item))
-    code = as_text(settle.error_code.find(item)) if settle.error_code else ""
-    error = readable(settle.error.find(item)) if settle.error else ""
-    completed_at = instant(settle.completed_at.find(item)) if settle.completed_at else None
-    if settle.done.holds(item):
+    outputs = {column: text for column, pick in reading.outputs.items() if (text := as_text(pick.find(item)))}
+    word = as_text(reading.word.find(item)) if reading.word else ""
+    code = as_text(reading.error_code.find(item)) if reading.error_code else ""
+    error = readable(reading.error.find(item)) if reading.error else ""
+    completed_at = instant(reading.completed_at.find(item)) if reading.completed_at else None
+    if reading.done.holds(item):
         return Outcome(
             state=State.DONE, word=word, outputs=outputs, error_code=code, error=error, completed_at=completed_at
         )
-    if settle.failed.holds(item):
+    if reading.failed is not None and reading.failed.holds(item):
         return Outcome(
             state=State.FAILED,
             word=word,
             outputs=outputs,
             error_code=code or "failed",
             error=error or "the API says failed and gives no reason",
-            stops=code in settle.stops,
+            stops=code in reading.stops,
             completed_at=completed_at,
         )
-    missing = settle.missing.holds(item) if settle.missing else False
+    missing = reading.missing.holds(item) if reading.missing else False
     return Outcome(state=State.IN_PROGRESS, word=word, outputs=outputs, missing=missing)
 
 

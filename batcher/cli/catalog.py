@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
-from batcher.catalog.load import built_in_providers
-from batcher.catalog.model import Operation, Provider
+from batcher.catalog.load import built_in_providers, load_provider
+from batcher.catalog.model import Operation, Price, Provider
+from batcher.cli.say import say
 from batcher.errors import InputError, Problem
 from batcher.job import job_schema
 from batcher.schema import unknown_key
@@ -15,8 +17,14 @@ from batcher.schema import unknown_key
 
 @click.command()
 @click.argument("name", required=False)
+@click.option(
+    "--catalog",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also those of a provider of your own; checks it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The JSON Schema of the operation's body, for programs.")
-def operations(name: str | None, *, as_json: bool) -> int:
+def operations(name: str | None, *, catalog: Path | None, as_json: bool) -> int:
     """
     List the operations of the catalogue; with NAME, show what one takes and gives.
 
@@ -24,55 +32,68 @@ def operations(name: str | None, *, as_json: bool) -> int:
     Examples:
       batcher operations
       batcher operations heygen.template
+      batcher operations --catalog my_api.yaml
     """
-    found = {each: (provider, op) for provider in built_in_providers() for each, op in provider.operations.items()}
+    own = [load_provider(catalog, is_own=True)] if catalog else []
+    providers = [*own, *built_in_providers()]
+    found = {each: (provider, op) for provider in providers for each, op in provider.operations.items()}
     if name is None:
         width = max(map(len, found))
         for each, (_, operation) in found.items():
-            click.echo(f"{each:<{width}}  {operation.title}")
+            say(f"{each:<{width}}  {operation.title}{f' · {operation.state}' if operation.state else ''}")
         return 0
     if name not in found:
         said = unknown_key(name, found).replace("unknown key", "unknown operation", 1)
         raise InputError(Problem(where="", message=said.replace("known keys are", "there are", 1)))
     provider, operation = found[name]
-    click.echo(json.dumps(operation.body, indent=2, ensure_ascii=False) if as_json else _describe(provider, operation))
+    say(json.dumps(operation.body, indent=2, ensure_ascii=False) if as_json else _describe(provider, operation))
     return 0
 
 
 def _describe(provider: Provider, operation: Operation) -> str:
     lines = [
         f"{operation.name}: {operation.title}",
-        f"  provider   {provider.title}",
-        f"  sent to    POST {operation.path}",
+        f"  provider     {provider.title}",
+        *([f"  state        {operation.state}"] if operation.state else []),
+        *([f"  note         {provider.note}"] if provider.note else []),
+        f"  key          {provider.key_variable}",
+        f"  sent to      POST {operation.path}",
+        f"  outcome      {'looked for until it is there' if operation.settle else 'in the answer itself'}",
+        f"  lost answer  {_repeat_words(operation)}",
     ]
-    lines.append(f"  lost answer  {_repeat_words(operation)}")
     if operation.price:
-        price = operation.price
-        lines.append(
-            f"  price      {price.amount:g} {price.currency} a {price.per} ({provider.prices_as_of}; {price.note})"
-        )
-    lines += ["", "request:", *(f"  {field}: (in the address)" for field in operation.path_fields)]
+        lines.append(f"  price        {_price_words(operation.price)} ({provider.prices_as_of})")
+    lines += ["", "request:", *(f"    {field} (required): part of the address" for field in operation.path_fields)]
     lines += list(_field_lines(operation))
-    if operation.settle:
-        lines += ["", f"results: {', '.join(operation.settle.columns)}"]
-    return "\n".join(lines)
+    if operation.settings:
+        lines += ["", "settings:"]
+        lines += [f"    {name} ({each.default}) — {each.description}" for name, each in operation.settings.items()]
+    return "\n".join([*lines, "", f"results: {', '.join(operation.columns)}"])
+
+
+def _price_words(price: Price) -> str:
+    steps = f", in steps of {price.step_s:g} s" if price.step_s != 1 else ""
+    return f"{price.amount:g} {price.currency} a {price.per}{steps}{f'; {price.note}' if price.note else ''}"
 
 
 def _repeat_words(operation: Operation) -> str:
     repeat = operation.repeat
     ways = []
-    if repeat.key_header:
-        ways.append(f"sent again with the same {repeat.key_header} within {repeat.key_hours - 1:g} hours")
+    if repeat.has_key:
+        where = repeat.key_header or repeat.key_field
+        ways.append(f"sent again with the same {where} within {repeat.key_hours - 1:g} hours")
     if repeat.free:
         ways.append("sent again: repeating is free")
     if repeat.find:
-        ways.append("searched for by batcher's token")
+        ways.append(f"searched for by batcher's token{' in the title' if repeat.find.in_title else ''}")
     return "; then ".join([*ways, "a person decides"])
 
 
 def _field_lines(operation: Operation) -> list[str]:
     body = operation.body
-    forms = [body["$defs"][each["$ref"].rsplit("/", 1)[-1]] for each in body.get("oneOf", [])] or [body]
+    branches = [each.get("then", each) for key in ("oneOf", "allOf") for each in body.get(key, [])]
+    named = [each["$ref"] for each in branches if "$ref" in each]
+    forms = [body["$defs"][reference.rsplit("/", 1)[-1]] for reference in named] or [body]
     lines = []
     for form in forms:
         if len(forms) > 1:
@@ -101,5 +122,5 @@ def schema() -> int:
     Example:
       batcher schema > jobs/job.schema.json
     """
-    click.echo(json.dumps(job_schema(), indent=2, ensure_ascii=False))
+    say(json.dumps(job_schema(), indent=2, ensure_ascii=False))
     return 0

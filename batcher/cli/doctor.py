@@ -6,6 +6,7 @@ import click
 
 from batcher.cli.listing import provider_named
 from batcher.cli.options import surroundings
+from batcher.cli.say import say
 from batcher.errors import Exit
 from batcher.ops.doctor import examine
 
@@ -23,7 +24,7 @@ def doctor(*, provider_name: str) -> int:
     well = True
     for finding in examine(provider_named(provider_name), surroundings()):
         well = well and finding.is_well
-        click.echo(
+        say(
             f"{'ok   ' if finding.is_well else 'WRONG'}  {finding.what}{f' → {finding.advice}' if finding.advice else ''}"
         )
     return int(Exit.DONE if well else Exit.EDIT)

@@ -11,6 +11,7 @@ from batcher.api.account import open_account
 from batcher.api.client import Client
 from batcher.catalog.load import built_in_providers
 from batcher.catalog.model import Provider
+from batcher.cli.say import say
 from batcher.errors import InputError, Problem
 from batcher.schema import unknown_key
 from batcher.sheet import write_rows
@@ -43,11 +44,11 @@ def list_(kind: str, *, provider_name: str, target: Path | None) -> int:
     header = ("name", "id") if any(len(row) == 2 for row in rows) else ("name",)
     if target is not None:
         write_rows(target, header, ([*row, *[""] * (len(header) - len(row))] for row in rows), ours_from=0)
-        click.echo(f"{len(rows)} {kind} → {target}")
+        say(f"{len(rows)} {kind} → {target}")
         return 0
     width = max((len(row[0]) for row in rows), default=0)
     for row in rows:
-        click.echo(f"{row[0]:<{width}}  {row[1]}" if len(row) == 2 else row[0])
+        say(f"{row[0]:<{width}}  {row[1]}" if len(row) == 2 else row[0])
     return 0
 
 

@@ -8,6 +8,7 @@ import click
 
 from batcher.cli import show
 from batcher.cli.options import JOB, JSON, OFFLINE, QUIET, REHEARSE, VERBOSE, surroundings, together
+from batcher.cli.say import say
 from batcher.errors import Exit
 from batcher.job import load_job
 from batcher.ledger.lock import job_lock
@@ -33,16 +34,16 @@ def check(job_file: Path, *, offline: bool, rehearse: bool, quiet: bool, verbose
     job = load_job(job_file)
     check_results_file(job)
     with opened(job, surroundings(quiet=quiet), offline=offline, rehearse=rehearse) as at_hand:
-        plan = look(at_hand.bound, at_hand.ledger)
+        plan = look(at_hand.bind(checked=True), at_hand.ledger)
         if as_json:
-            click.echo(show.plan_summary(at_hand, plan))
+            say(show.plan_summary(at_hand, plan))
         elif quiet:
-            click.echo(show.plan_tally(plan).identity())
+            say(show.plan_tally(plan).identity())
         else:
-            click.echo(f"{show.heading(at_hand, 'CHECK')}: nothing sent, nothing charged")
-            click.echo("\n".join(show.plan_lines(at_hand, plan, verbose=verbose)))
+            say(f"{show.heading(at_hand, 'CHECK')}: nothing sent, nothing charged")
+            say("\n".join(show.plan_lines(at_hand, plan, verbose=verbose)))
             if plan.to_send:
-                click.echo(f"Next     batcher run {job_file}")
+                say(f"Next     batcher run {job_file}")
         return int(Exit.SOME_FAILED if plan.problem_count else Exit.DONE)
 
 
@@ -59,14 +60,14 @@ def status(job_file: Path, *, as_json: bool) -> int:
       batcher status jobs/welcome.yaml
     """
     job = load_job(job_file)
-    with opened(job, surroundings(), offline=True, ask=False) as at_hand:
+    with opened(job, surroundings(), offline=True) as at_hand:
         tally = count_rows(at_hand.bound, at_hand.ledger)
         cost, expected = at_hand.ledger.spent(job.name)
         ending = Ending(exit=exit_code(tally), tally=tally, cost=cost, expected=expected)
         if as_json:
-            click.echo(show.summary(at_hand, ending))
+            say(show.summary(at_hand, ending))
         else:
-            click.echo(f"{show.heading(at_hand, 'STATUS')}\n{tally.identity()}")
+            say(f"{show.heading(at_hand, 'STATUS')}\n{tally.identity()}")
         return int(ending.exit)
 
 
@@ -83,9 +84,9 @@ def results(job_file: Path, *, quiet: bool) -> int:
     job = load_job(job_file)
     check_results_file(job)
     with (
-        opened(job, surroundings(quiet=quiet), offline=True, ask=False) as at_hand,
+        opened(job, surroundings(quiet=quiet), offline=True) as at_hand,
         job_lock(at_hand.state / "locks", job.name),
     ):
         tally = write_results(at_hand.bound, at_hand.ledger)
-        click.echo(tally.identity() if quiet else f"{tally.identity()}\nResults  {job.results.file}")
+        say(tally.identity() if quiet else f"{tally.identity()}\nResults  {job.results.file}")
         return int(exit_code(tally))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -14,10 +15,26 @@ from batcher.version import VERSION
 
 def entry() -> None:
     """What the console script calls."""
+    _open_standard_streams()
     if sys.argv[1:] == ["--version"]:
         print(f"batcher {VERSION}")
         raise SystemExit(0)
     raise SystemExit(main(sys.argv[1:]))
+
+
+def _open_standard_streams() -> None:
+    """
+    Make sure that the first three descriptors are taken.
+
+    Called with a closed stdout (`>&-`), the ledger would otherwise be opened in its place, and written to by `print`.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w", closefd=False))
 
 
 def main(arguments: list[str]) -> int:
@@ -30,6 +47,7 @@ def main(arguments: list[str]) -> int:
     import click
 
     from batcher.cli.commands import batcher
+    from batcher.cli.say import hush
 
     try:
         code = batcher.main(args=arguments, prog_name="batcher", standalone_mode=False)
@@ -52,7 +70,7 @@ def main(arguments: list[str]) -> int:
         return Exit.INTERRUPTED
     except BrokenPipeError:
         # whoever read our output has gone: the work is done and recorded, only the words are lost
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        hush()
         return Exit.DONE
     except Exception as error:  # noqa: BLE001 - the one border where a bug gets its own exit code
         _say(f"a fault in batcher itself: {type(error).__name__}; what is recorded is safe. Details: {_write_report()}")
@@ -60,7 +78,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _say(text: str) -> None:
-    print(f"batcher: {text}" if "\n" not in text else text, file=sys.stderr)
+    with contextlib.suppress(OSError, ValueError):
+        print(f"batcher: {text}" if "\n" not in text else text, file=sys.stderr)
 
 
 def _write_report() -> str:

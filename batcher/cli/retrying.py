@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from batcher.cli.options import JOB, surroundings, together
+from batcher.cli.say import say
 from batcher.errors import Exit, InputError, Problem
 from batcher.job import load_job
 from batcher.ledger.lock import job_lock
@@ -40,21 +41,19 @@ def retry(job_file: Path, *, failed: bool, changed: bool, numbers: str | None, y
     wanted = parse_rows(numbers) if numbers else frozenset()
     job = load_job(job_file)
     around = surroundings()
-    with opened(job, around, offline=True, ask=False) as at_hand, job_lock(at_hand.state / "locks", job.name):
+    with opened(job, around, offline=True) as at_hand, job_lock(at_hand.state / "locks", job.name):
         final = [each for each in at_hand.ledger.standings(job.name) if each.state in (State.DONE, State.FAILED)]
         chosen = [each for each in final if _is_meant(each, failed=failed, changed=changed, wanted=wanted)]
         done = [each for each in chosen if each.state is State.DONE]
         if done and not yes:
-            price = at_hand.bound.operation.price
+            currency = at_hand.bound.currency
             again = sum(each.cost or 0 for each in done)
-            amount = f", about {Money(amount=again, currency=price.currency)}" if price else ""
+            amount = f", about {Money(amount=again, currency=currency)}" if currency else ""
             question = f"{len(done)} of these rows are done and would be paid for again{amount}. Go on?"
             if not click.confirm(question):
                 return int(Exit.STOPPED)
         moved = at_hand.ledger.again([each.key for each in chosen], cause="batcher retry", at=around.clock())
-        click.echo(
-            f"{moved} will be made again by the next run" + ("" if moved else ": none of these rows is done or failed")
-        )
+        say(f"{moved} will be made again by the next run" + ("" if moved else ": none of these rows is done or failed"))
         return int(Exit.DONE)
 
 

@@ -10,14 +10,15 @@ import click
 from batcher.cli import show
 from batcher.cli.options import JOB, JSON, QUIET, REHEARSE, VERBOSE, Duration, polite_stop, surroundings, together
 from batcher.cli.progress import Shown
+from batcher.cli.say import say
 from batcher.consent import needs_consent, question
 from batcher.errors import Stopped
 from batcher.job import load_job
 from batcher.ledger.lock import job_lock
 from batcher.model import State
 from batcher.opening import OpenJob, Surroundings, check_results_file, opened
-from batcher.plan import Plan, make_plan
-from batcher.run import SENDERS, Ending, Run, Verbs
+from batcher.plan import Plan
+from batcher.run import SENDERS, Ending, Run, Verbs, exit_code, is_settled
 from batcher.senders import ThreadedSenders
 
 _FOR = click.option("--for", "for_s", type=Duration(), metavar="10m", help="Stop in time; the next run goes on.")
@@ -99,19 +100,33 @@ def _work(
     job = load_job(job_file)
     check_results_file(job)
     with opened(job, around, rehearse=rehearse) as at_hand, job_lock(at_hand.state / "locks", job.name):
-        plan = make_plan(at_hand.bound, at_hand.ledger, account=at_hand.account_name, at=begun)
+        plan = at_hand.plan(at=begun)
+        if is_settled(at_hand, plan):
+            return _say_settled(at_hand, plan, quiet=quiet, as_json=as_json)
         if not (quiet or as_json):
-            click.echo(show.heading(at_hand, verbs.value.upper()))
-            click.echo("\n".join(show.plan_lines(at_hand, plan, verbose=verbose)) + "\n")
+            say(show.heading(at_hand, verbs.value.upper()))
+            say("\n".join(show.plan_lines(at_hand, plan, verbose=verbose)) + "\n")
         if verbs is not Verbs.RECONCILE:
             _agree(at_hand, plan, yes=yes)
         ending = _carry_out(at_hand, around, plan, verbs, deadline=begun + for_s if for_s else None, quiet=quiet)
         if as_json:
-            click.echo(show.summary(at_hand, ending))
+            say(show.summary(at_hand, ending))
         else:
             lines = list(show.ending_lines(at_hand, ending, took_s=around.clock() - begun))
-            click.echo("\n".join(lines[1:2] if quiet else lines))
+            say("\n".join(lines[1:2] if quiet else lines))
         return int(ending.exit)
+
+
+def _say_settled(at_hand: OpenJob, plan: Plan, *, quiet: bool, as_json: bool) -> int:
+    """A tick with nothing to do: no network, no look at the sheet's rows, and no word when it was asked to be quiet."""
+    tally = show.plan_tally(plan)
+    cost, expected = at_hand.ledger.spent(at_hand.job.name)
+    ending = Ending(exit=exit_code(tally), tally=tally, cost=cost, expected=expected)
+    if as_json:
+        say(show.summary(at_hand, ending))
+    elif not quiet:
+        say(f"{at_hand.job.name} · NOTHING TO DO\n{tally.identity()}\nResults  {at_hand.job.results.file}")
+    return int(ending.exit)
 
 
 def _carry_out(

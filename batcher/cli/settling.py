@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from batcher.cli.options import JOB, surroundings, together
+from batcher.cli.say import say
 from batcher.errors import Exit, InputError, Problem
 from batcher.job import load_job
 from batcher.ledger.lock import job_lock
@@ -39,25 +40,25 @@ def settle(job_file: Path, *, rows: tuple[str, ...], word: str | None, remote_id
     """
     job = load_job(job_file)
     around = surroundings()
-    with opened(job, around, offline=True, ask=False) as at_hand, job_lock(at_hand.state / "locks", job.name):
+    with opened(job, around, offline=True) as at_hand, job_lock(at_hand.state / "locks", job.name):
         unsure = [each for each in at_hand.ledger.unsure(job.name) if not rows or each.task.row_id in rows]
         if remote_id and len(unsure) != 1:
             raise InputError(
                 Problem(where="--made-as", message=f"fits one row, but {len(unsure)} are meant; name it with --row")
             )
         if not unsure:
-            click.echo("no row is unsure")
+            say("no row is unsure")
             return int(Exit.DONE)
         for attempt in unsure:
             _settle_one(at_hand, attempt, word=word, remote_id=remote_id or "", now=around.clock())
         tally = write_results(at_hand.bound, at_hand.ledger)
-        click.echo(tally.identity())
+        say(tally.identity())
         return int(Exit.SOME_FAILED if tally.words["unsure"] else Exit.DONE)
 
 
 def _settle_one(at_hand: OpenJob, attempt: Attempt, *, word: str | None, remote_id: str, now: float) -> None:
     sent = f"{attempt.first_sent_at:%d %b %H:%M} UTC" if attempt.first_sent_at else "?"
-    click.echo(f"row {attempt.row_number} ({attempt.task}): sent {sent}, token {attempt.token}, the answer was lost")
+    say(f"row {attempt.row_number} ({attempt.task}): sent {sent}, token {attempt.token}, the answer was lost")
     if remote_id:
         choice = "made"
     elif word:

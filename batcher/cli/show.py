@@ -6,18 +6,20 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from batcher.bound import BoundStep
 from batcher.limits import limits_of
+from batcher.lines import word_of
 from batcher.opening import OpenJob
 from batcher.plan import Plan
 from batcher.price import ROUNDING
-from batcher.results import Tally, word_of
+from batcher.results import Tally
 from batcher.run import Ending
 from batcher.units import Money, show_duration
 
 
 def heading(opened: OpenJob, verb: str) -> str:
     """The first line: job, operation, and whether money is at stake."""
-    return f"{opened.bound.job.name} · {opened.bound.operation.name} · {verb}"
+    return f"{opened.bound.job.name} · {opened.bound.title} · {verb}"
 
 
 def account_line(opened: OpenJob) -> str:
@@ -39,7 +41,8 @@ def plan_lines(opened: OpenJob, plan: Plan, *, verbose: bool) -> Iterator[str]:
     if unused:
         facts.append(f"unused columns: {', '.join(unused[:8])}{' …' if len(unused) > 8 else ''}")
     yield f"Sheet    {' · '.join(facts)}"
-    yield f"{plan_tally(plan).identity().removesuffix(' ✓')}   ({plan.new} new, {plan.changed_count} changed)"
+    news = "as planned before" if plan.is_remembered else f"{plan.new} new, {plan.changed_count} changed"
+    yield f"{plan_tally(plan).identity().removesuffix(' ✓')}   ({news})"
     if plan.problem_count:
         yield ""
         yield "Invalid  (only these wait)"
@@ -57,34 +60,43 @@ def plan_lines(opened: OpenJob, plan: Plan, *, verbose: bool) -> Iterator[str]:
 
 
 def _cost_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
+    if not plan.to_send:
+        yield "Cost     nothing to send"
+        return
     bound = opened.bound
-    price = bound.operation.price
-    if price is None or plan.cost is None or not plan.to_send:
-        yield f"Cost     {'nothing to send' if not plan.to_send else 'no price is known for this operation'}"
+    if plan.cost is None:
+        yield "Cost     no price is known for this operation"
     else:
-        job = bound.job
-        length = (
-            f"{job.estimate_s:g} s each (your guess)"
-            if job.estimate_s
-            else f"a guess of {price.guess_s:g} s where nothing is known"
-        )
-        amount = Money(amount=plan.cost, currency=price.currency)
-        yield f"Cost     ≈ {amount} for {plan.to_send} × {price.amount:g} {price.currency} a {price.per}, {length};"
-        yield f"         prices of {bound.provider.prices_as_of}, {ROUNDING}"
+        amount = Money(amount=plan.cost, currency=bound.currency)
+        yield f"Cost     ≈ {amount} for {plan.to_send} to send; prices of {bound.provider.prices_as_of}, {ROUNDING}"
+        for step in bound.steps.values():
+            yield f"         {_price_words(step)}"
         yield from _cover_lines(opened, plan)
-    limits = limits_of(bound.job, provider=bound.provider, operation=bound.operation)
-    if plan.to_send and bound.operation.settle and limits.in_flight:
-        seconds = plan.to_send / limits.in_flight * bound.operation.settle.usual_s
-        yield f"Time     ≈ {show_duration(max(seconds, bound.operation.settle.usual_s))}, {limits.in_flight} at once"
+    limits = limits_of(bound.job, bound.provider)
+    usual = [step.operation.settle.usual_s for step in bound.steps.values() if step.operation.settle]
+    if usual and limits.in_flight:
+        seconds = max(sum(usual), plan.to_send / limits.in_flight * max(usual))
+        yield f"Time     ≈ {show_duration(seconds)}, {limits.in_flight} at once"
+
+
+def _price_words(step: BoundStep) -> str:
+    price = step.operation.price
+    if price is None:
+        return f"{step.operation.name}: no price is known"
+    words = f"{step.operation.name}: {price.amount:g} {price.currency} a {price.per}"
+    if price.per not in ("second", "minute"):
+        return words
+    if step.step.estimate_s:
+        return f"{words}, {step.step.estimate_s:g} s each (your guess)"
+    return f"{words}, {price.guess_s:g} s each where nothing is known (a guess)"
 
 
 def _cover_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
-    price, balance = opened.bound.operation.price, opened.info.balance
-    each = (plan.cost or 0) / plan.to_send
+    balance, each = opened.info.balance, (plan.cost or 0) / plan.to_send
     said = []
-    if price and balance is not None and opened.info.unit == price.currency and balance < (plan.cost or 0) and each:
+    if balance is not None and opened.info.unit == opened.bound.currency and balance < (plan.cost or 0) and each:
         said.append(f"the balance covers {int(balance / each)} rows")
-    budget = opened.bound.job.limits.budget
+    budget = opened.job.limits.budget
     if budget and each and budget.amount < (plan.cost or 0):
         said.append(f"the budget of {budget} covers {int(budget.amount / each)} rows")
     if said:
@@ -107,10 +119,9 @@ def ending_lines(opened: OpenJob, ending: Ending, *, took_s: float) -> Iterator[
     words = {0: "FINISHED", 3: "FINISHED", 4: "STOPPED", 75: "NOT FINISHED YET", 130: "INTERRUPTED", 2: "NEEDS YOU"}
     yield f"{bound.job.name} · {words.get(ending.exit, 'ENDED')} in {show_duration(took_s)} · {account_line(opened).split(' · ')[0]}"
     yield ending.tally.identity()
-    price = bound.operation.price
-    if price:
-        expected = f", {Money(amount=ending.expected, currency=price.currency)} more in work" if ending.expected else ""
-        yield f"Spent    ≈ {Money(amount=ending.cost, currency=price.currency)}{expected} (by the price table)"
+    if bound.currency:
+        expected = f", {Money(amount=ending.expected, currency=bound.currency)} more in work" if ending.expected else ""
+        yield f"Spent    ≈ {Money(amount=ending.cost, currency=bound.currency)}{expected} (by the price table)"
     if ending.reason:
         yield f"Why      {ending.reason}"
     name = bound.job.path.name if bound.job.path else bound.job.name
@@ -131,7 +142,7 @@ def summary(opened: OpenJob, ending: Ending) -> str:
     return json.dumps(
         {
             "job": opened.bound.job.name,
-            "operation": opened.bound.operation.name,
+            "operation": opened.bound.title,
             "account": "real" if opened.is_real else "rehearsal",
             "exit": int(ending.exit),
             "reason": ending.reason,
@@ -150,7 +161,7 @@ def plan_summary(opened: OpenJob, plan: Plan) -> str:
     tally = plan_tally(plan)
     found: dict[str, Any] = {
         "job": opened.bound.job.name,
-        "operation": opened.bound.operation.name,
+        "operation": opened.bound.title,
         "account": "real" if opened.is_real else "rehearsal",
         "rows": tally.rows,
         "words": dict(sorted(tally.words.items())),

@@ -8,6 +8,7 @@ import threading
 import click
 
 from batcher.cli.options import Duration
+from batcher.cli.say import say
 from batcher.errors import InputError, Problem
 
 
@@ -35,7 +36,7 @@ def simulator(
 
     if "list" in hostile:
         for mode, sentence in HOSTILE.items():
-            click.echo(f"{mode:<18} {sentence}")
+            say(f"{mode:<18} {sentence}")
         return 0
     try:
         behaviour = Behaviour(
@@ -47,7 +48,7 @@ def simulator(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        serve(behaviour, port=port, ready=lambda url: click.echo(f"simulator on {url} (Ctrl-C ends it)"), stop=stop)
+        serve(behaviour, port=port, ready=lambda url: say(f"simulator on {url} (Ctrl-C ends it)"), stop=stop)
     except OSError as error:
         raise InputError(Problem(where=f"port {port}", message=f"cannot be used: {error.strerror or error}")) from error
     return 0

@@ -11,32 +11,43 @@ from batcher.ledger.protocol import Admission, Admitted, Candidate, Gate, Prepar
 from batcher.model import Attempt, Source, State, TaskKey
 from batcher.units import Rate
 
-_HELD = "SELECT held_until, held_why FROM accounts WHERE account = ? AND held_until > ?"
+_HELD = "SELECT held_until, held_why FROM accounts WHERE account = ? AND held_until > ? AND held_until < ?"
+# Instants far ahead were written by a clock that was wrong: they count from now on, instead of for as long as it was ahead.
+_AHEAD = "UPDATE sends SET at = ? WHERE account = ? AND at > ?"
 # A request under way counts as if it reached the server last of all; an answered one from its answer on.
 _UNDER_WAY = "SELECT COUNT(*) FROM sends WHERE account = ? AND answered = 0 AND at > ?"
 _ANSWERED = "SELECT COUNT(*) FROM sends WHERE account = ? AND answered = 1 AND at > ?"
 _NTH_NEWEST = "SELECT at FROM sends WHERE account = ? AND answered = 1 ORDER BY at DESC LIMIT 1 OFFSET ?"
 _SLOTS = """
-SELECT COUNT(*) FROM attempts
-WHERE account = ? AND state IN ('sending', 'in progress', 'unsure') AND COALESCE(accepted_at, ?) > ?"""
+SELECT COUNT(*) FROM attempts a JOIN submissions s USING (submission_id)
+WHERE a.account = ? AND a.state IN ('sending', 'in progress', 'unsure') AND COALESCE(a.accepted_at, s.first_sent_at) > ?"""
+# Work that was given up or lost may have been charged all the same.
 _SPENT = """
 SELECT COALESCE(SUM(COALESCE(a.cost, a.estimate, 0)), 0) FROM attempts a JOIN tasks t USING (task_id)
-WHERE t.job = ? AND a.state <> 'failed'"""
+WHERE t.job = ? AND (a.state <> 'failed' OR a.error_code IN ('given_up', 'lost'))"""
 _WAITING = """
-SELECT task_id, row_id, step, item, row_number, input_hash, path, body, estimate,
+SELECT task_id, row_id, step, item, row_number, operation, path, body, estimate,
        (SELECT COALESCE(MAX(number), 0) + 1 FROM attempts WHERE attempts.task_id = tasks.task_id)
-FROM tasks WHERE job = ? AND state = 'waiting' AND gone = 0 ORDER BY row_number, task_id LIMIT ?"""
+FROM tasks WHERE job = ? AND state = 'waiting' AND ready = 1 AND gone = 0 ORDER BY row_number, task_id LIMIT ?"""
 _SUBMISSION = "INSERT INTO submissions (account, operation, key, first_sent_at) VALUES (?, ?, ?, ?)"
 _ATTEMPT = """
 INSERT INTO attempts (task_id, number, submission_id, account, operation, state, path, body, key, token, estimate)
 VALUES (?, ?, ?, ?, ?, 'sending', ?, ?, ?, ?, ?)"""
 _MADE = "UPDATE tasks SET made_hash = input_hash WHERE task_id = ?"
 _SEND = "INSERT INTO sends (account, at, submission_id) VALUES (?, ?, ?)"
-_AGAIN = "UPDATE submissions SET sends = sends + 1 WHERE submission_id = ?"
+_AGAIN = """
+UPDATE submissions SET sends = sends + 1
+WHERE submission_id = (SELECT submission_id FROM attempts WHERE attempt_id = ? AND state = 'sending')"""
 _PRUNE = "DELETE FROM sends WHERE account = ? AND at < ?"
+
+LONGEST_HOLD_S = 2 * 86400.0
+"""A hold-off that ends later was written by a clock that was wrong: no Retry-After is longer than a day."""
 
 OVERDUE_S = 24 * 3600.0
 """Age from which accepted work no longer holds a slot: the API has surely let go of it."""
+
+KEPT_S = 31 * 86400.0
+"""How long the log of sends is kept at least: another job of the account may count over a longer window than this one."""
 
 ATTEMPT = """
 SELECT a.attempt_id, t.job, t.row_id, t.step, t.item, t.row_number, a.operation, a.number, a.path, a.body, a.key, a.token,
@@ -66,7 +77,7 @@ def attempt_from(row: Sequence[object]) -> Attempt:
 
 def admit(db: sqlite3.Connection, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
     """As `Ledger.admit`, inside the caller's transaction."""
-    held = db.execute(_HELD, (wish.account, wish.now)).fetchone()
+    held = db.execute(_HELD, (wish.account, wish.now, wish.now + LONGEST_HOLD_S)).fetchone()
     if held:
         return Admitted(attempts=(), gate=Gate.HELD_OFF, until=held[0])
     room, until = _room_in_windows(db, wish)
@@ -85,9 +96,10 @@ def admit(db: sqlite3.Connection, wish: Admission, prepare: Callable[[Candidate]
 def _room_in_windows(db: sqlite3.Connection, wish: Admission) -> tuple[int, float | None]:
     """How many requests every window has room for, and when there will be room again."""
     room, until = 1_000_000, None
-    longest = max((rate.window_s for rate in wish.windows), default=0.0)
-    if longest:
-        db.execute(_PRUNE, (wish.account, wish.now - longest - 2 * wish.grace_s - 3600))
+    if wish.windows:
+        longest = max(KEPT_S, *(rate.window_s for rate in wish.windows))
+        db.execute(_PRUNE, (wish.account, wish.now - longest - 2 * wish.grace_s))
+        db.execute(_AHEAD, (wish.now, wish.account, wish.now + wish.grace_s))
     for rate in wish.windows:
         free, when = _room(db, wish, rate)
         if free < room:
@@ -107,12 +119,11 @@ def _room(db: sqlite3.Connection, wish: Admission, rate: Rate) -> tuple[int, flo
 
 
 def _resend(db: sqlite3.Connection, wish: Admission, attempt_id: int) -> Attempt | None:
+    db.execute(_AGAIN, (attempt_id,))
     found = db.execute(f"{ATTEMPT} WHERE a.attempt_id = ? AND a.state = 'sending'", (attempt_id,)).fetchone()
     if found is None:
         return None
-    submission_id = found[16]
-    db.execute(_AGAIN, (submission_id,))
-    db.execute(_SEND, (wish.account, wish.now, submission_id))
+    db.execute(_SEND, (wish.account, wish.now, found[16]))
     return attempt_from(found)
 
 
@@ -121,7 +132,7 @@ def _fresh(
 ) -> tuple[list[Attempt], Gate]:
     gate = Gate.OPEN
     if wish.in_flight is not None:
-        taken = db.execute(_SLOTS, (wish.account, wish.now, wish.now - OVERDUE_S)).fetchone()[0]
+        taken = db.execute(_SLOTS, (wish.account, wish.now - OVERDUE_S)).fetchone()[0]
         if wish.in_flight - taken < at_most:
             at_most, gate = max(0, wish.in_flight - taken), Gate.SLOTS
     rows = db.execute(_WAITING, (wish.job, at_most + 1)).fetchall()
@@ -143,12 +154,12 @@ def _fresh(
 def _begin(
     db: sqlite3.Connection, wish: Admission, row: Sequence[object], prepare: Callable[[Candidate], Prepared]
 ) -> Attempt:
-    task_id, row_id, step, item, row_number, _, path, body, estimate, number = row
+    task_id, row_id, step, item, row_number, operation, path, body, estimate, number = row
     key = TaskKey(job=wish.job, row_id=str(row_id), step=str(step), item=str(item))
     candidate = Candidate(task_id=int(str(task_id)), key=key, number=int(str(number)), path=str(path), body=str(body))
     ready = prepare(candidate)
-    submission_id = db.execute(_SUBMISSION, (wish.account, wish.operation, ready.key, wish.now)).lastrowid
-    values = (candidate.task_id, candidate.number, submission_id, wish.account, wish.operation)
+    submission_id = db.execute(_SUBMISSION, (wish.account, operation, ready.key, wish.now)).lastrowid
+    values = (candidate.task_id, candidate.number, submission_id, wish.account, operation)
     cursor = db.execute(_ATTEMPT, (*values, candidate.path, ready.body, ready.key, ready.token, estimate))
     attempt_id = int(cursor.lastrowid or 0)
     db.execute(_MADE, (candidate.task_id,))
@@ -167,7 +178,7 @@ def _begin(
         attempt_id=attempt_id,
         task=key,
         row_number=int(str(row_number)),
-        operation=wish.operation,
+        operation=str(operation),
         number=candidate.number,
         path=candidate.path,
         body=ready.body,

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from batcher.errors import InputError, Problem
 from batcher.ledger.moving import move_task
-from batcher.ledger.protocol import JobRecord, Known, Planned
+from batcher.ledger.protocol import Blocked, JobRecord, Known, Planned
 from batcher.model import Source, State, TaskKey
 
 GROUP = 500
 """Rows per look-up: below SQLite's oldest limit of 999 parameters."""
 
-_JOB = (
-    "SELECT job, path, account, operation, sheet, fingerprint, row_count, skipped, planned_at FROM jobs WHERE job = ?"
-)
+_JOB = "SELECT job, path, account, operation, sheet, fingerprint, row_count, skipped, planned_at, written FROM jobs WHERE job = ?"
 _REGISTER = """
 INSERT INTO jobs (job, path, account, operation, sheet) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (job) DO UPDATE SET path = excluded.path, account = excluded.account, operation = excluded.operation, sheet = excluded.sheet"""
@@ -27,11 +26,17 @@ _KNOWN = (
     "SELECT row_id, step, item, state, input_hash, made_hash, task_id FROM tasks WHERE job = ? AND row_id IN ({marks})"
 )
 _NEW = """
-INSERT INTO tasks (job, row_id, step, item, row_number, state, input_hash, path, body, flaws, estimate)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_RENEW = (
-    "UPDATE tasks SET row_number = ?, input_hash = ?, path = ?, body = ?, flaws = ?, estimate = ? WHERE task_id = ?"
-)
+INSERT INTO tasks (job, row_id, step, item, row_number, operation, state, input_hash, path, body, flaws, estimate, ready, cells)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_RENEW = """
+UPDATE tasks SET row_number = ?, operation = ?, input_hash = ?, path = ?, body = ?, flaws = ?, estimate = ?, ready = ?, cells = ?
+WHERE task_id = ?"""
+_BLOCKED = """
+SELECT row_id, step, item, row_number, input_hash, cells FROM tasks
+WHERE job = ? AND ready = 0 AND state = 'waiting' AND gone = 0"""
+_UNBLOCK = """
+UPDATE tasks SET path = ?, body = ?, flaws = ?, estimate = ?, ready = ?
+WHERE job = ? AND row_id = ? AND step = ? AND item = ? AND ready = 0 AND state = 'waiting' RETURNING task_id"""
 _SAME = "UPDATE tasks SET row_number = ?, input_hash = ? WHERE task_id = ? AND (row_number <> ? OR input_hash <> ?)"
 _BEGIN = """
 CREATE TEMP TABLE IF NOT EXISTS seen (task_id INTEGER PRIMARY KEY);
@@ -57,6 +62,7 @@ def read_job(db: sqlite3.Connection, job: str) -> JobRecord | None:
         rows=found[6],
         skipped=found[7],
         planned_at=found[8],
+        written=found[9],
     )
 
 
@@ -115,12 +121,9 @@ def _plan_group(db: sqlite3.Connection, tasks: list[Planned], *, at: float) -> N
                 (
                     *_identity(task),
                     task.row_number,
+                    task.operation,
                     state.value,
-                    task.input_hash,
-                    task.path,
-                    task.body,
-                    _flaws(task),
-                    task.estimate,
+                    *_content(task),
                 )
             )
         else:
@@ -133,7 +136,10 @@ def _renew(db: sqlite3.Connection, task: Planned, *, known: Known, task_id: int,
     if known.state not in (State.WAITING, State.INVALID):
         db.execute(_SAME, (task.row_number, task.input_hash, task_id, task.row_number, task.input_hash))
         return
-    db.execute(_RENEW, (task.row_number, task.input_hash, task.path, task.body, _flaws(task), task.estimate, task_id))
+    if not task.ready and not task.flaws and known.state is State.WAITING and known.input_hash == task.input_hash:
+        db.execute(_SAME, (task.row_number, task.input_hash, task_id, task.row_number, task.input_hash))
+        return  # what an earlier step has made of it since is kept
+    db.execute(_RENEW, (task.row_number, task.operation, *_content(task), task_id))
     after = State.INVALID if task.flaws else State.WAITING
     if after is not known.state:
         cause = task.flaws[0][1] if task.flaws else "the row has been mended"
@@ -142,6 +148,46 @@ def _renew(db: sqlite3.Connection, task: Planned, *, known: Known, task_id: int,
 
 def _identity(task: Planned) -> tuple[str, str, str, str]:
     return task.key.job, task.key.row_id, task.key.step, task.key.item
+
+
+def _content(task: Planned) -> tuple[object, ...]:
+    cells = json.dumps(task.cells, ensure_ascii=False) if task.cells else ""
+    return task.input_hash, task.path, task.body, _flaws(task), task.estimate, int(task.ready), cells
+
+
+def blocked(db: sqlite3.Connection, job: str, row_ids: Collection[str] | None) -> list[Blocked]:
+    """As `Ledger.blocked`."""
+    if row_ids is None:
+        return [_blocked(job, row) for row in db.execute(_BLOCKED, (job,))]
+    found: list[Blocked] = []
+    ids = iter(dict.fromkeys(row_ids))
+    while some := list(islice(ids, GROUP)):
+        query = f"{_BLOCKED} AND row_id IN ({', '.join('?' * len(some))})"
+        found += [_blocked(job, row) for row in db.execute(query, (job, *some))]
+    return found
+
+
+def _blocked(job: str, row: Sequence[Any]) -> Blocked:
+    row_id, step, item, row_number, input_hash, cells = row
+    key = TaskKey(job=job, row_id=row_id, step=step, item=item)
+    return Blocked(key=key, row_number=row_number, input_hash=input_hash, cells=json.loads(cells or "{}"))
+
+
+def unblock(db: sqlite3.Connection, task: Planned, *, at: float) -> None:
+    """Make one blocked task ready, or invalid, inside the caller's transaction."""
+    values = (task.path, task.body, _flaws(task), task.estimate, int(not task.flaws))
+    found = db.execute(_UNBLOCK, (*values, *_identity(task))).fetchone()
+    if found and task.flaws:
+        move_task(
+            db,
+            found[0],
+            before=State.WAITING,
+            after=State.INVALID,
+            attempt_id=None,
+            at=at,
+            source=Source.PLAN,
+            cause=task.flaws[0][1],
+        )
 
 
 def _flaws(task: Planned) -> str:

@@ -23,6 +23,7 @@ class JobRecord:
         fingerprint: Of sheet, job and catalogue at the last plan: while it stays, planning can be skipped.
         rows, skipped: Counted by the last plan.
         planned_at: Unix seconds; None before the first plan.
+        written: The mark of the ledger's state that the results file shows; empty before there is one.
     """
 
     job: str
@@ -34,6 +35,7 @@ class JobRecord:
     rows: int = 0
     skipped: int = 0
     planned_at: float | None = None
+    written: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,18 +44,39 @@ class Planned:
     One task as the sheet asks for it now.
 
     Attributes:
-        path, body: What would be sent; empty when the row is invalid.
+        operation: Name of the operation in the catalogue.
+        path, body: What would be sent; empty when the row is invalid, or not ready.
+        ready: False while an earlier step of the row must be done first.
+        cells: Header to text, of all cells it needs to be made from later; empty when it is ready.
         flaws: Why the row is invalid, as (place, message); empty when it is not.
         estimate: What it will cost; None when that is not known.
     """
 
     key: TaskKey
     row_number: int
+    operation: str
     input_hash: str
     path: str = ""
     body: str = ""
+    ready: bool = True
+    cells: Mapping[str, str] = field(default_factory=dict)
     flaws: tuple[tuple[str, str], ...] = ()
     estimate: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Blocked:
+    """
+    A task that waits for an earlier step of its row.
+
+    Attributes:
+        cells: Header to text, as the plan has left them.
+    """
+
+    key: TaskKey
+    row_number: int
+    input_hash: str
+    cells: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +129,6 @@ class Admission:
 
     job: str
     account: str
-    operation: str
     now: float
     at_most: int
     resend: Sequence[int] = ()
@@ -152,6 +174,7 @@ class News:
         answered: A request for it came to its end, so it no longer counts as under way.
         outputs: Column to text; merged over what is known.
         missing: The API did not know the id: counted.
+        took_s: How long it was in the making, in seconds; None where that is not known well.
         checked: The API was asked for its state (also when nothing had changed).
     """
 
@@ -171,6 +194,7 @@ class News:
     advice: str = ""
     cost: float | None = None
     completed_at: float | None = None
+    took_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -209,11 +233,15 @@ class InFlight:
     An accepted piece of work whose outcome is not known yet.
 
     Attributes:
+        key: Whose it is.
+        operation: Name of the operation in the catalogue.
         accepted_at: When the API took it, unix seconds.
         body: What was sent; the price depends on it.
     """
 
     attempt_id: int
+    key: TaskKey
+    operation: str
     remote_id: str
     accepted_at: float
     body: str
@@ -263,6 +291,12 @@ class Ledger(Protocol):
             finish: Called after the last task; its counts and fingerprint hold from now on.
         """
 
+    def blocked(self, job: str, row_ids: Collection[str] | None = None) -> Sequence[Blocked]:
+        """The tasks of these rows that wait for an earlier step; of all rows when None."""
+
+    def unblock(self, tasks: Sequence[Planned], *, at: float) -> None:
+        """Give blocked tasks what will be sent, or, where they have flaws, make them invalid."""
+
     def admit(self, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
         """
         Move waiting tasks to *sending*, as many as the account admits, and write down that they are being sent.
@@ -275,9 +309,13 @@ class Ledger(Protocol):
             prepare: Makes the final body, key and token of a task; pure.
         """
 
-    def record(self, news: Sequence[News]) -> None:
+    def record(self, news: Sequence[News]) -> Sequence[News]:
         """
         Write down what was learned, all of it in one transaction.
+
+        Returns:
+            The news as they were written. An id that the ledger already holds for another attempt is no acceptance: the
+            API has mixed two rows up, and the attempt is unsure.
 
         States that are final stay: a worse word for a finished attempt is noted as a move from and to the same state.
         News of an older attempt is kept on that attempt and does not move the task.
@@ -303,6 +341,15 @@ class Ledger(Protocol):
 
     def counts(self, job: str) -> Mapping[State, int]:
         """Rows by their word, the worst of their tasks' states; rows that are gone from the sheet left out."""
+
+    def waiting(self, job: str) -> tuple[int, float | None]:
+        """How many tasks wait to be sent, and what they are expected to cost; None where no price is known."""
+
+    def mark(self) -> str:
+        """Names the state of the ledger: while it stays the same, nothing has moved."""
+
+    def written(self, job: str, mark: str) -> None:
+        """The results file of a job shows the state that `mark` names."""
 
     def spent(self, job: str) -> tuple[float, float]:
         """What the finished rows of a job have cost, and what those in work are expected to cost."""

@@ -12,7 +12,7 @@ from batcher.ledger.protocol import InFlight, Standing
 from batcher.model import Attempt, State, TaskKey
 
 _IN_FLIGHT = """
-SELECT a.attempt_id, a.remote_id, a.accepted_at, a.body
+SELECT a.attempt_id, a.remote_id, a.accepted_at, a.body, a.operation, t.row_id, t.step, t.item
 FROM attempts a JOIN tasks t USING (task_id)
 WHERE a.state = 'in progress' AND t.job = ? ORDER BY a.accepted_at, a.attempt_id"""
 _SPENT = """
@@ -26,16 +26,24 @@ FROM tasks t
 LEFT JOIN attempts a ON a.task_id = t.task_id AND a.number = (SELECT MAX(number) FROM attempts WHERE attempts.task_id = t.task_id)
 LEFT JOIN submissions s USING (submission_id)
 WHERE t.job = ? {rows} ORDER BY t.row_number, t.task_id"""
+# What is no longer in the sheet and was never made; what was made stays visible beside its row.
+_LEFT_OUT = "t.gone = 1 AND t.state IN ('waiting', 'invalid')"
+_WAITING = "SELECT COUNT(*), SUM(estimate) FROM tasks WHERE job = ? AND state = 'waiting' AND gone = 0"
 _TIMES = """
-SELECT completed_at - accepted_at FROM attempts
-WHERE account = ? AND operation = ? AND state = 'done' AND completed_at >= accepted_at
-ORDER BY completed_at DESC LIMIT 100"""
+SELECT took_s FROM attempts WHERE account = ? AND operation = ? AND took_s IS NOT NULL ORDER BY completed_at DESC LIMIT 100"""
 
 
 def in_flight(db: sqlite3.Connection, job: str) -> list[InFlight]:
     """As `Ledger.in_flight`."""
     return [
-        InFlight(attempt_id=row[0], remote_id=row[1], accepted_at=row[2], body=row[3])
+        InFlight(
+            attempt_id=row[0],
+            key=TaskKey(job=job, row_id=row[5], step=row[6], item=row[7]),
+            operation=row[4],
+            remote_id=row[1],
+            accepted_at=row[2],
+            body=row[3],
+        )
         for row in db.execute(_IN_FLIGHT, (job,))
     ]
 
@@ -44,6 +52,17 @@ def attempts(db: sqlite3.Connection, job: str, state: State) -> list[Attempt]:
     """The attempts of a job that are in one state, oldest first."""
     query = f"{ATTEMPT} WHERE t.job = ? AND a.state = ? ORDER BY a.attempt_id"
     return [attempt_from(row) for row in db.execute(query, (job, state.value))]
+
+
+def waiting(db: sqlite3.Connection, job: str) -> tuple[int, float | None]:
+    """As `Ledger.waiting`."""
+    count, cost = db.execute(_WAITING, (job,)).fetchone()
+    return int(count), None if cost is None else float(cost)
+
+
+def mark(db: sqlite3.Connection) -> str:
+    """As `Ledger.mark`: the newest move names the state."""
+    return str(db.execute("SELECT COALESCE(MAX(rowid), 0) FROM moves").fetchone()[0])
 
 
 def spent(db: sqlite3.Connection, job: str) -> tuple[float, float]:
@@ -59,7 +78,8 @@ def standings(db: sqlite3.Connection, job: str, row_ids: Collection[str] | None)
     found: list[Standing] = []
     ids = iter(dict.fromkeys(row_ids))
     while some := list(islice(ids, 500)):
-        query = _STANDINGS.format(rows=f"AND t.row_id IN ({', '.join('?' * len(some))})")
+        marks = ", ".join("?" * len(some))
+        query = _STANDINGS.format(rows=f"AND t.row_id IN ({marks}) AND NOT ({_LEFT_OUT})")
         found += [_standing(job, row) for row in db.execute(query, (job, *some))]
     return found
 

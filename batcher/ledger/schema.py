@@ -21,7 +21,8 @@ CREATE TABLE jobs (
     fingerprint TEXT NOT NULL DEFAULT '',
     row_count INTEGER NOT NULL DEFAULT 0,
     skipped INTEGER NOT NULL DEFAULT 0,
-    planned_at REAL
+    planned_at REAL,
+    written TEXT NOT NULL DEFAULT ''     -- the state of the ledger that the results file shows
 ) STRICT;
 
 CREATE TABLE tasks (
@@ -31,6 +32,7 @@ CREATE TABLE tasks (
     step TEXT NOT NULL,
     item TEXT NOT NULL,
     row_number INTEGER NOT NULL,
+    operation TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ({_STATES})),
     input_hash TEXT NOT NULL,
     made_hash TEXT NOT NULL DEFAULT '',  -- input of the newest attempt; '' before the first
@@ -38,10 +40,13 @@ CREATE TABLE tasks (
     body TEXT NOT NULL,
     flaws TEXT NOT NULL DEFAULT '',      -- JSON list of (place, message)
     estimate REAL,
+    ready INTEGER NOT NULL DEFAULT 1,    -- 0: an earlier step of the row must be done before it can be sent
+    cells TEXT NOT NULL DEFAULT '',      -- JSON, header to text: what its body is made from once it is ready
     gone INTEGER NOT NULL DEFAULT 0,     -- 1: its row is no longer in the sheet, or left out by `where`
     UNIQUE (job, row_id, step, item)     -- a task is these four: no row is ever made twice because it was planned twice
 ) STRICT;
 CREATE INDEX tasks_by_state ON tasks (job, state, row_number, task_id);
+CREATE INDEX tasks_blocked ON tasks (job, row_id) WHERE ready = 0;
 
 CREATE TABLE submissions (               -- one HTTP write, with the time its first byte may have left
     submission_id INTEGER PRIMARY KEY,
@@ -74,12 +79,14 @@ CREATE TABLE attempts (
     cost REAL,
     accepted_at REAL,
     completed_at REAL,
+    took_s REAL,                         -- render time, where it is known well enough to learn from
     checked_at REAL,
     misses INTEGER NOT NULL DEFAULT 0,
     UNIQUE (task_id, number)
 ) STRICT;
 CREATE INDEX attempts_open ON attempts (state, account) WHERE state IN ('sending', 'in progress', 'unsure');
-CREATE INDEX attempts_timed ON attempts (account, operation, completed_at) WHERE state = 'done';
+CREATE INDEX attempts_by_id ON attempts (remote_id) WHERE remote_id <> '';
+CREATE INDEX attempts_timed ON attempts (account, operation, completed_at) WHERE took_s IS NOT NULL;
 
 CREATE TABLE sends (                     -- the log that rate windows are counted over
     account TEXT NOT NULL,

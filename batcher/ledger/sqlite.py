@@ -13,6 +13,7 @@ from batcher.ledger import admission, planning, reading, recording
 from batcher.ledger.protocol import (
     Admission,
     Admitted,
+    Blocked,
     Candidate,
     InFlight,
     JobRecord,
@@ -52,12 +53,23 @@ class SqliteLedger:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            log = path.with_name(f"{path.name}-wal")
+            was_left_open = log.exists() and log.stat().st_size > 0
             self._db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S, cached_statements=256)
-            self._open()
         except sqlite3.Error as error:
             raise self._trouble(error) from error
         except OSError as error:
             raise LedgerError(f"{path}: the ledger cannot be opened: {error.strerror}") from error
+        try:
+            self._open()
+            if was_left_open:
+                self._check()
+        except sqlite3.Error as error:
+            self._db.close()
+            raise self._trouble(error) from error
+        except LedgerError:
+            self._db.close()
+            raise
 
     def _open(self) -> None:
         db = self._db
@@ -77,6 +89,12 @@ class SqliteLedger:
         db.execute("PRAGMA foreign_keys = ON")
         if version == 0:
             self._create()
+
+    def _check(self) -> None:
+        """Look at the structure of the whole file: after an unclean end it may be torn where no query looks today."""
+        found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise self._trouble(sqlite3.DatabaseError(f"malformed: {found}"))
 
     def _create(self) -> None:
         with self._writing() as db:
@@ -103,7 +121,8 @@ class SqliteLedger:
             try:
                 yield self._db
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # a full disk has undone it already
+                    self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
@@ -148,18 +167,28 @@ class SqliteLedger:
         with self._writing() as db:
             planning.plan(db, job, tasks, finish, at=at)
 
+    def blocked(self, job: str, row_ids: Collection[str] | None = None) -> Sequence[Blocked]:
+        """See `Ledger.blocked`."""
+        with self._reading() as db:
+            return planning.blocked(db, job, row_ids)
+
+    def unblock(self, tasks: Sequence[Planned], *, at: float) -> None:
+        """See `Ledger.unblock`."""
+        with self._writing() as db:
+            for task in tasks:
+                planning.unblock(db, task, at=at)
+
     def admit(self, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
         """See `Ledger.admit`."""
         with self._writing() as db:
             return admission.admit(db, wish, prepare)
 
-    def record(self, news: Sequence[News]) -> None:
+    def record(self, news: Sequence[News]) -> Sequence[News]:
         """See `Ledger.record`."""
         if not news:
-            return
+            return news
         with self._writing() as db:
-            for each in news:
-                recording.record(db, each)
+            return [recording.record(db, each) for each in news]
 
     def in_flight(self, job: str) -> Sequence[InFlight]:
         """See `Ledger.in_flight`."""
@@ -196,6 +225,21 @@ class SqliteLedger:
         """See `Ledger.counts`."""
         with self._reading() as db:
             return planning.counts(db, job, _RANK)
+
+    def waiting(self, job: str) -> tuple[int, float | None]:
+        """See `Ledger.waiting`."""
+        with self._reading() as db:
+            return reading.waiting(db, job)
+
+    def mark(self) -> str:
+        """See `Ledger.mark`."""
+        with self._reading() as db:
+            return reading.mark(db)
+
+    def written(self, job: str, mark: str) -> None:
+        """See `Ledger.written`."""
+        with self._writing() as db:
+            db.execute("UPDATE jobs SET written = ? WHERE job = ?", (mark, job))
 
     def spent(self, job: str) -> tuple[float, float]:
         """See `Ledger.spent`."""

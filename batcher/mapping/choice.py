@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -22,21 +22,26 @@ class Choices:
     Args:
         kind: What they are, in the plural, for messages: `languages`.
         members: All of them.
+        codes: What else they are called, in lower case, to the names under which they may be listed.
     """
 
-    def __init__(self, kind: str, members: Iterable[Choice]) -> None:
+    def __init__(
+        self, kind: str, members: Iterable[Choice], *, codes: Mapping[str, tuple[str, ...]] | None = None
+    ) -> None:
         self.kind = kind
+        self.codes = codes or {}
+        self.members = tuple(members)
         self._ids: dict[str, str] = {}
         self._names: dict[str, list[str]] = {}
         self._spelling: dict[str, str] = {}
-        for member in members:
+        for member in self.members:
             self._ids[member.id.casefold()] = member.id
             self._names.setdefault(member.name.strip().casefold(), []).append(member.id)
             self._spelling[member.name.strip().casefold()] = member.name
 
     def resolve(self, text: str) -> str:
         """
-        The id that is meant by an id or a name; upper and lower case do not matter.
+        The id that is meant by an id, a name or a code such as `es-ES`; upper and lower case do not matter.
 
         Raises:
             ValueError: It is none of them, or a name that several share; the message names the nearest.
@@ -44,7 +49,9 @@ class Choices:
         wanted = text.strip().casefold()
         if wanted in self._ids:
             return self._ids[wanted]
-        ids = list(dict.fromkeys(self._names.get(wanted, ())))
+        coded = next((name for name in self._coded(wanted) if name.casefold() in self._names), "")
+        named = self._names.get(wanted) or self._names.get(coded.casefold()) or []
+        ids = list(dict.fromkeys(named))
         if len(ids) == 1:
             return ids[0]
         singular = self.kind.removesuffix("s")
@@ -58,7 +65,16 @@ class Choices:
         )
         raise ValueError(f"unknown {singular} '{text}'{hint}")
 
+    def _coded(self, wanted: str) -> tuple[str, ...]:
+        """The names that a code may stand for; `es_ES` is read as `es-ES`."""
+        return self.codes.get(wanted.replace("_", "-"), ())
+
     def _near(self, wanted: str) -> list[str]:
+        language = wanted.replace("_", "-").split("-")[0]
+        related = [names for code, names in self.codes.items() if code.split("-")[0] == language]
+        listed = dict.fromkeys(name for names in related for name in names if name.casefold() in self._names)
+        if listed:
+            return list(listed)[:3]
         starts = [name for name in self._spelling if wanted and (name.startswith(wanted) or wanted.startswith(name))]
         close = difflib.get_close_matches(wanted, self._spelling, n=3, cutoff=0.6)
         return [self._spelling[name] for name in dict.fromkeys([*starts[:3], *close])][:3]

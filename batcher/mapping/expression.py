@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 MAX_TEXT = 100_000
-"""Characters that one expression may produce."""
+"""Characters that one expression may produce, and each step on the way to it."""
+
+MAX_SOURCE = 2_000
+"""Characters of an expression: a longer one is nested more deeply than a person would write."""
+
+_MAX_PLACES = 15
+_TOO_LARGE = 1e300
 
 _FILTERS = frozenset(
     {"abs", "capitalize", "d", "default", "first", "float", "int", "join", "last", "length", "lower", "replace"}
@@ -52,10 +58,16 @@ class Expression:
 
         try:
             found = self._evaluate(**variables)
-        except (TemplateError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as error:
+            bool(found)  # something undefined complains only when it is looked at
+        # NameError: Jinja writes an infinite number down as `inf`
+        except (TemplateError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError, NameError) as error:
             raise ExpressionError(f"'{self.source}' fails here: {error}") from error
+        if found is not None and not isinstance(found, str | int | float):
+            raise ExpressionError(f"'{self.source}' gives neither a text nor a number")
         if isinstance(found, str) and len(found) > MAX_TEXT:
             raise ExpressionError(f"'{self.source}' gives more than {MAX_TEXT:,} characters")
+        if isinstance(found, int | float) and not abs(found) < _TOO_LARGE:
+            raise ExpressionError(f"'{self.source}' gives a number that is too large")
         return found
 
 
@@ -68,17 +80,23 @@ def compile_expression(source: str) -> Expression:
     Raises:
         ExpressionError: It is not an expression, or uses something that is not there.
     """
-    from jinja2 import TemplateError, meta
+    from jinja2 import TemplateError, nodes
 
+    if len(source) > MAX_SOURCE:
+        raise ExpressionError(f"an expression of {len(source):,} characters; {MAX_SOURCE:,} are allowed")
     names: dict[str, str] = {}
     text = _rename_brackets(source, names)
     try:
         environment = _environment()
         tree = environment.parse("{{ (" + text + ") }}")
-        found = sorted(meta.find_undeclared_variables(tree))
+        found = sorted({node.name for node in tree.find_all(nodes.Name)})
         evaluate = environment.compile_expression(text, undefined_to_none=False)
     except TemplateError as error:
-        raise ExpressionError(f"'{source}' is not an expression: {error}") from error
+        raise ExpressionError(f"'{source}' is not an expression: {error.message}") from error
+    except (SyntaxError, RecursionError, MemoryError) as error:  # Python's own words for what Jinja has made of it
+        raise ExpressionError(f"'{source}' is nested too deeply") from error
+    if "self" in found:  # Jinja's own object, whatever the sheet has
+        raise ExpressionError(f"'{source}': write [self] for the column of that name")
     return Expression(source=source, names={name: names.get(name, name) for name in found}, _evaluate=evaluate)
 
 
@@ -117,7 +135,10 @@ def _environment() -> Any:
     class Sandbox(ImmutableSandboxedEnvironment):
         """No loops, no globals, a few text methods; repetition of texts is refused, so that output stays bounded."""
 
-        intercepted_binops = frozenset({"*", "**"})
+        intercepted_binops = frozenset({"*", "**", "%"})
+
+        def wrap_str_format(self, value: Any) -> None:
+            """No `format`: its width makes a text of any length."""
 
         def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:  # noqa: ARG002 - Jinja's signature
             return isinstance(obj, str) and attr in _METHODS
@@ -129,5 +150,41 @@ def _environment() -> Any:
 
     environment = Sandbox(undefined=StrictUndefined, autoescape=False)
     environment.globals.clear()
-    environment.filters = {name: each for name, each in environment.filters.items() if name in _FILTERS}
+    environment.filters = {
+        **{name: each for name, each in environment.filters.items() if name in _FILTERS},
+        "join": _join,
+        "replace": _replace,
+        "round": _round,
+    }
     return environment
+
+
+def _replace(text: Any, old: Any, new: Any) -> str:
+    """Jinja's `replace`, measured before it is done."""
+    whole, part, instead = str(text), str(old), str(new)
+    _check_length(len(whole) + whole.count(part) * (len(instead) - len(part)))
+    return whole.replace(part, instead)
+
+
+def _join(parts: Iterable[Any], between: Any = "") -> str:
+    """Jinja's `join`, measured before it is done."""
+    texts, glue = [str(part) for part in parts], str(between)
+    _check_length(sum(map(len, texts)) + len(texts) * len(glue))
+    return glue.join(texts)
+
+
+def _round(value: Any, places: Any = 0) -> float:
+    """Jinja's `round`, to as many places as a float has: Python computes ten to the power of them."""
+    from jinja2.exceptions import FilterArgumentError
+    from jinja2.filters import do_round
+
+    if not isinstance(places, int) or abs(places) > _MAX_PLACES:
+        raise FilterArgumentError(f"round: from -{_MAX_PLACES} to {_MAX_PLACES} places")
+    return do_round(value, places)
+
+
+def _check_length(length: int) -> None:
+    from jinja2.exceptions import FilterArgumentError
+
+    if length > MAX_TEXT:
+        raise FilterArgumentError(f"more than {MAX_TEXT:,} characters")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from batcher.mapping.expression import Expression, ExpressionError, compile_expression
 from batcher.schema import unknown_key
 
 _PLAIN_NAME = re.compile(r"[^\W\d]\w*\Z")
+
+_NO_STEPS: Mapping[str, Collection[str]] = MappingProxyType({})
 
 Lookup = Callable[[str], int | None]
 """Header text to the index of its column; None when there is no such column."""
@@ -32,15 +35,27 @@ class NamePart:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OutputPart:
+    """A bare `{{ step.output }}`: what an earlier step of the row has made."""
+
+    step: str
+    output: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ExpressionPart:
-    """An expression over cells and names."""
+    """An expression over cells, names, and earlier steps."""
 
     expression: Expression
     columns: Mapping[str, int]
     names: Mapping[str, str]
+    steps: Mapping[str, str]
 
 
-Part = str | CellPart | NamePart | ExpressionPart
+Part = str | CellPart | NamePart | OutputPart | ExpressionPart
+
+Steps = Mapping[str, Collection[str]]
+"""Earlier steps by name, each with the outputs that it may have."""
 
 
 def split_template(text: str) -> list[tuple[bool, str]]:
@@ -71,7 +86,7 @@ def _closing(text: str, at: int) -> int:
         char = text[at]
         if quote:
             quote = "" if char == quote else quote
-        elif char in "'\"":
+        elif char in "'\"" and not text[at - 1].isalnum():  # but not the one in: Customer's name
             quote = char
         elif text.startswith("}}", at):
             return at
@@ -79,7 +94,9 @@ def _closing(text: str, at: int) -> int:
     raise ExpressionError("a {{ without its }}")
 
 
-def parse_parts(text: str, *, lookup: Lookup, names: Collection[str], headers: Sequence[str]) -> tuple[Part, ...]:
+def parse_parts(
+    text: str, *, lookup: Lookup, names: Collection[str], headers: Sequence[str], steps: Steps = _NO_STEPS
+) -> tuple[Part, ...]:
     """
     Compile a text.
 
@@ -88,6 +105,7 @@ def parse_parts(text: str, *, lookup: Lookup, names: Collection[str], headers: S
         lookup: Finds a column by its header text.
         names: Other names that may be used: the fan-out's.
         headers: All header texts, for the suggestion when one is not there.
+        steps: The steps before this one.
 
     Raises:
         ExpressionError: It cannot be read, or names a column that does not exist.
@@ -97,16 +115,18 @@ def parse_parts(text: str, *, lookup: Lookup, names: Collection[str], headers: S
         if not is_expression:
             parts.append(content)
         else:
-            parts.append(_parse_expression(content, lookup=lookup, names=names, headers=headers))
+            parts.append(_parse_expression(content, lookup=lookup, names=names, headers=headers, steps=steps))
     return tuple(parts)
 
 
-def _parse_expression(content: str, *, lookup: Lookup, names: Collection[str], headers: Sequence[str]) -> Part:
-    bare = _bare_cell(content, lookup)
+def _parse_expression(
+    content: str, *, lookup: Lookup, names: Collection[str], headers: Sequence[str], steps: Steps
+) -> Part:
+    if content in names:  # before the cells: [brackets] hold the column of that name
+        return NamePart(name=content)
+    bare = _bare_cell(content, lookup) or _bare_output(content, steps)
     if bare is not None:
         return bare
-    if content in names:
-        return NamePart(name=content)
     try:
         expression = compile_expression(content)
     except ExpressionError:
@@ -115,15 +135,18 @@ def _parse_expression(content: str, *, lookup: Lookup, names: Collection[str], h
         raise
     columns: dict[str, int] = {}
     others: dict[str, str] = {}
+    earlier: dict[str, str] = {}
     for variable, meant in expression.names.items():
         column = lookup(meant)
-        if column is not None:
-            columns[variable] = column
-        elif meant in names:
+        if variable in names:
             others[variable] = meant
+        elif column is not None:
+            columns[variable] = column
+        elif variable in steps:
+            earlier[variable] = meant
         else:
-            raise ExpressionError(_no_column(meant, [*headers, *names]))
-    return ExpressionPart(expression=expression, columns=columns, names=others)
+            raise ExpressionError(_no_column(meant, [*headers, *names, *steps]))
+    return ExpressionPart(expression=expression, columns=columns, names=others, steps=earlier)
 
 
 def _bare_cell(content: str, lookup: Lookup) -> CellPart | None:
@@ -134,6 +157,16 @@ def _bare_cell(content: str, lookup: Lookup) -> CellPart | None:
         if column is not None:
             return CellPart(column=column, header=inner, may_be_empty=may_be_empty)
     return None
+
+
+def _bare_output(content: str, steps: Steps) -> OutputPart | None:
+    step, dot, output = content.partition(".")
+    if not dot or step not in steps or not _PLAIN_NAME.match(output):
+        return None
+    if output not in steps[step]:
+        said = unknown_key(output, steps[step]).replace("unknown key", f"{step} has no output", 1)
+        raise ExpressionError(said.replace("known keys are", "it has", 1))
+    return OutputPart(step=step, output=output)
 
 
 def _could_be_header(content: str) -> bool:
@@ -151,24 +184,23 @@ def mentioned_headers(text: str) -> set[str]:
 
     Used to find the delimiter of a CSV file; what cannot be told apart from an expression is left out.
     """
-    found: set[str] = set()
     try:
         pieces = split_template(text)
     except ExpressionError:
-        return found
-    for is_expression, content in pieces:
-        if not is_expression:
-            continue
-        bare = content.removesuffix("?").strip()
-        if bare.startswith("[") and bare.endswith("]") and "]" not in bare[1:-1]:
-            found.add(bare[1:-1].strip())
-            continue
-        if _PLAIN_NAME.match(bare):
-            found.add(bare)
-            continue
-        try:
-            found.update(compile_expression(content).names.values())
-        except ExpressionError:
-            if _could_be_header(bare):
-                found.add(bare)
-    return found
+        return set()
+    return {header for is_expression, content in pieces if is_expression for header in _mentioned(content)}
+
+
+def _mentioned(content: str) -> set[str]:
+    if content.endswith("?"):  # Consent? may be a header itself
+        return set()
+    if content.startswith("[") and content.endswith("]") and "]" not in content[1:-1]:
+        return {content[1:-1].strip()}
+    if _PLAIN_NAME.match(content):
+        return {content}
+    try:
+        names = set(compile_expression(content).names.values())
+    except ExpressionError:
+        return {content} if _could_be_header(content) else set()
+    # E-Mail and Firma/Kunde may be headers as well as a difference and a quotient
+    return set() if _could_be_header(content) else names

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from batcher.mapping.choice import Choices
 from batcher.mapping.expression import ExpressionError
-from batcher.mapping.leaf import CellPart, ExpressionPart, NamePart, Part
+from batcher.mapping.leaf import CellPart, ExpressionPart, NamePart, OutputPart, Part
 from batcher.mapping.types import typed
 from batcher.model import Json
 
@@ -22,6 +22,9 @@ class Omit:
 
 OMIT = Omit()
 
+LATER = "https://example.com/later"
+"""Stands for what an earlier step will have made, as long as a row is only looked at."""
+
 
 @dataclass(kw_only=True, slots=True)
 class Filling:
@@ -32,12 +35,15 @@ class Filling:
         cells: The row's texts.
         flaws: Cells that cannot be trusted, by column.
         names: Fan-out name to its member.
+        outputs: What the earlier steps have made, by their names; None before they have, when all that depends on it
+            is left open.
         faults: What was found, as (column or None, message).
     """
 
     cells: Sequence[str]
     flaws: Mapping[int, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, Mapping[str, str]] | None = None
     faults: list[tuple[int | None, str]] = field(default_factory=list)
 
 
@@ -86,7 +92,21 @@ class Leaf:
     choices: Choices | None = None
     trims: bool = False
 
+    @property
+    def is_later(self) -> bool:
+        """Whether it needs what an earlier step makes."""
+        return any(
+            isinstance(part, OutputPart) or (isinstance(part, ExpressionPart) and part.steps) for part in self.parts
+        )
+
+    @property
+    def varies(self) -> bool:
+        """Whether rows can differ in it: then a fault in it is a row's, not the job's."""
+        return any(not isinstance(part, str) for part in self.parts)
+
     def fill(self, row: Filling) -> Json | Omit:
+        if row.outputs is None and self.is_later:
+            return LATER
         before = len(row.faults)
         text = self.text(row)
         if isinstance(text, Omit) or len(row.faults) > before:
@@ -130,6 +150,11 @@ def _part(part: Part, row: Filling, *, alone: bool) -> str | Omit:
         return OMIT
     if isinstance(part, NamePart):
         return row.names[part.name]
+    if isinstance(part, OutputPart):
+        made = (row.outputs or {}).get(part.step, {}).get(part.output, "")
+        if not made:
+            row.faults.append((None, f"the step {part.step} has made no {part.output}"))
+        return made or OMIT
     return _evaluated(part, row, alone=alone)
 
 
@@ -142,6 +167,7 @@ def _evaluated(part: ExpressionPart, row: Filling, *, alone: bool) -> str | Omit
         # white space alone is an empty cell, so that `or` takes the other side
         variables[name] = row.cells[column] if row.cells[column].strip() else ""
     variables.update({name: row.names[meant] for name, meant in part.names.items()})
+    variables.update({name: (row.outputs or {}).get(meant, {}) for name, meant in part.steps.items()})
     first = next(iter(part.columns.values()), None)
     try:
         value = part.expression.value(variables)
@@ -169,7 +195,7 @@ class ShapedLeaf:
     cases: Sequence[tuple[re.Pattern[str], Json]]
 
     def fill(self, row: Filling) -> Json | Omit:
-        text = self.leaf.text(row)
+        text = LATER if row.outputs is None and self.leaf.is_later else self.leaf.text(row)
         if isinstance(text, Omit):
             return OMIT
         text = text.strip()
@@ -181,6 +207,16 @@ class ShapedLeaf:
     def columns(self) -> Iterator[int]:
         return self.leaf.columns()
 
+    @property
+    def is_later(self) -> bool:
+        """See `Leaf.is_later`."""
+        return self.leaf.is_later
+
+    @property
+    def varies(self) -> bool:
+        """See `Leaf.varies`."""
+        return self.leaf.varies
+
 
 def fill_form(form: Json, value: Json) -> Json:
     """A shape's form with `$` replaced by the value."""
@@ -188,6 +224,15 @@ def fill_form(form: Json, value: Json) -> Json:
         return value
     if isinstance(form, dict):
         return {key: fill_form(each, value) for key, each in form.items()}
+    return form
+
+
+def named_form(form: Json, name: str) -> Json:
+    """A shape's form with `$key` replaced by the name of the entry that it becomes."""
+    if form == "$key":
+        return name
+    if isinstance(form, dict):
+        return {key: named_form(each, name) for key, each in form.items()}
     return form
 
 
@@ -227,6 +272,24 @@ class Items:
         values = [node.fill(row) for node in self.nodes]
         kept = [value for value in values if value is not OMIT]
         return OMIT if values and not kept else kept
+
+    def columns(self) -> Iterator[int]:
+        for node in self.nodes:
+            yield from node.columns()
+
+
+@dataclass(kw_only=True, slots=True)
+class Merged:
+    """Several mappings as one; it goes when the first of them does."""
+
+    job_path: BodyPath
+    nodes: Sequence[Node]
+
+    def fill(self, row: Filling) -> Json | Omit:
+        values = [node.fill(row) for node in self.nodes]
+        if isinstance(values[0], Omit):
+            return OMIT
+        return {key: each for value in values if isinstance(value, dict) for key, each in value.items()}
 
     def columns(self) -> Iterator[int]:
         for node in self.nodes:

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 from batcher.catalog.model import Operation, Provider
 from batcher.errors import InputError, Problem
-from batcher.job import Job
+from batcher.job import Job, Step
 from batcher.mapping.choice import Choices
 from batcher.mapping.leaf import Lookup, mentioned_headers
-from batcher.mapping.node import Constant, Filling, Group, Items, Leaf, Node, ShapedLeaf
+from batcher.mapping.node import Constant, Filling, Group, Items, Leaf, Merged, Node, Omit, ShapedLeaf
 from batcher.mapping.tree import TreeBuilder, fixed_values, matches, walk
 from batcher.mapping.types import enumerated, schemas_at, typed, wanted_types
 from batcher.model import Json
@@ -59,12 +59,13 @@ class RequestMapping:
     The compiled request of one job.
 
     Args:
-        job: The job.
+        step: The step whose request it is.
         provider: Whose shapes and choices are used.
         operation: What is asked for.
         lookup: Finds a column by its header text.
         headers: The header texts of the sheet.
         choices: Valid values by the name of the choice list; a list that is not there is not checked.
+        earlier: The steps before it, each with the outputs that it may have.
 
     Raises:
         InputError: The request does not fit the operation or the header, each fault with its place in the job file.
@@ -72,22 +73,23 @@ class RequestMapping:
 
     def __init__(
         self,
-        job: Job,
+        step: Step,
         *,
         provider: Provider,
         operation: Operation,
         lookup: Lookup,
         headers: Sequence[str],
         choices: Mapping[str, Choices],
+        earlier: Mapping[str, Sequence[str]],
     ) -> None:
-        self._job = job
+        self._step = step
         self._operation = operation
         self._checker = Checker(operation.body)
-        names = (job.for_each.name,) if job.for_each else ()
+        names = (step.for_each.name,) if step.for_each else ()
         builder = TreeBuilder(
-            shapes=provider.shapes, patterns=operation.shape, lookup=lookup, names=names, headers=headers
+            shapes=provider.shapes, patterns=operation.shape, lookup=lookup, names=names, headers=headers, steps=earlier
         )
-        request = dict(job.request)
+        request = dict(step.request)
         self._path_nodes: dict[str, Node] = {}
         for field in operation.path_fields:
             if field not in request:
@@ -95,23 +97,28 @@ class RequestMapping:
                 continue
             self._path_nodes[field] = builder.build(request.pop(field), body_path=(field,), job_path=("request", field))
         self._root = builder.build(request, body_path=(), job_path=("request",))
-        problems = [job.problem(path, message) for path, message in builder.complaints]
+        problems = [step.problem(path, message) for path, message in builder.complaints]
         if problems:
             raise InputError(*problems)
-        self._attach(choices)
-        self._digest = _request_digest(job)
+        self._choices = {
+            kind: Choices(kind, known.members, codes=provider.choices[kind].codes if kind in provider.choices else {})
+            for kind, known in choices.items()
+        }
+        self._attach()
+        self._digest = _request_digest(step)
         self.columns = tuple(sorted({c for node in (self._root, *self._path_nodes.values()) for c in node.columns()}))
         """The columns that the request uses, left to right."""
 
-    def _attach(self, choices: Mapping[str, Choices]) -> None:
+    def _attach(self) -> None:
         """Tell every leaf its type, and hold every constant against its type, once the whole tree stands."""
         fixed = fixed_values(self._root)
         problems: list[Problem] = []
-        for path, node in walk(self._root):
+        in_path = [(place, each) for field, top in self._path_nodes.items() for place, each in walk(top, (field,))]
+        for path, node in (*walk(self._root), *in_path):
             schemas = schemas_at(self._operation.body, path, fixed)
             types = wanted_types(schemas)
             kind = next((name for pattern, name in self._operation.choices.items() if matches(pattern, path)), "")
-            known = choices.get(kind)
+            known = self._choices.get(kind)
             if isinstance(node, Leaf):
                 node.types, node.words, node.choices = types, enumerated(schemas), known
                 node.trims = any("pattern" in schema or "const" in schema for schema in schemas)
@@ -119,11 +126,18 @@ class RequestMapping:
                 try:
                     node.value = _constant(node.value, types, known)
                 except ValueError as error:
-                    problems.append(self._job.problem(node.job_path, str(error)))
+                    problems.append(self._step.problem(node.job_path, str(error)))
         if problems:
             raise InputError(*problems)
 
-    def render(self, cells: Sequence[str], *, flaws: Mapping[int, str], item: str = "") -> Rendered:
+    def render(
+        self,
+        cells: Sequence[str],
+        *,
+        flaws: Mapping[int, str],
+        item: str = "",
+        outputs: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> Rendered:
         """
         Fill in one row.
 
@@ -131,18 +145,21 @@ class RequestMapping:
             cells: The row's texts, one per column.
             flaws: Cells that cannot be trusted, by column.
             item: The member of the fan-out; empty without one.
+            outputs: What the earlier steps of the row have made; None before they have: then only what does not depend
+                on it is checked.
 
         Raises:
             InputError: A fault that no cell can mend: the job itself is wrong.
         """
-        names = {self._job.for_each.name: item} if self._job.for_each else {}
-        row = Filling(cells=cells, flaws=flaws, names=names)
+        names = {self._step.for_each.name: item} if self._step.for_each else {}
+        row = Filling(cells=cells, flaws=flaws, names=names, outputs=outputs)
         path = self._path(row)
-        body = self._root.fill(row)
+        filled = self._root.fill(row)
+        body: Json = {} if isinstance(filled, Omit) else filled
         found = [Flaw(column=column, message=message) for column, message in row.faults]
         faults = self._checker.faults(body)
         if faults:
-            found += self._row_flaws(faults, already={flaw.column for flaw in found})
+            found += self._row_flaws(faults, already={flaw.column for flaw in found}, is_preview=outputs is None)
         digest = self._digest.copy()
         for column in self.columns:
             digest.update(b"\x1f" + cells[column].encode("utf-8", "surrogatepass"))
@@ -154,24 +171,37 @@ class RequestMapping:
     def _path(self, row: Filling) -> str:
         values: dict[str, str] = {}
         for field, node in self._path_nodes.items():
+            before = len(row.faults)
             value = node.fill(row)
             values[field] = quote(str(value).strip(), safe="") if isinstance(value, str | int) else ""
+            if not values[field] and len(row.faults) == before and isinstance(node, Constant):
+                raise InputError(self._step.problem(node.job_path, "is empty, and it is part of the address"))
+            if not values[field] and len(row.faults) == before:
+                row.faults.append((next(node.columns(), None), f"{field} is empty, and it is part of the address"))
         return self._operation.path.format(**values)
 
-    def _row_flaws(self, faults: Sequence[Fault], *, already: set[int | None]) -> list[Flaw]:
+    def _row_flaws(self, faults: Sequence[Fault], *, already: set[int | None], is_preview: bool) -> list[Flaw]:
         found: list[Flaw] = []
+        wrong: list[Problem] = []
         for fault in faults:
             node, exact = self._node_at(fault)
             columns = list(dict.fromkeys(node.columns()))
-            if not columns:
-                raise InputError(self._job.problem(node.job_path, fault.message))
+            inside = [each for _, each in walk(node) if isinstance(each, Leaf | ShapedLeaf)]
+            if fault.unknown_key and isinstance(node, Group):
+                wrong.append(self._step.problem((*node.job_path, fault.unknown_key), fault.message))
+                continue
+            if is_preview and any(each.is_later for each in inside):
+                continue
+            if not any(each.varies for each in inside):
+                wrong.append(self._step.problem(node.job_path, fault.message))
+                continue
             if already and (not exact or already & set(columns)):
                 continue
-            if fault.unknown_key and isinstance(node, Group):
-                raise InputError(self._job.problem((*node.job_path, fault.unknown_key), fault.message))
             label = "" if exact else ".".join(str(part) for part in fault.path)
             message = f"{label}: {fault.message}" if label else fault.message
             found.append(Flaw(column=columns[0] if len(columns) == 1 else None, message=message))
+        if wrong:
+            raise InputError(*wrong)
         return found
 
     def _node_at(self, fault: Fault) -> tuple[Node, bool]:
@@ -183,6 +213,9 @@ class RequestMapping:
                 inner = node.entries.get(str(part))
                 if inner is None and part == fault.missing_key:
                     return Constant(job_path=node.job_path, value=None), True
+            elif isinstance(node, Merged):
+                groups = [each for each in node.nodes if isinstance(each, Group) and str(part) in each.entries]
+                inner = groups[0].entries[str(part)] if groups else node.nodes[0]
             elif isinstance(node, Items) and isinstance(part, int) and part < len(node.nodes):
                 inner = node.nodes[part]
             if inner is None:
@@ -210,11 +243,13 @@ def needed_headers(job: Job) -> set[str]:
             for each in value:
                 visit(each)
 
-    visit(job.request)
-    if job.for_each:
-        found.discard(job.for_each.name)
-        if job.for_each.column:
-            found.add(job.for_each.column)
+    for step in job.steps:
+        visit(step.request)
+    found -= {step.name for step in job.steps}
+    for fan in (step.for_each for step in job.steps if step.for_each):
+        found.discard(fan.name)
+        if fan.column:
+            found.add(fan.column)
     return found
 
 
@@ -231,6 +266,6 @@ def _constant(value: Json, types: frozenset[str], choices: Choices | None) -> Js
     return value
 
 
-def _request_digest(job: Job) -> Any:
-    fixed = json.dumps([job.operation, job.request], sort_keys=True, ensure_ascii=False)
+def _request_digest(step: Step) -> Any:
+    fixed = json.dumps([step.operation, step.request], sort_keys=True, ensure_ascii=False)
     return hashlib.blake2b(fixed.encode("utf-8", "surrogatepass"), digest_size=16)

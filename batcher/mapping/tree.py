@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from batcher.mapping.expression import ExpressionError
-from batcher.mapping.leaf import Lookup, parse_parts
-from batcher.mapping.node import BodyPath, Constant, Group, Items, Leaf, Node, ShapedLeaf, fill_form
+from batcher.mapping.leaf import Lookup, Steps, parse_parts
+from batcher.mapping.node import BodyPath, Constant, Group, Items, Leaf, Merged, Node, ShapedLeaf, fill_form, named_form
 from batcher.model import Json
 
 Cases = Sequence[Mapping[str, Json]]
+Fill = Callable[[str, BodyPath], Node]
+"""Makes the node for a `$…` of a form, at its place in the body."""
 
 
 class TreeBuilder:
@@ -20,7 +22,7 @@ class TreeBuilder:
     Args:
         shapes: Name of a shape to its cases.
         patterns: Path pattern in the request to the name of the shape that holds there.
-        lookup, names, headers: As for `parse_parts`.
+        lookup, names, headers, steps: As for `parse_parts`.
     """
 
     def __init__(
@@ -31,12 +33,14 @@ class TreeBuilder:
         lookup: Lookup,
         names: Sequence[str],
         headers: Sequence[str],
+        steps: Steps,
     ) -> None:
         self._shapes = shapes
         self._patterns = patterns
         self._lookup = lookup
         self._names = names
         self._headers = headers
+        self._steps = steps
         self.complaints: list[tuple[BodyPath, str]] = []
 
     def complain(self, job_path: BodyPath, message: str) -> None:
@@ -69,7 +73,7 @@ class TreeBuilder:
 
     def _leaf(self, text: str, job_path: BodyPath) -> Leaf:
         try:
-            parts = parse_parts(text, lookup=self._lookup, names=self._names, headers=self._headers)
+            parts = parse_parts(text, lookup=self._lookup, names=self._names, headers=self._headers, steps=self._steps)
         except ExpressionError as error:
             self.complain(job_path, str(error))
             parts = ("",)
@@ -77,48 +81,97 @@ class TreeBuilder:
 
     def _shaped(self, value: Json, shape: str, body_path: BodyPath, job_path: BodyPath) -> Node:
         cases = self._shapes[shape]
+        name = str(body_path[-1]) if body_path else ""
         if isinstance(value, dict):
-            for case in cases:
-                key = case.get("key")
-                if key is not None and key in value:
-                    return self._keyed(value, str(key), case["to"], body_path, job_path)
-            return self._plain(value, body_path, job_path)
+            return self._shaped_group(value, cases, name, body_path, job_path)
         if value is None or isinstance(value, list):
             return self._plain(value, body_path, job_path)
         text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
-        plain = [(re.compile(str(case["plain"]), re.IGNORECASE), case["to"]) for case in cases if "plain" in case]
+        plain = [
+            (re.compile(str(case["plain"]), re.IGNORECASE), named_form(case["to"], name))
+            for case in cases
+            if "plain" in case
+        ]
         node = self._plain(text, body_path, job_path)
         if isinstance(node, Constant):
             form = next((form for pattern, form in plain if pattern.match(text.strip())), "$")
             return self._plain(fill_form(form, text), body_path, job_path)
         if isinstance(node, Leaf) and len(plain) == 1 and not plain[0][0].pattern:
-            return self._formed(plain[0][1], node, job_path)
+            leaf = node
+            return self._form(plain[0][1], lambda part, at: leaf, body_path, job_path)  # noqa: ARG005 - Fill's signature
         return ShapedLeaf(job_path=job_path, leaf=node, cases=plain) if isinstance(node, Leaf) else node
 
-    def _formed(self, form: Json, leaf: Leaf, job_path: BodyPath) -> Node:
-        """A form whose `$` is known to be this leaf, whatever the row brings."""
-        entries: dict[str, Node] = {
-            key: leaf if part == "$" else Constant(job_path=job_path, value=part) for key, part in dict(form).items()
-        }
-        return Group(
-            job_path=job_path, entries=entries, essential=next((k for k, n in entries.items() if n is leaf), "")
-        )
+    def _shaped_group(
+        self, value: Mapping[str, Json], cases: Cases, name: str, body_path: BodyPath, job_path: BodyPath
+    ) -> Node:
+        for case in cases:
+            key = case.get("key")
+            if key is not None and key in value:
+                return self._keyed(value, str(key), case, name, body_path, job_path)
+            if "each" in case:
+                return self._each(value, case["each"], body_path, job_path)
+        return self._plain(value, body_path, job_path)
 
-    def _keyed(self, value: Mapping[str, Json], key: str, form: Json, body_path: BodyPath, job_path: BodyPath) -> Node:
-        entries: dict[str, Node] = {}
-        essential = ""
-        for name, part in dict(form).items():
-            inner = ((*body_path, name), (*job_path, key))
+    def _keyed(
+        self,
+        value: Mapping[str, Json],
+        key: str,
+        case: Mapping[str, Json],
+        name: str,
+        body_path: BodyPath,
+        job_path: BodyPath,
+    ) -> Node:
+        inner_path = (*job_path, key)
+
+        def fill(part: str, at: BodyPath) -> Node:
             if part == "$":
-                entries[name], essential = self._plain(value[key], *inner), name
-            elif isinstance(part, str) and part.startswith("$"):
-                entries[name], essential = self._shaped(value[key], part[1:], *inner), name
-            else:
-                entries[name] = Constant(job_path=job_path, value=part)
+                return self._plain(value[key], at, inner_path)
+            return self._shaped(value[key], part[1:], at, inner_path)
+
+        node = self._form(named_form(case["to"], name), fill, body_path, job_path)
+        rest = str(case.get("rest", ""))
+        beside = (*body_path, rest) if rest else body_path
+        others: dict[str, Node] = {
+            each: self.build(inner, body_path=(*beside, each), job_path=(*job_path, each))
+            for each, inner in value.items()
+            if each != key and inner is not None
+        }
+        if not others or not isinstance(node, Group):
+            return node
+        if rest:
+            merged = Merged(job_path=job_path, nodes=(node.entries[rest], Group(job_path=job_path, entries=others)))
+            others = {rest: merged}
+        return Group(job_path=job_path, entries={**node.entries, **others}, essential=node.essential)
+
+    def _each(self, value: Mapping[str, Json], form: Json, body_path: BodyPath, job_path: BodyPath) -> Node:
+        """A mapping as a list with one member for each of its entries."""
+        nodes: list[Node] = []
         for name, each in value.items():
-            if name != key and each is not None:
-                entries[name] = self.build(each, body_path=(*body_path, name), job_path=(*job_path, name))
+            if each is None:
+                continue
+            path = (*job_path, name)
+
+            def fill(part: str, at: BodyPath, each: Json = each, path: BodyPath = path) -> Node:
+                return self._plain(each, at, path) if part == "$" else self._shaped(each, part[1:], at, path)
+
+            nodes.append(self._form(named_form(form, name), fill, (*body_path, len(nodes)), path))
+        return Items(job_path=job_path, nodes=nodes)
+
+    def _form(self, form: Json, fill: Fill, body_path: BodyPath, job_path: BodyPath) -> Node:
+        """A shape's form as nodes; where its own value is left out, the whole of it goes."""
+        if isinstance(form, str) and form.startswith("$"):
+            return fill(form, body_path)
+        if not isinstance(form, dict):
+            return Constant(job_path=job_path, value=form)
+        entries = {key: self._form(part, fill, (*body_path, key), job_path) for key, part in form.items()}
+        essential = next((key for key, part in form.items() if _holds_value(part)), "")
         return Group(job_path=job_path, entries=entries, essential=essential)
+
+
+def _holds_value(form: Json) -> bool:
+    if isinstance(form, dict):
+        return any(_holds_value(each) for each in form.values())
+    return isinstance(form, str) and form.startswith("$")
 
 
 def matches(pattern: str, path: BodyPath) -> bool:
@@ -135,6 +188,9 @@ def walk(node: Node, path: BodyPath = ()) -> Iterator[tuple[BodyPath, Node]]:
     elif isinstance(node, Items):
         for index, each in enumerate(node.nodes):
             yield from walk(each, (*path, index))
+    elif isinstance(node, Merged):
+        for each in node.nodes:
+            yield from walk(each, path)
     else:
         yield path, node
 
@@ -145,4 +201,7 @@ def fixed_values(node: Node) -> Json:
         return {key: fixed_values(each) for key, each in node.entries.items()}
     if isinstance(node, Items):
         return [fixed_values(each) for each in node.nodes]
+    if isinstance(node, Merged):
+        values = [fixed_values(each) for each in node.nodes]
+        return {key: each for value in values if isinstance(value, dict) for key, each in value.items()}
     return node.value if isinstance(node, Constant) else None

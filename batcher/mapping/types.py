@@ -53,6 +53,7 @@ def _branches(root: Mapping[str, Any], schema: Any, tree: Json) -> list[Mapping[
     for keyword in ("oneOf", "anyOf", "allOf"):
         for branch in schema.get(keyword, ()):
             found.extend(each for each in _branches(root, branch, tree) if _agrees(each, tree))
+    found.extend(each for each in _branches(root, schema.get("then"), tree) if _agrees(each, tree))
     return found
 
 

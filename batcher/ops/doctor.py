@@ -17,6 +17,7 @@ from batcher.ledger.sqlite import SqliteLedger
 from batcher.opening import Surroundings
 from batcher.units import Money
 
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
     """

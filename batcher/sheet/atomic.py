@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -54,8 +56,16 @@ def _mode(target: Path) -> int | None:
     return stat.S_IMODE(status.st_mode)
 
 
+LITTER_S = 3600.0
+"""Age from which a file that never took its place was left by a process that was killed."""
+
+
 def _beside(target: Path) -> Path:
     """A new, empty file in the same folder, so that it can take the target's place in one move."""
+    for left in target.parent.glob(f".{glob.escape(target.stem[:80])}.*.part{glob.escape(target.suffix)}"):
+        with suppress(OSError):
+            if left.stat().st_mtime < time.time() - LITTER_S:
+                left.unlink()
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:80]}.", suffix=f".part{target.suffix}")
     os.close(handle)
     return Path(name)

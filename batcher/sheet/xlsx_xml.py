@@ -136,7 +136,7 @@ def survey(xml: bytes, *, padded: Mapping[int, int], data_from: int) -> Survey:
         raise Damaged("the part of the tab holds no cells")
     found = _patterns(root[1] or b"")
     rows = _rows(xml, found)
-    last_valued = rows.number_at(_last(xml, found.ends))
+    last_valued = rows.number_at(_last_value(xml, found))
     last_row = max(last_valued, rows.number_at(_last(xml, found.formula_ends)))
     _require_compact(xml, found, rows, last_valued)
     merged = tuple(match[1].decode() for match in found.merge.finditer(xml))
@@ -196,6 +196,15 @@ def _rows(xml: bytes, found: _Patterns) -> _Rows:
     if any(later <= earlier for earlier, later in pairwise(numbers)):
         raise Damaged("its rows are out of order")
     return _Rows(starts=starts, numbers=numbers, hidden=hidden)
+
+
+def _last_value(xml: bytes, found: _Patterns) -> int:
+    """Where the last value ends; `<v></v>`, as some writers leave it for a formula, is none."""
+    value, text = found.ends
+    at = xml.rfind(value)
+    while at >= 0 and xml[at - 1 : at] == b">":
+        at = xml.rfind(value, 0, at)
+    return max(at, xml.rfind(text))
 
 
 def _last(xml: bytes, ends: tuple[bytes, ...]) -> int:

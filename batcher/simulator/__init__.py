@@ -13,6 +13,7 @@ Failures can be rehearsed by what the request holds:
 | `[credit]` in such a text | the render fails later: `MOVIO_PAYMENT_INSUFFICIENT_CREDIT` |
 | `[slow]` in such a text | rendering takes twenty times as long |
 | `[stuck]` in such a text | rendering never ends, and holds its slot |
+| `[daily limit]` in a text for useapi.net | "Daily voice duration limit reached, ..." |
 | a link with a host under `.invalid`, or a path containing `missing` | the work fails: "Failed to download video from url, ..." |
 | a template, voice, avatar or asset that does not exist | 404 `template_not_found`, `voice_not_found`, ... |
 | a language that does not exist | 400 `invalid_parameter`, param `output_languages` |

@@ -19,6 +19,7 @@ from batcher.simulator import (
     legacy,
     oauth,
     report,
+    speech,
     templates,
     translations,
     videos,
@@ -56,6 +57,7 @@ API: Mapping[str, Handler] = {
     **bulk.ROUTES,
     **jobs.ROUTES,
     **legacy.ROUTES,
+    **speech.ROUTES,
     **templates.ROUTES,
     **translations.ROUTES,
     **videos.ROUTES,
@@ -206,6 +208,8 @@ def _unknown(world: World, call: Call) -> Answer:
 def _envelope(path: str, refusal: Refused) -> Answer:
     """Return the error in the envelope of the API's version."""
     headers = {"Retry-After": str(refusal.retry_after_s)} if refusal.retry_after_s is not None else {}
+    if path.startswith(speech.PREFIX):
+        return Answer(body={"error": refusal.message, "code": refusal.status}, status=refusal.status, headers=headers)
     if legacy.is_legacy(path):
         return Answer(body=legacy.error_body(path, refusal), status=refusal.status, headers=headers)
     error = {"code": refusal.code, "message": refusal.message, "param": refusal.param, "doc_url": None}

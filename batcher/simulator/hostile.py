@@ -47,7 +47,7 @@ class Faults:
     def creation(self, number: int, answer: Answer) -> Answer:
         """Return the answer of something that was made, with the id that it is going to show."""
         self._creations += 1
-        body = answer.body["data"] if isinstance(answer.body, dict) else None
+        body = answer.body.get("data") if isinstance(answer.body, dict) else None
         if not isinstance(body, dict):
             return answer
         own = {name: body[name] for name in _ID_FIELDS if name in body}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from batcher.simulator import seeded, shapes, templates, translations
+from batcher.simulator import seeded, shapes, speech, templates, translations
 from batcher.simulator.orders import UNKNOWN_LENGTH_S, callback, link_source, omen, price, spoken_s
 from batcher.simulator.shelf import BadToken
 from batcher.simulator.wire import Answer, Call, Handler, Json, Refused, invalid
@@ -29,7 +29,7 @@ _WARNING = {"message": "This endpoint is deprecated, use v3 instead", "sunset": 
 
 def is_legacy(path: str) -> bool:
     """Return whether a path belongs to version 1 or 2; `/v3/template/{id}` does, in spite of its name."""
-    return path.startswith(("/v1/", "/v2/", "/v3/template/"))
+    return path.startswith(("/v1/", "/v2/", "/v3/template/")) and not path.startswith(speech.PREFIX)
 
 
 def require_alive(world: World, call: Call) -> None:

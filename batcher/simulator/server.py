@@ -56,6 +56,8 @@ class _Front:
             raw = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return web.Response(status=413, text="too large")
+        except ConnectionResetError:
+            return web.Response(status=400)  # whoever asked has died with half of it said; nobody reads this
         call = Call(
             method=request.method,
             path=request.path,

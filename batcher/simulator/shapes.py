@@ -129,7 +129,8 @@ def missing_item(work_id: str) -> Json:
 
 def error(world: World, work: Work) -> Json:
     """Return why work failed, as an object where no hostile mode says otherwise."""
-    assert work.order.failure is not None
+    if work.order.failure is None:
+        raise ValueError("work that has not failed has no reason")
     if world.has("error_shapes"):
         return _odd_reason(work)
     return {"code": work.order.failure.code, "message": work.order.failure.message}

@@ -84,6 +84,8 @@ class World:
         self.grants: dict[str, Grant] = {}
         self.sessions: dict[str, Work] = {}
         self.background_requests: dict[str, Work] = {}
+        self.spoken: dict[str, Work] = {}
+        self.tokens_made = 0
         self.shelves: dict[Kind, Shelf[Work]] = {kind: Shelf() for kind in Kind}
         self._known: dict[Kind, dict[str, Work]] = {kind: {} for kind in Kind}
         self._busy: list[tuple[float, int, Work]] = []

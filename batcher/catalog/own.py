@@ -1,0 +1,62 @@
+"""A provider of the user's own: from a file beside the job, and only to hosts that the person has allowed."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from batcher.catalog.load import built_in_providers, load_provider
+from batcher.catalog.model import Provider
+from batcher.errors import InputError, Problem
+
+ALLOW_VARIABLE = "BATCHER_ALLOW_HOST"
+
+
+def own_provider(path: Path, *, base_url: str, environ: Mapping[str, str]) -> Provider:
+    """
+    Read a provider file of the user's own.
+
+    A job and its catalogue may come from somebody else, and they name the variable whose content is sent: so the host
+    has to be allowed in the environment, and the key of a provider that comes with batcher stays with that provider.
+
+    Args:
+        path: The file.
+        base_url: The job's `account.base_url`; empty when it has none.
+        environ: The environment.
+
+    Raises:
+        InputError: It is no provider file, takes the name of a built-in one, or would send a key where it must not go.
+    """
+    provider = load_provider(path, is_own=True)
+    for known in built_in_providers():
+        if provider.name == known.name:
+            raise _problem(path, "provider", f"'{known.name}' comes with batcher; choose another name")
+        if provider.key_variable == known.key_variable and _host(provider.base_url) != _host(known.base_url):
+            message = f"{known.key_variable} is the key of {known.title}, and {_host(provider.base_url)} is not; choose another name"
+            raise _problem(path, "sign_in.variable", message)
+    address = base_url or environ.get(provider.base_url_variable, "") or provider.base_url
+    host = _host(address)
+    allowed = {each.strip().lower() for each in environ.get(ALLOW_VARIABLE, "").split(",")}
+    if not _is_loopback(host) and host not in allowed:
+        message = f"work and {provider.key_variable} would go to {host}: if they may, set {ALLOW_VARIABLE}={host} in the environment"
+        raise _problem(path, "base_url", message)
+    return provider
+
+
+def _problem(path: Path, key: str, message: str) -> InputError:
+    return InputError(Problem(where=path.name, message=f"{key}: {message}"))
+
+
+def _host(address: str) -> str:
+    return (urlsplit(address).hostname or "").lower()
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

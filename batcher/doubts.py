@@ -1,0 +1,109 @@
+"""The attempts of a run that may have been made and are not known to be: when each is settled, and how."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from batcher.api.wire import WRITE_S
+from batcher.bound import BoundJob
+from batcher.catalog.model import Operation
+from batcher.doubt import MAX_SENDS, Way, settle_doubt
+from batcher.job import Job
+from batcher.model import Attempt
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Doubt:
+    """
+    An attempt in *sending* that is not under way.
+
+    Attributes:
+        at: When it is due, unix seconds.
+        sends: How often it was sent or searched for in this run.
+    """
+
+    attempt: Attempt
+    at: float
+    way: Way
+    sends: int
+
+
+@dataclass(kw_only=True, slots=True)
+class Doubts:
+    """
+    Keeps attempts in doubt until they are due.
+
+    Attributes:
+        left: How many this run has given up on; the next run takes them over from the ledger.
+    """
+
+    bound: BoundJob
+    rng: random.Random
+    left: int = 0
+    _open: dict[int, Doubt] = field(default_factory=dict)
+
+    def add(self, attempt: Attempt, *, sends: int, now: float, server_now: float) -> bool:
+        """
+        Take an attempt in.
+
+        Args:
+            sends: How often it has been sent in this run.
+            now: Unix seconds, by our clock.
+            server_now: The same by the API's: a key is as old as it thinks it is.
+
+        Returns:
+            False when nothing but a person's word can settle it.
+        """
+        first = attempt.first_sent_at.timestamp() if attempt.first_sent_at else now
+        verdict = settle_doubt(
+            self.bound.operation(attempt.task.step).repeat,
+            first_sent_at=first,
+            last_sent_at=now if sends else first,
+            sends=sends,
+            now=now,
+            server_now=server_now,
+            chance=self.rng.random(),
+            searchable=self._is_searchable(attempt),
+            deadline_s=WRITE_S,
+        )
+        if verdict.way is Way.ASK:
+            return False
+        self.put(Doubt(attempt=attempt, at=verdict.at, way=verdict.way, sends=sends))
+        return True
+
+    def put(self, doubt: Doubt) -> None:
+        """Take a doubt back in, unless this run has tried often enough."""
+        if doubt.sends >= MAX_SENDS:
+            self.left += 1
+        else:
+            self._open[doubt.attempt.attempt_id] = doubt
+
+    def due(self, way: Way, now: float) -> list[Doubt]:
+        """Those that may be settled in this way now."""
+        return [each for each in self._open.values() if each.way is way and each.at <= now]
+
+    def take(self, attempt_id: int) -> Doubt | None:
+        """Take one out; None when it is not among them."""
+        return self._open.pop(attempt_id, None)
+
+    @property
+    def due_at(self) -> float | None:
+        """When the next one is due; None when there is none."""
+        return min((each.at for each in self._open.values()), default=None)
+
+    def _is_searchable(self, attempt: Attempt) -> bool:
+        """Whether our token went out with it, in the field that a search looks at."""
+        operation = self.bound.operation(attempt.task.step)
+        find = operation.repeat.find
+        if find is None or not attempt.token or attempt.token not in attempt.body:
+            return False
+        return not find.in_title or titles_carry_token(operation, self.bound.job)
+
+
+def titles_carry_token(operation: Operation, job: Job) -> bool:
+    """Whether a short token is put into every title, so that lost work can be searched for."""
+    repeat = operation.repeat
+    if job.title_token is not None:
+        return job.title_token
+    return bool(repeat.find and repeat.find.in_title and not repeat.has_key and not repeat.free)

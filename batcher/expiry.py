@@ -1,0 +1,56 @@
+"""When links stop working, and how instants are written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
+
+from batcher.catalog.model import Operation
+from batcher.ledger.protocol import Standing
+from batcher.model import State
+
+_YEAR_2001 = 1_000_000_000
+_YEAR_9999 = 253_370_764_800
+
+
+def iso(moment: float | None) -> str:
+    """An instant as people and programs read it: `2026-11-20T19:24:16Z`; nothing for none."""
+    # an API may say anything: what is no date is left out
+    if moment is None or not 0 <= moment < _YEAR_9999:
+        return ""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def link_expiry(operation: Operation, standing: Standing) -> float | None:
+    """
+    When the first of a row's links stops working, unix seconds.
+
+    The link's own signature decides; where it says nothing, the catalogue's lifetime counts from the reading of it.
+    """
+    if standing.state is not State.DONE:
+        return None
+    links = [standing.outputs[name] for name in operation.link_columns if standing.outputs.get(name)]
+    if not links:
+        return None
+    told = [expiry for link in links if (expiry := signed_until(link)) is not None]
+    if told:
+        return min(told)
+    read_at = standing.links_at if standing.links_at is not None else standing.completed_at
+    if operation.link_days is None or read_at is None:
+        return None
+    return read_at + operation.link_days * 86400
+
+
+def signed_until(link: str) -> float | None:
+    """The expiry that a signed link carries (CloudFront and S3 in both of its forms), unix seconds; None without one."""
+    try:
+        query = {name.lower(): values[0] for name, values in parse_qs(urlsplit(link).query).items()}
+        if "expires" in query and _YEAR_2001 < int(query["expires"]) < _YEAR_9999:
+            return float(int(query["expires"]))
+        for vendor in ("amz", "goog"):
+            if f"x-{vendor}-expires" in query and f"x-{vendor}-date" in query:
+                begun = datetime.strptime(query[f"x-{vendor}-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+                return begun.timestamp() + float(query[f"x-{vendor}-expires"])
+    except (ValueError, OverflowError):
+        return None
+    return None

@@ -1,0 +1,122 @@
+"""What is to be written into a workbook, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from batcher.model import State
+from batcher.sheet.write_xlsx import MAX_COLUMNS, MAX_ROWS, fit
+
+HELD = "held"
+COLOURS: Mapping[str, str] = {
+    State.DONE.value: "C6EFCE",
+    State.FAILED.value: "FFC7CE",
+    State.INVALID.value: "FFC7CE",
+    State.UNSURE.value: "FFD699",
+    State.IN_PROGRESS.value: "BDD7EE",
+    State.SENDING.value: "BDD7EE",
+    State.WAITING.value: "E7E6E6",
+    HELD: "E7E6E6",
+}
+"""The word in the status column to the fill of its cell, as RGB; other words have none."""
+
+LEGEND = "\n".join(
+    (
+        "What the colours say",
+        "green: done",
+        "red: failed or invalid (the reason stands beside it)",
+        "orange: unsure, a person decides",
+        "blue: in progress",
+        "grey: waiting or held",
+    )
+)
+"""The note on the header of the status column."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellNote:
+    """
+    A note on a cell of the user's: the reason why its row did not work.
+
+    Attributes:
+        row: The row's number, as the spreadsheet shows it.
+
+        column: The cell's column, counted from 0.
+
+        text: What the person reads; several notes on one cell become one.
+    """
+
+    row: int
+    column: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InPlaceUpdate:
+    """
+    Our columns as they shall stand beside the user's.
+
+    Attributes:
+        header: The names of our columns, in order. One that stands in the header row already is refreshed where it is,
+            the others are added at the right.
+
+        rows: Number of a row, as the spreadsheet shows it, to our texts, one per column; an empty text empties the
+            cell. Rows that are not named keep what they have, our notes included.
+
+        notes: Reasons on the user's cells. Earlier notes of ours on the named rows go.
+
+        links: Indexes of our columns whose http addresses can be clicked.
+
+        status: Index of our column that is coloured by its word.
+
+        numbers: Indexes of our columns whose plain numbers are written as numbers, so that they can be summed.
+    """
+
+    header: Sequence[str]
+    rows: Mapping[int, Sequence[str]]
+    notes: Sequence[CellNote]
+    links: Collection[int]
+    status: int
+    numbers: Collection[int] = ()
+
+    def require_sound(self, header_row: int) -> None:
+        """ValueError when rows and columns do not fit together: a fault of the caller, not of the user."""
+        width = len(self.header)
+        if len(set(self.header)) != width or not all(self.header):
+            raise ValueError("our columns need names, each its own")
+        if not all(0 <= index < width for index in (self.status, *self.links, *self.numbers)):
+            raise ValueError(f"links, numbers and status are indexes below {width}")
+        wrong = [number for number, texts in self.rows.items() if len(texts) != width or number <= header_row]
+        if wrong or any(number > MAX_ROWS for number in self.rows):
+            raise ValueError(f"row {min(wrong, default=MAX_ROWS + 1)} has another width, or is no row below the header")
+        if any(note.row <= header_row or not 0 <= note.column < MAX_COLUMNS for note in self.notes):
+            raise ValueError("notes belong to cells below the header")
+
+    def fitted_rows(self) -> Mapping[int, Sequence[str]]:
+        """The rows in order, their texts cleaned and cut as cells can hold them."""
+        return {number: [fit(text) for text in self.rows[number]] for number in sorted(self.rows)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """
+    What an update did.
+
+    Attributes:
+        changed: False when everything stood there already: the file was not touched.
+
+        fingerprint: SHA-256 of the file as it stands now, in hexadecimal.
+
+        columns: Where our columns stand, counted from 0, in the order of the update's header.
+
+        notes_left_out: Cells that carry a note of the user's, where ours therefore was not put: `C17`.
+
+        links_left_out: Addresses written as plain text, because a workbook cannot hold more or longer links.
+    """
+
+    changed: bool
+    fingerprint: str
+    columns: tuple[int, ...]
+    notes_left_out: tuple[str, ...] = ()
+    links_left_out: int = 0

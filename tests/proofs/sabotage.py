@@ -1,0 +1,161 @@
+"""Deliberate faults: what is taken out of a copy of the package, and which proof must then turn red."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """One text in one file of the package that is replaced by another."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sabotage:
+    """
+    One promise broken on purpose.
+
+    Attributes:
+        name: What is done.
+        proof: The test that must fail, as pytest is told it, from the folder of the proofs on.
+        shows: A word that its failure must hold, so that it is red for the right reason.
+    """
+
+    name: str
+    changes: Sequence[Change]
+    proof: str
+    shows: str
+
+
+_LATE_COMMIT = (
+    Change(
+        file="ledger/sqlite.py",
+        old="        with self._writing() as db:\n            return admission.admit(db, wish, prepare)",
+        new='        self._db.execute("BEGIN IMMEDIATE")\n        return admission.admit(self._db, wish, prepare)',
+    ),
+    Change(
+        file="ledger/sqlite.py",
+        old='            self._db.execute("BEGIN IMMEDIATE")\n            try:',
+        new='            if not self._db.in_transaction:\n                self._db.execute("BEGIN IMMEDIATE")\n            try:',
+    ),
+)
+_NORMAL = (Change(file="ledger/sqlite.py", old="PRAGMA synchronous = FULL", new="PRAGMA synchronous = NORMAL"),)
+
+SABOTAGES: Sequence[Sabotage] = (
+    Sabotage(
+        name="POST before intent: a run killed in between has forgotten the charge",
+        changes=_LATE_COMMIT,
+        proof="test_crash_sweep.py -k heygen.template",
+        shows="was charged, and the ledger says waiting",
+    ),
+    Sabotage(
+        name="POST before intent: the order of system calls",
+        changes=_LATE_COMMIT,
+        proof="test_order.py -k heygen.template",
+        shows="sent before its attempt was written and synced",
+    ),
+    Sabotage(
+        name="synchronous NORMAL instead of FULL: the order of system calls",
+        changes=_NORMAL,
+        proof="test_order.py -k heygen.template",
+        shows="sent before its attempt was written and synced",
+    ),
+    Sabotage(
+        name="synchronous NORMAL instead of FULL: a power cut",
+        changes=_NORMAL,
+        proof="power_cut -k forgotten",
+        shows="was charged, and the ledger",
+    ),
+    Sabotage(
+        name="results moved into place unsynced",
+        changes=(Change(file="sheet/atomic.py", old="        _sync(temporary)\n", new=""),),
+        proof="test_order.py -k results",
+        shows="was moved before it was synced",
+    ),
+    Sabotage(
+        name="key without the body in it",
+        changes=(
+            Change(file="ledger/identity.py", old="task.item, body, str(number))", new="task.item, str(number))"),
+        ),
+        proof="test_identity.py -k edited",
+        shows="the edited text was never made",
+    ),
+    Sabotage(
+        name="key by chance instead of by content",
+        changes=(
+            Change(
+                file="ledger/identity.py", old="task.item, body, str(number))", new="task.item, body, str(id(task)))"
+            ),
+        ),
+        proof="test_identity.py -k lost",
+        shows="replays",
+    ),
+    Sabotage(
+        name="lock removed",
+        changes=(
+            Change(file="ledger/lock.py", old="fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", new="pass"),
+        ),
+        proof="test_overlap.py -k twenty",
+        shows="no two runs ever met",
+    ),
+    Sabotage(
+        name="sends that are not written into the log that windows are counted over",
+        changes=(
+            Change(
+                file="ledger/admission.py",
+                old="    db.execute(_SEND, (wish.account, wish.now, submission_id))\n    move_task(",
+                new="    move_task(",
+            ),
+        ),
+        proof="test_overlap.py -k account",
+        shows="POSTs within",
+    ),
+    Sabotage(
+        name="resent without a look-up: lost answers",
+        changes=(Change(file="doubt.py", old="    if repeat.free or (", new="    if True or repeat.free or ("),),
+        proof="test_wire_faults.py -k v2",
+        shows="charged 2 times",
+    ),
+    Sabotage(
+        name="resent without a look-up: old keys",
+        changes=(Change(file="doubt.py", old="    if repeat.free or (", new="    if True or repeat.free or ("),),
+        proof="test_clock.py -k never_sent_again",
+        shows="sent again",
+    ),
+    Sabotage(
+        name="the environment written beside the results",
+        changes=(
+            Change(
+                file="results.py",
+                old="    write_rows(\n",
+                new='    import os\n    job.results.file.with_suffix(".log").write_text(repr(dict(os.environ)))\n    write_rows(\n',
+            ),
+        ),
+        proof="test_canary.py -k finished",
+        shows="holds it",
+    ),
+)
+
+
+def sabotaged(sabotage: Sabotage, *, package: Path, into: Path) -> Path:
+    """
+    Copy the package and break the copy; returns the folder from which Python imports it.
+
+    Raises:
+        LookupError: The text that was to be replaced is not there any more: the sabotage must be brought up to date.
+    """
+    shutil.copytree(package, into / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+    for change in sabotage.changes:
+        file = into / package.name / change.file
+        text = file.read_text(encoding="utf-8")
+        if text.count(change.old) != 1:
+            raise LookupError(f"{change.file} has not exactly one {change.old!r}")
+        file.write_text(text.replace(change.old, change.new), encoding="utf-8")
+    return into

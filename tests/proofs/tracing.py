@@ -1,0 +1,144 @@
+"""Runs under strace: every system call that matters can be counted, read, or be the last one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from proofs.launch import WAIT_VARIABLE
+from proofs.scene import Ran, Scene, finish, kill
+
+_CALL = re.compile(r"^(\d+)\s+(?:<\.\.\. )?(\w+)(?: resumed>|\()(.*)$")
+_RESULT = re.compile(r"= (-?\d+|\?)[^=]*$")
+_UNFINISHED = "<unfinished ...>"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """
+    One system call.
+
+    Attributes:
+        thread: Who made it.
+        arguments: As strace shows them, file names and addresses behind the descriptors.
+        begun, ended: Line numbers of its beginning and end, which order it among the others; `ended` is beyond every
+            line when it never came back.
+        succeeded: It came back, and not with an error.
+    """
+
+    thread: int
+    name: str
+    arguments: str
+    begun: int
+    ended: int
+    succeeded: bool
+
+
+@cache
+def why_not() -> str:
+    """Why nothing can be traced here; empty where it can."""
+    if shutil.which("strace") is None:
+        return "strace is not installed"
+    with subprocess.Popen(["sleep", "10"]) as sleeper:
+        try:
+            tracer = _attach(sleeper.pid, Path(os.devnull), ["-e", "trace=none"])
+        except RuntimeError as error:
+            return f"tracing is not permitted here: {error}"
+        finally:
+            sleeper.kill()
+        tracer.communicate()
+    return ""
+
+
+def traced(scene: Scene, options: Sequence[str], *, log: Path) -> Ran:
+    """
+    Do a run that is traced from the opening of its ledger on, and wait for its end.
+
+    Args:
+        options: Of strace: what to trace, what to inject.
+        log: Where the calls are written.
+    """
+    process = scene.begin(**{WAIT_VARIABLE: "1"})
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    if not os.WIFSTOPPED(status):
+        process.returncode = os.waitstatus_to_exitcode(status)
+        return finish(process)
+    try:
+        tracer = _attach(process.pid, log, options)
+        process.send_signal(signal.SIGCONT)
+        ran = finish(process)
+        tracer.communicate(timeout=30)
+    finally:
+        kill(process)
+    return ran
+
+
+def _attach(pid: int, log: Path, options: Sequence[str]) -> subprocess.Popen[str]:
+    """
+    Let strace follow a process and all its threads; returns when it does.
+
+    Raises:
+        RuntimeError: It may not.
+    """
+    command = ["strace", "-f", "-y", "-s", "9000", "-o", str(log), *options, "-p", str(pid)]
+    tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    said = tracer.stderr.readline() if tracer.stderr else ""
+    if "attached" not in said:
+        tracer.kill()
+        tracer.communicate()
+        raise RuntimeError(said.strip() or "strace said nothing")
+    return tracer
+
+
+def count_calls(log: Path) -> Counter[str]:
+    """How often a thread made each call, for the thread that made it most often: strace counts by thread."""
+    by_thread = Counter((call.name, call.thread) for call in read_calls(log))
+    most: Counter[str] = Counter()
+    for (name, _), count in by_thread.items():
+        most[name] = max(most[name], count)
+    return most
+
+
+def read_calls(log: Path) -> list[Call]:
+    """All calls, in the order in which they began."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    never = len(lines) + 1
+    calls: list[Call] = []
+    pending: dict[tuple[int, str], int] = {}
+    for number, line in enumerate(lines):
+        match = _CALL.match(line)
+        if match is None:
+            continue
+        thread, name, rest = int(match[1]), match[2], match[3]
+        if "resumed>" in line:
+            index = pending.pop((thread, name), None)
+            if index is not None:
+                calls[index] = _ended(calls[index], rest, number)
+            continue
+        call = Call(thread=thread, name=name, arguments=rest, begun=number, ended=never, succeeded=False)
+        if line.endswith(_UNFINISHED):
+            pending[thread, name] = len(calls)
+            calls.append(call)
+        else:
+            calls.append(_ended(call, rest, number))
+    return calls
+
+
+def _ended(call: Call, rest: str, number: int) -> Call:
+    result = _RESULT.search(rest)
+    return Call(
+        thread=call.thread,
+        name=call.name,
+        arguments=call.arguments,
+        begun=call.begun,
+        ended=number,
+        succeeded=result is not None and not result[1].startswith(("-", "?")),
+    )

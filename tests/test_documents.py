@@ -1,0 +1,85 @@
+"""What lies beside the code is true: sample jobs, sample sheets and the schema of a job."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from batcher.bound import BoundJob, find_operations, open_job_sheet
+from batcher.job import Job, job_schema, load_job
+
+ROOT = Path(__file__).parents[1]
+JOBS = sorted((ROOT / "jobs").glob("*.yaml"))
+SHEETS = sorted(
+    path for path in (ROOT / "sample_data").rglob("*") if path.is_file() and not path.name.startswith((".", "~"))
+)
+
+
+def name(path: Path) -> str:
+    """How a case is called."""
+    return path.stem
+
+
+def bound(job: Job) -> BoundJob:
+    """A job with its operation and its sheet, as an offline check sees it."""
+    provider, operations = find_operations(job, environ={"BATCHER_ALLOW_HOST": "*"})
+    return BoundJob(job, provider=provider, operations=operations, sheet=open_job_sheet(job), choices={})
+
+
+def test_there_are_sample_jobs_and_sheets() -> None:
+    """The tests below are about something."""
+    assert len(JOBS) >= 3
+    assert len(SHEETS) >= 3
+
+
+@pytest.mark.parametrize("path", JOBS, ids=name)
+def test_every_sample_job_loads_and_its_operations_exist(path: Path) -> None:
+    """It is what people copy from."""
+    job = load_job(path)
+    provider, operations = find_operations(job, environ={"BATCHER_ALLOW_HOST": "*"})
+    assert {operation.name for operation in operations} <= set(provider.operations)
+
+
+@pytest.mark.parametrize("path", JOBS, ids=name)
+def test_every_sample_job_fits_its_sheet(path: Path) -> None:
+    """Columns, request and operation belong together, and most rows are valid."""
+    made = bound(load_job(path))
+    tasks = [task for each in made.rows() if each.row_id for task in made.tasks(each)]
+    valid = sum(not task.flaws for task in tasks)
+    assert valid
+    assert valid >= len(tasks) / 2
+
+
+@pytest.mark.parametrize("path", JOBS, ids=name)
+def test_every_sample_job_tells_editors_its_schema(path: Path) -> None:
+    """The comment leads to the schema from where the job lies."""
+    found = re.match(r"# yaml-language-server: \$schema=(\S+)\n", path.read_text(encoding="utf-8"))
+    assert found
+    assert json.loads((path.parent / found[1]).read_text(encoding="utf-8")) == job_schema()
+
+
+def test_every_sample_job_has_a_label_of_its_own() -> None:
+    """Two under one label would share their rows in the ledger."""
+    labels = [load_job(path).name for path in JOBS]
+    assert len(labels) == len(set(labels))
+
+
+@pytest.mark.parametrize("path", SHEETS, ids=lambda path: path.name)
+def test_every_sample_sheet_is_used(path: Path) -> None:
+    """A file that nobody reads is a question without an answer."""
+    files = {load_job(each).sheet.file for each in JOBS}
+    mentioned = any(path.name in each.read_text(encoding="utf-8") for each in JOBS)
+    assert path in files or mentioned
+
+
+def test_the_command_prints_the_schema_of_a_job() -> None:
+    """`batcher schema` says what `job.schema.json` says."""
+    command = [sys.executable, "-c", "from batcher.cli.main import entry; entry()", "schema"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=60)
+    assert json.loads(done.stdout) == json.loads((ROOT / "batcher" / "job.schema.json").read_text(encoding="utf-8"))
+    assert done.stderr == ""

@@ -1,0 +1,734 @@
+"""The contract of `Ledger`, held against every implementation; what stands in its docstrings is tested here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import (
+    ACCOUNT,
+    JOB,
+    OPERATION,
+    accept,
+    admit,
+    job_record,
+    news,
+    plan,
+    planned,
+    prepare,
+    rows,
+    states,
+    task_key,
+    wish,
+)
+
+from batcher.errors import InputError
+from batcher.ledger.protocol import Gate, JobRecord, Ledger, Planned
+from batcher.ledger.sqlite import SqliteLedger
+from batcher.model import Source, State
+from batcher.units import Rate
+
+Open = Callable[[], Ledger]
+
+
+def _sqlite(folder: Path) -> Ledger:
+    return SqliteLedger(folder / "ledger.db")
+
+
+LEDGERS = [pytest.param(_sqlite, id="sqlite")]
+"""Each opens the ledger that lives in a folder; called twice it opens the same one."""
+
+
+@pytest.fixture(params=LEDGERS)
+def open_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Opens the test's ledger; as often as wanted."""
+    opened: list[Ledger] = []
+
+    def open_it() -> Ledger:
+        opened.append(request.param(tmp_path))
+        return opened[-1]
+
+    yield open_it
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def ledger(open_ledger: Open) -> Ledger:
+    return open_ledger()
+
+
+# --- register, job
+
+
+def test_an_unknown_job_is_none(ledger: Ledger) -> None:
+    """What the ledger has never heard of, it does not make up."""
+    assert ledger.job("nobody") is None
+
+
+def test_a_registered_job_is_known(ledger: Ledger) -> None:
+    """Before its first plan a job has no counts and no time of planning."""
+    ledger.register(job_record(path="/jobs/a.yaml"))
+
+    assert ledger.job(JOB) == job_record(path="/jobs/a.yaml", fingerprint="", rows=0, planned_at=None)
+
+
+def test_a_label_belongs_to_the_job_file_that_still_exists(ledger: Ledger, tmp_path: Path) -> None:
+    """Two job files of one label would take each other's rows for their own."""
+    first = tmp_path / "first.yaml"
+    first.touch()
+    ledger.register(job_record(path=str(first)))
+
+    with pytest.raises(InputError, match=rf"the label '{JOB}' already belongs to .*first.yaml"):
+        ledger.register(job_record(path=str(tmp_path / "second.yaml")))
+
+    assert ledger.job(JOB) == job_record(path=str(first))
+
+
+def test_a_moved_job_file_keeps_its_state(ledger: Ledger, tmp_path: Path) -> None:
+    """Moving a file is no reason to pay again."""
+    plan(ledger, *rows(1), path=str(tmp_path / "gone.yaml"))
+    ledger.register(job_record(path=str(tmp_path / "new.yaml")))
+
+    assert states(ledger) == {"r1": State.WAITING}
+
+
+def test_registering_again_keeps_what_was_planned(ledger: Ledger) -> None:
+    """The fingerprint of the last plan survives a renewal of the record."""
+    plan(ledger, *rows(2), fingerprint="f1")
+    ledger.register(job_record(sheet="/sheets/other.csv"))
+
+    found = ledger.job(JOB)
+    assert found is not None
+    assert (found.sheet, found.fingerprint, found.rows) == ("/sheets/other.csv", "f1", 2)
+
+
+# --- plan
+
+
+def test_new_tasks_wait(ledger: Ledger) -> None:
+    """What can be sent waits; what cannot is invalid and says why."""
+    plan(ledger, planned("r1"), planned("r2", flaws=(("people.csv!A3", "is empty"),), path="", body=""))
+
+    assert states(ledger) == {"r1": State.WAITING, "r2": State.INVALID}
+    assert ledger.standings(JOB, ["r2"])[0].flaws == (("people.csv!A3", "is empty"),)
+
+
+def test_planning_twice_changes_nothing(ledger: Ledger) -> None:
+    """A row is never made twice because it was planned twice."""
+    plan(ledger, *rows(3))
+    plan(ledger, *rows(3))
+
+    assert len(ledger.standings(JOB)) == 3
+    assert len(admit(ledger).attempts) == 3
+
+
+def test_an_unsent_task_takes_its_newest_content(ledger: Ledger) -> None:
+    """What was corrected before it was sent is sent as corrected."""
+    plan(ledger, planned("r1", body='{"old":1}', input_hash="old"))
+    plan(ledger, planned("r1", body='{"new":1}', input_hash="new"))
+
+    assert [each.body for each in admit(ledger).attempts] == ['{"new":1}']
+
+
+def test_a_mended_row_waits_again(ledger: Ledger) -> None:
+    """Invalid is not for ever, and neither is waiting."""
+    flaw = (("A2", "is empty"),)
+    plan(ledger, planned("r1", flaws=flaw))
+    plan(ledger, planned("r1"))
+    assert states(ledger) == {"r1": State.WAITING}
+
+    plan(ledger, planned("r1", flaws=flaw))
+    assert states(ledger) == {"r1": State.INVALID}
+    assert not admit(ledger).attempts
+
+
+@pytest.mark.parametrize("state", [State.SENDING, State.IN_PROGRESS, State.UNSURE, State.DONE, State.FAILED])
+def test_a_task_that_was_sent_keeps_its_state_when_its_row_changes(ledger: Ledger, state: State) -> None:
+    """An edited row that was already made is reported, not made again."""
+    plan(ledger, planned("r1", input_hash="old"))
+    (attempt,) = admit(ledger).attempts
+    if state is not State.SENDING:
+        ledger.record([news(attempt, state)])
+    plan(ledger, planned("r1", input_hash="new", flaws=(("A2", "is empty"),)))
+
+    (standing,) = ledger.standings(JOB)
+    assert (standing.state, standing.changed) == (state, True)
+    assert not admit(ledger, 1e6).attempts
+
+
+def test_what_is_gone_from_the_sheet_is_never_sent(ledger: Ledger) -> None:
+    """Taking a row out of the sheet takes it out of the run."""
+    plan(ledger, *rows(3))
+    plan(ledger, *rows(2))
+
+    assert [each.task.row_id for each in admit(ledger).attempts] == ["r1", "r2"]
+    assert ledger.row_ids(JOB) == ["r1", "r2"]
+    assert ledger.counts(JOB) == {State.SENDING: 2}
+
+
+def test_a_row_that_comes_back_goes_on(ledger: Ledger) -> None:
+    """Gone is a mark, not a state: a row that was made is still made when it returns."""
+    plan(ledger, *rows(2))
+    (first, _) = admit(ledger).attempts
+    ledger.record([news(first, State.DONE)])
+    plan(ledger, planned("r2"))
+    plan(ledger, *rows(2))
+
+    assert states(ledger) == {"r1": State.DONE, "r2": State.SENDING}
+
+
+def test_a_gone_member_of_a_row_that_was_never_sent_is_not_shown(ledger: Ledger) -> None:
+    """A language taken out of its cell before it was sent must not keep the row waiting for ever."""
+    plan(ledger, planned("r1", item="de"), planned("r1", item="fr"))
+    plan(ledger, planned("r1", item="de"))
+
+    assert [each.key.item for each in ledger.standings(JOB, ["r1"])] == ["de"]
+
+
+def test_a_gone_member_that_was_made_stays_visible_beside_its_row(ledger: Ledger) -> None:
+    """What was paid for is not hidden because its cell has changed."""
+    plan(ledger, planned("r1", item="de"), planned("r1", item="fr"))
+    _, french = admit(ledger).attempts
+    ledger.record([news(french, State.DONE)])
+    plan(ledger, planned("r1", item="de"))
+
+    assert [each.key.item for each in ledger.standings(JOB, ["r1"])] == ["de", "fr"]
+
+
+@pytest.mark.parametrize("where", ["tasks", "finish"])
+def test_what_a_plan_meets_undoes_all_of_it(ledger: Ledger, where: str) -> None:
+    """Half a plan would let half a sheet be paid for."""
+    plan(ledger, planned("r1", body="old"), fingerprint="f1")
+
+    def tasks() -> Iterator[object]:
+        yield planned("r1", body="new")
+        yield from rows(1200)[1:]
+        if where == "tasks":
+            raise RuntimeError(where)
+
+    def finish() -> JobRecord:
+        raise RuntimeError(where)
+
+    with pytest.raises(RuntimeError, match=where):
+        ledger.plan(JOB, tasks(), finish, at=1.0)  # type: ignore[arg-type]
+
+    found = ledger.job(JOB)
+    assert found is not None
+    assert found.fingerprint == "f1"
+    assert [each.body for each in admit(ledger).attempts] == ["old"]
+
+
+def test_the_ledger_answers_while_a_plan_is_read(ledger: Ledger) -> None:
+    """Planning asks what is known of each group of rows on its way."""
+    plan(ledger, *rows(1))
+    seen = []
+
+    def tasks() -> Iterator[object]:
+        seen.append(ledger.known(JOB, ["r1"])[task_key("r1")].state)
+        yield planned("r1")
+
+    ledger.plan(JOB, tasks(), job_record, at=1.0)  # type: ignore[arg-type]
+
+    assert seen == [State.WAITING]
+
+
+def test_large_plans_keep_the_order_of_the_sheet(ledger: Ledger) -> None:
+    """Rows are looked up in groups; no border of a group is seen outside."""
+    plan(ledger, *rows(1203))
+
+    assert ledger.row_ids(JOB) == [f"r{number}" for number in range(1, 1204)]
+    assert [each.task.row_id for each in admit(ledger, at_most=1203).attempts] == ledger.row_ids(JOB)
+
+
+def test_two_jobs_do_not_know_each_others_rows(ledger: Ledger) -> None:
+    """A row belongs to its job, whatever its id."""
+    plan(ledger, planned("r1"))
+    plan(ledger, planned("r1", job="other"), job="other")
+    admit(ledger)
+
+    assert states(ledger) == {"r1": State.SENDING}
+    assert states(ledger, "other") == {"r1": State.WAITING}
+
+
+# --- known, rows_made
+
+
+def test_known_tells_state_and_both_hashes(ledger: Ledger) -> None:
+    """The input of the last attempt is kept apart from the newest one; rows never seen are left out."""
+    plan(ledger, planned("r1", input_hash="old"), planned("r2"))
+    admit(ledger, at_most=1)
+    plan(ledger, planned("r1", input_hash="new"), planned("r2"))
+
+    known = ledger.known(JOB, ["r1", "r2", "r9"])
+    assert set(known) == {task_key("r1"), task_key("r2")}
+    first, second = known[task_key("r1")], known[task_key("r2")]
+    assert (first.state, first.input_hash, first.made_hash) == (State.SENDING, "new", "old")
+    assert (second.state, second.made_hash) == (State.WAITING, "")
+
+
+def test_rows_made_counts_rows_that_were_ever_sent(ledger: Ledger) -> None:
+    """Two members of one row are one row; gone rows are left out."""
+    plan(ledger, planned("r1", item="de"), planned("r1", item="fr"), planned("r2"), planned("r3"))
+    admit(ledger, at_most=3)
+    assert ledger.rows_made(JOB) == 2
+
+    plan(ledger, planned("r2"), planned("r3"))
+    assert ledger.rows_made(JOB) == 1
+
+
+def test_a_row_that_was_proven_not_made_counts_as_never_sent(ledger: Ledger) -> None:
+    """A refusal for lack of credit must not make the ledger say that the row was made."""
+    plan(ledger, *rows(1))
+    (attempt,) = admit(ledger).attempts
+    ledger.record([news(attempt, State.WAITING)])
+
+    assert ledger.rows_made(JOB) == 0
+    assert ledger.known(JOB, ["r1"])[task_key("r1")].made_hash == ""
+
+
+# --- admit: the decision itself is tested in test_admission
+
+
+def test_an_admitted_attempt_holds_all_that_is_sent(ledger: Ledger) -> None:
+    """Body, key, token and path come from the preparation, and are what a restart finds."""
+    plan(ledger, planned("r1", path="/v3/here", estimate=2.5))
+    (attempt,) = admit(ledger, 100.0).attempts
+    (kept,) = ledger.in_doubt(JOB)
+
+    assert kept == attempt
+    assert (attempt.task, attempt.number, attempt.sends) == (task_key("r1"), 1, 1)
+    assert (attempt.path, attempt.estimate) == ("/v3/here", 2.5)
+    assert attempt.key.startswith("b1-")
+    assert attempt.first_sent_at is not None
+    assert attempt.first_sent_at.timestamp() == 100.0
+
+
+def test_what_the_preparation_raises_admits_nothing(ledger: Ledger) -> None:
+    """Not even those before it: nothing is sending that was not handed out."""
+    plan(ledger, *rows(3))
+
+    def broken(candidate: object) -> object:
+        if candidate.key.row_id == "r3":  # type: ignore[attr-defined]
+            raise RuntimeError("no")
+        return prepare(candidate)  # type: ignore[arg-type]
+
+    with pytest.raises(RuntimeError, match="no"):
+        ledger.admit(wish(), broken)  # type: ignore[arg-type]
+
+    assert set(states(ledger).values()) == {State.WAITING}
+
+
+def test_nothing_waiting_says_so(ledger: Ledger) -> None:
+    """A run ends by this word."""
+    plan(ledger, *rows(1))
+
+    assert admit(ledger).gate is Gate.NOTHING_WAITING
+    assert admit(ledger).gate is Gate.NOTHING_WAITING
+
+
+def test_rows_are_admitted_in_the_order_of_the_sheet(ledger: Ledger) -> None:
+    """A person who watches sees the sheet fill from the top, also after it was reordered."""
+    plan(ledger, planned("a", row_number=3), planned("b", row_number=2))
+
+    assert [each.task.row_id for each in admit(ledger).attempts] == ["b", "a"]
+
+
+# --- record
+
+
+def test_an_accepted_attempt_is_in_flight(ledger: Ledger) -> None:
+    """From here on the reconciler finds it, oldest first."""
+    plan(ledger, *rows(2))
+    first, second = admit(ledger).attempts
+    accept(ledger, second, at=1.0)
+    accept(ledger, first, at=2.0)
+
+    flying = ledger.in_flight(JOB)
+    assert [(each.attempt_id, each.remote_id, each.accepted_at) for each in flying] == [
+        (second.attempt_id, f"v-{second.attempt_id}", 1.0),
+        (first.attempt_id, f"v-{first.attempt_id}", 2.0),
+    ]
+    assert flying[0].body == second.body
+    assert ledger.in_doubt(JOB) == []
+
+
+def test_the_outcome_stands_beside_the_row(ledger: Ledger) -> None:
+    """Everything that the results show comes from here."""
+    plan(ledger, planned("r1", estimate=1.0))
+    (attempt,) = admit(ledger, 10.0).attempts
+    accept(ledger, attempt, 11.0)
+    outputs = {"video_url": "https://v/1"}
+    done = news(attempt, State.DONE, 50.0, outputs=outputs, cost=0.7, completed_at=49.0, word="completed", checked=True)
+    ledger.record([done])
+
+    (standing,) = ledger.standings(JOB)
+    assert (standing.state, standing.outputs, standing.cost) == (State.DONE, outputs, 0.7)
+    assert (standing.submitted_at, standing.completed_at, standing.links_at) == (10.0, 49.0, 50.0)
+    assert (standing.remote_id, standing.word, standing.attempts) == (f"v-{attempt.attempt_id}", "completed", 1)
+
+
+def test_outputs_are_merged_over_what_is_known(ledger: Ledger) -> None:
+    """A later look that shows less takes nothing away."""
+    plan(ledger, *rows(1))
+    (attempt,) = admit(ledger).attempts
+    accept(ledger, attempt)
+    ledger.record([news(attempt, State.IN_PROGRESS, outputs={"page_url": "p", "video_url": "old"})])
+    ledger.record([news(attempt, State.DONE, outputs={"video_url": "new"})])
+
+    assert ledger.standings(JOB)[0].outputs == {"page_url": "p", "video_url": "new"}
+
+
+def test_all_news_are_one_transaction(ledger: Ledger) -> None:
+    """A bug in the second piece of news does not let the first one through alone."""
+    plan(ledger, *rows(2))
+    first, second = admit(ledger).attempts
+    accept(ledger, second)
+
+    with pytest.raises(ValueError, match="cannot move from in progress to waiting"):
+        ledger.record([news(first, State.DONE), news(second, State.WAITING)])
+
+    assert states(ledger) == {"r1": State.SENDING, "r2": State.IN_PROGRESS}
+
+
+@pytest.mark.parametrize("final", [State.DONE, State.FAILED])
+@pytest.mark.parametrize("later", [State.IN_PROGRESS, State.UNSURE, State.DONE, State.FAILED, State.WAITING])
+def test_final_states_stay(ledger: Ledger, final: State, later: State) -> None:
+    """A state that regresses is noted, never believed."""
+    plan(ledger, *rows(1))
+    (attempt,) = admit(ledger).attempts
+    accept(ledger, attempt)
+    ledger.record([news(attempt, final, outputs={"video_url": "v"})])
+    ledger.record([news(attempt, later, source=Source.LIST, checked=True)])
+
+    (standing,) = ledger.standings(JOB)
+    assert (standing.state, standing.outputs) == (final, {"video_url": "v"})
+
+
+def test_proven_not_made_waits_as_if_never_tried(ledger: Ledger) -> None:
+    """The same number again means the same key again: even a server that was wrong about it charges once."""
+    plan(ledger, *rows(1))
+    (attempt,) = admit(ledger).attempts
+    ledger.record([news(attempt, State.WAITING)])
+
+    assert ledger.standings(JOB)[0].attempts == 0
+    (again,) = admit(ledger, 1.0).attempts
+    assert (again.number, again.key) == (1, attempt.key)
+
+
+def test_a_resent_row_after_unsure_has_another_key(ledger: Ledger) -> None:
+    """A person who says resend wants a new piece of work, not the replay of an old answer."""
+    plan(ledger, *rows(1))
+    (attempt,) = admit(ledger).attempts
+    ledger.record([news(attempt, State.UNSURE)])
+    assert [each.attempt_id for each in ledger.unsure(JOB)] == [attempt.attempt_id]
+
+    ledger.record([news(attempt, State.WAITING, source=Source.PERSON)])
+    assert ledger.unsure(JOB) == []
+    (again,) = admit(ledger, 1.0).attempts
+    assert again.number == 2
+    assert again.key != attempt.key
+
+
+def test_an_unsure_row_that_is_found_is_in_progress(ledger: Ledger) -> None:
+    """A person has found it in the dashboard."""
+    plan(ledger, *rows(1))
+    (attempt,) = admit(ledger).attempts
+    ledger.record([news(attempt, State.UNSURE, error="lost")])
+    ledger.record([news(attempt, State.IN_PROGRESS, 5.0, remote_id="v1", source=Source.PERSON)])
+
+    assert [(each.remote_id, each.accepted_at) for each in ledger.in_flight(JOB)] == [("v1", 5.0)]
+    assert ledger.standings(JOB)[0].error == ""
+
+
+def test_one_id_for_two_rows_is_no_acceptance(ledger: Ledger) -> None:
+    """The API has mixed two rows up: the second one must not show the first one's video."""
+    plan(ledger, *rows(2))
+    first, second = admit(ledger).attempts
+    accept(ledger, first, remote_id="same")
+    (written,) = ledger.record([news(second, State.IN_PROGRESS, remote_id="same")])
+
+    assert written.state is State.UNSURE
+    assert states(ledger) == {"r1": State.IN_PROGRESS, "r2": State.UNSURE}
+    assert "row 2 has already" in ledger.standings(JOB, ["r2"])[0].error
+
+
+def test_record_returns_the_news_as_written(ledger: Ledger) -> None:
+    """Whoever goes on from here goes on from what stands in the ledger."""
+    plan(ledger, *rows(1))
+    (attempt,) = admit(ledger).attempts
+    said = news(attempt, State.IN_PROGRESS, remote_id="v1")
+
+    assert list(ledger.record([said])) == [said]
+    assert list(ledger.record([])) == []
+
+
+def test_news_of_an_older_attempt_does_not_move_the_task(ledger: Ledger) -> None:
+    """A late word about the first try says nothing about the second."""
+    plan(ledger, *rows(1))
+    (first,) = admit(ledger).attempts
+    ledger.record([news(first, State.FAILED)])
+    ledger.again([task_key()], cause="again", at=1.0)
+    (second,) = admit(ledger, 2.0).attempts
+    ledger.record([news(first, State.FAILED, 3.0, error="later words")])
+
+    assert states(ledger) == {"r1": State.SENDING}
+    assert [each.attempt_id for each in ledger.in_doubt(JOB)] == [second.attempt_id]
+
+
+def test_a_refreshed_final_attempt_leaves_a_task_that_waits_again(ledger: Ledger) -> None:
+    """Links of a done attempt may be renewed while a person has already asked for it again."""
+    plan(ledger, *rows(1))
+    (attempt,) = admit(ledger).attempts
+    ledger.record([news(attempt, State.DONE)])
+    ledger.again([task_key()], cause="again", at=1.0)
+    ledger.record([news(attempt, State.DONE, 2.0, outputs={"video_url": "fresh"})])
+
+    assert states(ledger) == {"r1": State.WAITING}
+
+
+def test_news_of_an_unknown_attempt_is_ignored(ledger: Ledger) -> None:
+    """An answer that comes after its attempt was taken back has nothing to say."""
+    ledger.record([news(4711, State.DONE)])
+
+
+# --- again
+
+
+@pytest.mark.parametrize("final", [State.DONE, State.FAILED])
+def test_again_is_a_new_attempt(ledger: Ledger, final: State) -> None:
+    """On a person's word, with a key of its own, and the old attempt still counted."""
+    plan(ledger, *rows(1))
+    (first,) = admit(ledger).attempts
+    ledger.record([news(first, final)])
+
+    assert ledger.again([task_key()], cause="again", at=1.0) == 1
+    (second,) = admit(ledger, 2.0).attempts
+    assert (second.number, second.key != first.key) == (2, True)
+    assert ledger.standings(JOB)[0].attempts == 2
+
+
+def test_again_moves_only_what_is_finished(ledger: Ledger) -> None:
+    """Waiting, sending, in progress, unsure and unknown tasks are left alone."""
+    plan(ledger, *rows(4))
+    first, second, _ = admit(ledger, at_most=3).attempts
+    accept(ledger, first)
+    ledger.record([news(second, State.UNSURE)])
+    before = states(ledger)
+
+    assert ledger.again([task_key(f"r{number}") for number in range(1, 6)], cause="again", at=1.0) == 0
+    assert states(ledger) == before
+
+
+# --- steps
+
+
+def _blocked(row_id: str = "r1", **changes: Any) -> Planned:
+    """The second step of a row; the first one is `speech`."""
+    later = {"step": "video", "ready": False, "path": "", "body": "", "cells": {"Name": "Ann"}}
+    return planned(row_id, **{**later, **changes})
+
+
+def test_a_later_step_waits_and_is_not_admitted(ledger: Ledger) -> None:
+    """However much room there is."""
+    plan(ledger, planned("r1", step="speech"), _blocked())
+
+    assert [each.task.step for each in admit(ledger).attempts] == ["speech"]
+    assert admit(ledger).gate is Gate.NOTHING_WAITING
+    (blocked,) = ledger.blocked(JOB)
+    assert (blocked.key, blocked.cells) == (task_key("r1", step="video"), {"Name": "Ann"})
+    assert ledger.blocked(JOB, ["r2"]) == []
+
+
+def test_an_unblocked_step_is_sent_with_what_it_was_given(ledger: Ledger) -> None:
+    """Its body could only be made once the earlier step was done."""
+    plan(ledger, planned("r1", step="speech"), _blocked())
+    admit(ledger)
+    ledger.unblock([planned("r1", step="video", body='{"audio":"a"}', estimate=2.0)], at=1.0)
+
+    assert ledger.blocked(JOB) == []
+    assert [(each.body, each.estimate) for each in admit(ledger, 2.0).attempts] == [('{"audio":"a"}', 2.0)]
+
+
+def test_a_step_that_cannot_be_made_becomes_invalid(ledger: Ledger) -> None:
+    """What the earlier step gave does not fit: the row says so."""
+    plan(ledger, planned("r1", step="speech"), _blocked())
+    ledger.unblock([_blocked(flaws=(("A2", "too long"),))], at=1.0)
+
+    assert states(ledger)["r1/video"] is State.INVALID
+    assert ledger.blocked(JOB) == []
+
+
+def test_only_what_is_blocked_is_unblocked(ledger: Ledger) -> None:
+    """A step that was sent keeps what was sent."""
+    plan(ledger, planned("r1", step="video", body="sent"))
+    admit(ledger)
+    ledger.unblock([planned("r1", step="video", body="other")], at=1.0)
+
+    assert [each.body for each in ledger.in_doubt(JOB)] == ["sent"]
+
+
+def test_planning_again_leaves_a_blocked_step_blocked(ledger: Ledger) -> None:
+    """And one that was unblocked stays so, as long as its row is the same."""
+    plan(ledger, planned("r1", step="speech"), _blocked())
+    plan(ledger, planned("r1", step="speech"), _blocked())
+    assert len(ledger.blocked(JOB)) == 1
+
+    ledger.unblock([planned("r1", step="video", body="made")], at=1.0)
+    plan(ledger, planned("r1", step="speech"), _blocked())
+    assert ledger.blocked(JOB) == []
+    assert [each.body for each in admit(ledger, 2.0).attempts if each.task.step == "video"] == ["made"]
+
+
+# --- mark, written, waiting
+
+
+def test_the_mark_changes_with_every_move_and_with_nothing_else(ledger: Ledger) -> None:
+    """While it stays, the results file need not be written again."""
+    plan(ledger, *rows(2))
+    marks = [ledger.mark()]
+    (attempt, _) = admit(ledger).attempts
+    marks.append(ledger.mark())
+    accept(ledger, attempt)
+    marks.append(ledger.mark())
+    ledger.record([news(attempt, State.DONE)])
+    marks.append(ledger.mark())
+    ledger.again([task_key("r1")], cause="again", at=1.0)
+    marks.append(ledger.mark())
+
+    assert len(set(marks)) == 5
+    plan(ledger, *rows(2))
+    ledger.hold_off(ACCOUNT, until=5.0, reason="429")
+    assert ledger.mark() == marks[-1]
+
+
+def test_what_the_results_show_is_kept_until_the_next_writing(ledger: Ledger) -> None:
+    """Planning again does not forget it."""
+    plan(ledger, *rows(1))
+    ledger.written(JOB, "m1")
+    plan(ledger, *rows(1))
+
+    record = ledger.job(JOB)
+    assert record is not None
+    assert record.written == "m1"
+
+
+def test_what_waits_is_counted_with_its_price(ledger: Ledger) -> None:
+    """Gone rows are left out; without any price there is none."""
+    plan(ledger, *rows(4, estimate=1.5), planned("gone", estimate=9.0))
+    plan(ledger, *rows(4, estimate=1.5))
+    admit(ledger, at_most=1)
+    assert ledger.waiting(JOB) == (3, 4.5)
+
+    plan(ledger, *rows(2, job="other"), job="other")
+    assert ledger.waiting("other") == (2, None)
+    assert ledger.waiting("nobody") == (0, None)
+
+
+# --- hold_off
+
+
+def test_hold_offs_have_an_end_and_a_reason(ledger: Ledger) -> None:
+    """An account that nobody holds off is told as such."""
+    assert ledger.held_off(ACCOUNT) == (0.0, "")
+    ledger.hold_off(ACCOUNT, until=100.0, reason="429")
+    assert ledger.held_off(ACCOUNT) == (100.0, "429")
+    assert ledger.held_off("another") == (0.0, "")
+
+
+def test_a_later_end_that_is_known_stays(ledger: Ledger) -> None:
+    """The answer of a slower request must not shorten what another was told."""
+    ledger.hold_off(ACCOUNT, until=100.0, reason="long")
+    ledger.hold_off(ACCOUNT, until=50.0, reason="short")
+    assert ledger.held_off(ACCOUNT) == (100.0, "long")
+    ledger.hold_off(ACCOUNT, until=150.0, reason="longer")
+    assert ledger.held_off(ACCOUNT) == (150.0, "longer")
+
+
+# --- counts, spent, standings, render_times
+
+
+def test_a_rows_word_is_the_worst_of_its_tasks(ledger: Ledger) -> None:
+    """Every row is counted once."""
+    plan(ledger, planned("r1", item="a"), planned("r1", item="b"), planned("r2"), planned("r3", flaws=(("A4", "no"),)))
+    one, other, _ = admit(ledger).attempts
+    ledger.record([news(one, State.DONE), news(other, State.FAILED)])
+
+    assert ledger.counts(JOB) == {State.FAILED: 1, State.SENDING: 1, State.INVALID: 1}
+    assert sum(ledger.counts(JOB).values()) == 3
+
+
+def test_spent_tells_what_is_paid_and_what_is_expected(ledger: Ledger) -> None:
+    """The true cost where it is known, the estimate elsewhere; failed work costs nothing."""
+    plan(ledger, *rows(5, estimate=1.0))
+    first, second, third, _ = admit(ledger, at_most=4).attempts
+    ledger.record([news(first, State.DONE, cost=0.25), news(second, State.DONE), news(third, State.FAILED)])
+
+    assert ledger.spent(JOB) == (1.25, 1.0)
+    assert ledger.spent("other") == (0.0, 0.0)
+
+
+def test_standings_of_some_rows(ledger: Ledger) -> None:
+    """Only what is asked for, also for more rows than fit into one query."""
+    plan(ledger, *rows(1100))
+
+    assert [each.key.row_id for each in ledger.standings(JOB, ["r3", "r1"])] == ["r1", "r3"]
+    assert len(ledger.standings(JOB, [f"r{number}" for number in range(1, 1101)])) == 1100
+    assert ledger.standings(JOB, []) == []
+
+
+def test_render_times_are_newest_first_and_at_most_a_hundred(ledger: Ledger) -> None:
+    """Only work of this account and operation counts, and only where its time is known well."""
+    plan(ledger, *rows(120))
+    for number, attempt in enumerate(admit(ledger, at_most=120).attempts):
+        accept(ledger, attempt, at=100.0)
+        state = State.FAILED if number == 119 else State.DONE
+        ledger.record(
+            [
+                news(
+                    attempt,
+                    state,
+                    300.0,
+                    completed_at=101.0 + number,
+                    took_s=1.0 + number if state is State.DONE else None,
+                )
+            ]
+        )
+
+    times = ledger.render_times(ACCOUNT, OPERATION)
+    assert (len(times), times[0], times[-1]) == (100, 119.0, 20.0)
+    assert ledger.render_times("another", OPERATION) == []
+    assert ledger.render_times(ACCOUNT, "heygen.video") == []
+
+
+# --- durability
+
+
+def test_everything_survives_reopening(open_ledger: Open) -> None:
+    """A ledger that forgets is no ledger."""
+    ledger = open_ledger()
+    plan(ledger, *rows(3), fingerprint="f")
+    first, second = admit(ledger, at_most=2, windows=[Rate(count=2, window_s=60)]).attempts
+    accept(ledger, first)
+    ledger.hold_off(ACCOUNT, until=9.0, reason="429")
+    ledger.close()
+    ledger = open_ledger()
+
+    assert [each.attempt_id for each in ledger.in_doubt(JOB)] == [second.attempt_id]
+    assert [each.attempt_id for each in ledger.in_flight(JOB)] == [first.attempt_id]
+    assert states(ledger) == {"r1": State.IN_PROGRESS, "r2": State.SENDING, "r3": State.WAITING}
+    assert ledger.held_off(ACCOUNT) == (9.0, "429")
+    record = ledger.job(JOB)
+    assert record is not None
+    assert record.fingerprint == "f"
+
+
+def test_two_open_ledgers_see_each_other(open_ledger: Open) -> None:
+    """What one process has admitted, another does not admit again."""
+    one, other = open_ledger(), open_ledger()
+    plan(one, *rows(2))
+
+    assert [each.task.row_id for each in admit(one, at_most=1).attempts] == ["r1"]
+    assert [each.task.row_id for each in admit(other, at_most=2).attempts] == ["r2"]
