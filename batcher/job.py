@@ -100,12 +100,14 @@ class ResultsPart:
 
     Attributes:
         is_wide: A fan-out becomes columns rather than lines.
+        report: A page to look at; None without one.
     """
 
     file: Path
     prefix: str = ""
     bom: bool = True
     is_wide: bool = False
+    report: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,6 +151,7 @@ class Job:
         resend_lost: Lost rows are sent again without a question.
         resend_below: Only those that cost no more than this; None without such a limit.
         catalog: The file that describes a provider of the user's own; None without one.
+        notify: Addresses of those who are told; `$NAME` stands for one in the environment.
         document: The file itself, for places in messages.
     """
 
@@ -165,6 +168,7 @@ class Job:
     resend_below: Money | None = None
     title_token: bool | None = None
     catalog: Path | None = None
+    notify: tuple[str, ...] = ()
 
     def problem(self, path: tuple[str | int, ...], message: str) -> Problem:
         """A problem at a key of the job file."""
@@ -215,6 +219,7 @@ def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
     poll = _poll(reader, value.get("poll", {}))
     sheet_file, results_file = _file(reader, folder, "sheet", "file"), _file(reader, folder, "results", "file")
     catalog = _file(reader, folder, "catalog") if "catalog" in value else None
+    report_file = _file(reader, folder, "results", "report") if "report" in results else None
     steps = _steps(reader, document)
     resend_below = reader.parsed(("resend_below",), parse_money) if "resend_below" in value else None
     reader.raise_problems()
@@ -239,11 +244,13 @@ def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
             prefix=results.get("prefix", ""),
             bom=results.get("bom", True),
             is_wide=results.get("fan_out") == "wide",
+            report=report_file,
         ),
         document=document,
         resend_lost=value.get("on_lost") == "resend",
         resend_below=resend_below,
         title_token=value.get("title_token"),
+        notify=tuple(value.get("notify", ())),
         catalog=catalog,
     )
 

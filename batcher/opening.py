@@ -152,8 +152,9 @@ class OpenJob:
         choices: dict[str, Choices] = {}
         if checked:
             _ = self.info  # a key that is not accepted is told before anything else
-            operations = [self._live(step, each) for step, each in zip(self.job.steps, operations, strict=True)]
             choices = self._choices()
+            pairs = zip(self.job.steps, operations, strict=True)
+            operations = [self._live(step, each, choices) for step, each in pairs]
         self._bound = BoundJob(
             self.job, provider=self.provider, operations=operations, sheet=self.sheet, choices=choices
         )
@@ -184,9 +185,16 @@ class OpenJob:
             raise ValueError("opened offline")
         return self.client
 
-    def _live(self, step: Step, operation: Operation) -> Operation:
+    def _live(self, step: Step, operation: Operation, choices: Mapping[str, Choices]) -> Operation:
         """The operation with what the API itself says about the template."""
-        path = extension_path(operation, step.request)
+
+        def resolve(kind: str, text: str) -> str:
+            return choices[kind].resolve(text) if kind in choices else text
+
+        try:
+            path = extension_path(operation, step.request, resolve=resolve)
+        except ValueError as error:
+            raise InputError(step.problem(("request", operation.path_fields[0]), str(error))) from error
         if not path:
             return operation
         if self.client is None:
@@ -196,6 +204,8 @@ class OpenJob:
             answer = self.client.read(path)
         except Rejected as error:
             raise InputError(step.problem(("request", operation.path_fields[0]), error.message)) from error
+        except StopEverything as error:
+            raise Stopped(f"the API refuses the account: {error.message}") from error
         except ApiError as error:
             self.notes.append(f"the template could not be checked: {error.message}")
             return operation
@@ -215,18 +225,22 @@ class OpenJob:
         for step, operation in zip(self.job.steps, self.operations, strict=True):
             for pattern, kind in operation.choices.items():
                 if kind not in found and _uses(step.request, pattern):
-                    members = self._members(kind)
+                    # a template is looked up by itself, and a list that leaves it out proves nothing
+                    members = self._members(kind, is_open=pattern in operation.path_fields and bool(operation.extends))
                     if members is not None:
                         found[kind] = members
         return found
 
-    def _members(self, kind: str) -> Choices | None:
+    def _members(self, kind: str, *, is_open: bool) -> Choices | None:
         if self.client is None:
             self.notes.append(f"{kind} are not checked offline")
             return None
         try:
             source = self.provider.choices[kind]
-            return Choices(kind, [Choice(id=each, name=name) for each, name in self.client.choices(source)])
+            members = [Choice(id=each, name=name) for each, name in self.client.choices(source)]
+            return Choices(kind, members, is_open=is_open)
+        except StopEverything as error:
+            raise Stopped(f"the API refuses the account: {error.message}") from error
         except ApiError as error:
             self.notes.append(f"{kind} could not be checked: {error.message}")
             return None
@@ -289,7 +303,7 @@ def _rehearsal(job: Job, state: Path, stack: ExitStack) -> tuple[Job, Path]:
 def _simulator() -> Iterator[str]:
     from batcher.simulator import Behaviour, start
 
-    with start(Behaviour(render_s=1.0)) as running:
+    with start(Behaviour(render_s=1.0, hostile=frozenset({"v2=alive"}))) as running:
         yield running.url
 
 

@@ -230,7 +230,8 @@ class Run:
             return "finished"
         if dispatcher.gate is Gate.SLOTS and self.verbs is Verbs.SUBMIT:
             return "as many are in work as the account allows"
-        if dispatcher.gate is Gate.SLOTS and self.opened.ledger.unsure(self.opened.job.name):
+        is_stuck = dispatcher.gate is Gate.SLOTS and dispatcher.wake_at is None
+        if is_stuck and self.opened.ledger.unsure(self.opened.job.name):
             return "unsure rows hold the places of the account: decide about them with batcher settle"
         if dispatcher.gate in (Gate.HELD_OFF, Gate.WINDOW) and (dispatcher.wake_at or now) - now > LONG_WAIT_S:
             return f"nothing may be sent before {iso(dispatcher.wake_at)}"

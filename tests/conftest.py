@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from batcher.bound import BoundJob, find_operations, open_job_sheet
 from batcher.job import Job, load_job
@@ -20,6 +21,9 @@ from batcher.ledger.sqlite import SqliteLedger
 from batcher.mapping.choice import Choices
 from batcher.model import Source, State
 from batcher.simulator import Behaviour, Running, start
+
+settings.register_profile("steady", deadline=None)  # a slow machine is no failure
+settings.load_profile("steady")
 
 ROW = {"id": "r1", "name": "Anna", "company": "Becker", "logo": "https://files.example.com/logo.png"}
 JOB: Mapping[str, Any] = {

@@ -550,7 +550,9 @@ def _make_unsure(simulator: Running, here: Place) -> None:
 def test_settle_lists_and_changes_nothing_without_a_word(simulate: Make, place: Callable[..., Place]) -> None:
     """Without a terminal nobody can be asked."""
     simulator = simulate()
-    here = place(simulator, 2)
+    here = place(
+        simulator, 2, limits={"submissions": "1/second"}
+    )  # one after the other: the second gets the first one's id
     _make_unsure(simulator, here)
     done = here("settle")
 
@@ -569,7 +571,9 @@ def test_settle_carries_out_a_persons_word(
 ) -> None:
     """Dropped, sent again as a new attempt, or found in the dashboard."""
     simulator = simulate()
-    here = place(simulator, 2)
+    here = place(
+        simulator, 2, limits={"submissions": "1/second"}
+    )  # one after the other: the second gets the first one's id
     _make_unsure(simulator, here)
     known = {row["video_id"] for row in here.results()}
     mine = next(charge["id"] for charge in simulator.charges() if charge["id"] not in known)

@@ -53,7 +53,7 @@ def open_account(provider: Provider, *, base_url: str, environ: Mapping[str, str
     Raises:
         InputError: No credential, or an address that must not get it.
     """
-    settings = _Settings(environ, folders)
+    settings = Settings(environ, folders)
     address = (base_url or settings.get(provider.base_url_variable) or provider.base_url).rstrip("/")
     is_loopback = _check_address(address, provider, environ)
     credential = settings.get(provider.key_variable)
@@ -108,14 +108,15 @@ def is_loopback_host(host: str) -> bool:
         return False
 
 
-class _Settings:
-    """The environment first, then `.env` files."""
+class Settings:
+    """The environment first, then the `.env` files of some folders."""
 
     def __init__(self, environ: Mapping[str, str], folders: Sequence[Path]) -> None:
         self._environ = environ
         self._files = [folder / ".env" for folder in folders]
 
     def get(self, variable: str) -> str:
+        """The value of a variable; empty when it is nowhere."""
         if not variable:
             return ""
         if value := self._environ.get(variable, "").strip():

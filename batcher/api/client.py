@@ -15,7 +15,7 @@ from batcher.catalog.model import Operation, ReadAtOnce, Retired, Settle
 from batcher.catalog.outcome import read_outcome
 from batcher.catalog.pick import as_text
 from batcher.catalog.source import ChoiceList, ListSource, Pages, Paging
-from batcher.errors import ApiError, InDoubt, Rejected, StopEverything
+from batcher.errors import ApiError, InDoubt, Rejected, StopEverything, TryAgain
 from batcher.model import Json, Outcome, State
 
 MAX_PAGES = 200
@@ -185,10 +185,14 @@ class Client:
             for item in items if isinstance(items, list) else []:
                 value = as_text(source.id.find(item)) if source.id else as_text(item)
                 yield value, (as_text(source.name.find(item)) if source.name else "") or value
-            following, _ = _following(source.pages, answer, token, len(items) if isinstance(items, list) else 0)
-            if not following:
+            count = len(items) if isinstance(items, list) else 0
+            following, is_conclusive = _following(source.pages, answer, token, count)
+            if not following and is_conclusive:
                 return
+            if not following:
+                break
             token = following
+        raise TryAgain("the list contradicts itself", code="inconclusive_list")
 
     def account_info(self) -> AccountInfo:
         """

@@ -17,6 +17,7 @@ _COMMANDS = {
     "results": ("looking", "Write the results file again from the ledger."),
     "settle": ("settling", "Decide about rows whose answer was lost."),
     "retry": ("retrying", "Ask for rows once more."),
+    "schedule": ("scheduling", "Runs that start themselves: cron or systemd."),
     "list": ("listing", "Names and ids of the account: templates, avatars, voices, languages."),
     "doctor": ("doctor", "Is everything in place? Key, host, account, ledger."),
     "operations": ("catalog", "What can be asked for; with NAME, in detail."),

@@ -12,11 +12,12 @@ from batcher.cli.options import JOB, JSON, QUIET, REHEARSE, VERBOSE, Duration, p
 from batcher.cli.progress import Shown
 from batcher.cli.say import say
 from batcher.consent import needs_consent, question
-from batcher.errors import Stopped
+from batcher.errors import InputError, Stopped
 from batcher.job import load_job
 from batcher.ledger.lock import job_lock
 from batcher.model import State
 from batcher.opening import OpenJob, Surroundings, check_results_file, opened
+from batcher.ops.telling import report_run, tell_ending, tell_refusal
 from batcher.plan import Plan
 from batcher.run import SENDERS, Ending, Run, Verbs, exit_code, is_settled
 from batcher.senders import ThreadedSenders
@@ -100,21 +101,36 @@ def _work(
     job = load_job(job_file)
     check_results_file(job)
     with opened(job, around, rehearse=rehearse) as at_hand, job_lock(at_hand.state / "locks", job.name):
-        plan = at_hand.plan(at=begun)
-        if is_settled(at_hand, plan):
-            return _say_settled(at_hand, plan, quiet=quiet, as_json=as_json)
-        if not (quiet or as_json):
-            say(show.heading(at_hand, verbs.value.upper()))
-            say("\n".join(show.plan_lines(at_hand, plan, verbose=verbose)) + "\n")
-        if verbs is not Verbs.RECONCILE:
-            _agree(at_hand, plan, yes=yes)
+        try:
+            plan = at_hand.plan(at=begun)
+            if is_settled(at_hand, plan):
+                return _say_settled(at_hand, plan, quiet=quiet, as_json=as_json)
+            if not (quiet or as_json):
+                say(show.heading(at_hand, verbs.value.upper()))
+                say("\n".join(show.plan_lines(at_hand, plan, verbose=verbose)) + "\n")
+            if verbs is not Verbs.RECONCILE:
+                _agree(at_hand, plan, yes=yes)
+        except (InputError, Stopped) as error:
+            tell_refusal(at_hand, error, around)
+            raise
         ending = _carry_out(at_hand, around, plan, verbs, deadline=begun + for_s if for_s else None, quiet=quiet)
+        _finish(at_hand, around, ending, is_rehearsal=rehearse)
         if as_json:
             say(show.summary(at_hand, ending))
         else:
             lines = list(show.ending_lines(at_hand, ending, took_s=around.clock() - begun))
             say("\n".join(lines[1:2] if quiet else lines))
         return int(ending.exit)
+
+
+def _finish(at_hand: OpenJob, around: Surroundings, ending: Ending, *, is_rehearsal: bool) -> None:
+    """What else a run leaves; that it cannot be left undoes nothing."""
+    try:
+        report_run(at_hand, ending, at=around.clock())
+    except InputError as error:
+        around.tell(str(error))
+    if not is_rehearsal:
+        tell_ending(at_hand, ending, around)
 
 
 def _say_settled(at_hand: OpenJob, plan: Plan, *, quiet: bool, as_json: bool) -> int:

@@ -23,12 +23,19 @@ class Choices:
         kind: What they are, in the plural, for messages: `languages`.
         members: All of them.
         codes: What else they are called, in lower case, to the names under which they may be listed.
+        is_open: A text that is none of them may be an id all the same: it is looked up on its own.
     """
 
     def __init__(
-        self, kind: str, members: Iterable[Choice], *, codes: Mapping[str, tuple[str, ...]] | None = None
+        self,
+        kind: str,
+        members: Iterable[Choice],
+        *,
+        codes: Mapping[str, tuple[str, ...]] | None = None,
+        is_open: bool = False,
     ) -> None:
         self.kind = kind
+        self.is_open = is_open
         self.codes = codes or {}
         self.members = tuple(members)
         self._ids: dict[str, str] = {}
@@ -57,6 +64,8 @@ class Choices:
         singular = self.kind.removesuffix("s")
         if ids:
             raise ValueError(f"several {self.kind} are called '{text}': write the id, one of {', '.join(ids[:5])}")
+        if self.is_open:
+            return text.strip()
         near = self._near(wanted)
         hint = (
             f"; did you mean {' or '.join(repr(name) for name in near)}?"

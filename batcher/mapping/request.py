@@ -101,7 +101,7 @@ class RequestMapping:
         if problems:
             raise InputError(*problems)
         self._choices = {
-            kind: Choices(kind, known.members, codes=provider.choices[kind].codes if kind in provider.choices else {})
+            kind: Choices(kind, known.members, codes=_codes(provider, kind), is_open=known.is_open)
             for kind, known in choices.items()
         }
         self._attach()
@@ -222,6 +222,10 @@ class RequestMapping:
                 break
             node = inner
         return node, isinstance(node, Leaf | ShapedLeaf | Constant)
+
+
+def _codes(provider: Provider, kind: str) -> Mapping[str, tuple[str, ...]]:
+    return provider.choices[kind].codes if kind in provider.choices else {}
 
 
 def to_json(value: Json) -> str:

@@ -7,9 +7,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from proofs.scene import end_all
 from proofs.standin import StandIn, standing_in
 
 CHAOS = os.environ.get("BATCHER_CHAOS") == "1"
+
+
+@pytest.fixture(autouse=True)
+def no_run_is_left() -> Iterator[None]:
+    """A proof that fails leaves no run behind."""
+    yield
+    end_all()
 
 
 @pytest.fixture

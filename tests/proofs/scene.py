@@ -45,6 +45,9 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
 """The operations that are proven, and what each asks for; their titles are the row ids."""
 
 
+_begun: list[subprocess.Popen[str]] = []
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ran:
     """How one run ended: exit code (negative: killed by that signal) and what it said."""
@@ -129,7 +132,7 @@ class Scene:
         """Start a command over the job, in a process group of its own; without arguments a run."""
         command, *options = arguments or ("run",)
         own = {"HEYGEN_API_KEY": KEY, "BATCHER_STATE": str(self.state), "HOME": str(self.folder)}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, str(LAUNCH), command, str(self.job_file), *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -139,6 +142,8 @@ class Scene:
             cwd=self.folder,
             start_new_session=True,
         )
+        _begun.append(process)
+        return process
 
     def run(self, *arguments: str, timeout_s: float = 120, **variables: str) -> Ran:
         """Do a command over the job to its end; without arguments a run."""
@@ -178,6 +183,15 @@ def kill(process: subprocess.Popen[str]) -> None:
     """The process and its children die at once, as under `kill -9`."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def end_all() -> None:
+    """Kill whatever a failed proof has left running."""
+    while _begun:
+        process = _begun.pop()
+        if process.returncode is None:
+            kill(process)
+            process.communicate()
 
 
 def until(holds: Callable[[], bool], *, during: subprocess.Popen[str] | None = None, timeout_s: float = 30) -> None:

@@ -29,7 +29,7 @@ def test_of_twenty_runs_at_once_one_works_and_the_others_leave(
         begun = [scene.begin("run", "--quiet") for _ in range(AT_ONCE)]
         until(lambda: any(process.poll() is not None for process in begun))
         stand_in.behave(answer_s=0.0)
-        exits = [finish(process).exit for process in begun]
+        exits = [finish(process, timeout_s=30).exit for process in begun]
 
     assert exits.count(NOT_FINISHED) >= 1, f"no two runs ever met: {exits}"
     assert exits.count(0) >= 1, exits

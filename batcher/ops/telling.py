@@ -1,0 +1,111 @@
+"""What a run leaves for people besides its results: the report page, and a word to those who are to be told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from batcher.api.account import Settings
+from batcher.errors import BatcherError
+from batcher.expiry import link_expiry
+from batcher.ledger.protocol import Standing
+from batcher.lines import word_of
+from batcher.opening import OpenJob, Surroundings
+from batcher.ops.notify import Situation, announce
+from batcher.report import Report, ReportRow, write_report
+from batcher.results import Tally
+from batcher.run import Ending
+from batcher.units import Money
+
+
+def report_run(at_hand: OpenJob, ending: Ending, *, at: float) -> None:
+    """
+    Write the page that the job asks for; nothing when it asks for none.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    path = at_hand.job.results.report
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_report(path, _report(at_hand, ending.tally, spent=_spent(at_hand, ending), at=at))
+
+
+def _report(at_hand: OpenJob, tally: Tally, *, spent: str, at: float) -> Report:
+    return Report(
+        job=at_hand.job.name,
+        operation=at_hand.bound.title,
+        is_real=at_hand.is_real,
+        identity=tally.identity(),
+        counts=tally.words,
+        spent=spent,
+        rows=tuple(_rows(at_hand)),
+        made_at=at,
+    )
+
+
+def _rows(at_hand: OpenJob) -> Iterator[ReportRow]:
+    for standing in at_hand.ledger.standings(at_hand.job.name):
+        outputs = standing.outputs
+        invalid = "; ".join(message for _, message in standing.flaws)
+        yield ReportRow(
+            title=str(standing.key).replace("\x00", ""),
+            word=word_of(standing.state),
+            row_number=standing.row_number,
+            video_url=outputs.get("video_url", ""),
+            page_url=outputs.get("page_url", ""),
+            thumbnail_url=outputs.get("thumbnail_url", ""),
+            error=standing.error or invalid,
+            advice=standing.advice or ("correct the cell, then run again" if invalid else ""),
+            duration_s=_number(outputs.get("duration_s", "")),
+            completed_at=standing.completed_at,
+            took_s=_took(standing),
+            links_expire_at=link_expiry(at_hand.bound.operation(standing.key.step), standing),
+        )
+
+
+def _took(standing: Standing) -> float | None:
+    if standing.completed_at is None or standing.submitted_at is None:
+        return None
+    return standing.completed_at - standing.submitted_at
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _spent(at_hand: OpenJob, ending: Ending) -> str:
+    currency = at_hand.bound.currency
+    return str(Money(amount=ending.cost, currency=currency)) if currency else ""
+
+
+def tell_ending(at_hand: OpenJob, ending: Ending, around: Surroundings) -> None:
+    """Tell those whom the job names how a run ended; a rehearsal is nobody's business."""
+    situation = Situation(
+        job=at_hand.job.name,
+        exit=ending.exit,
+        words=ending.tally.words,
+        identity=ending.tally.identity(),
+        reason=ending.reason or ending.results_error,
+        spent=_spent(at_hand, ending),
+        results=str(at_hand.job.results.file),
+        is_real=at_hand.is_real,
+    )
+    _announce(at_hand, situation, around)
+
+
+def tell_refusal(at_hand: OpenJob, error: BatcherError, around: Surroundings) -> None:
+    """Tell those whom the job names that a run could not even begin."""
+    _announce(at_hand, Situation(job=at_hand.job.name, exit=error.exit, words={}, reason=str(error)), around)
+
+
+def _announce(at_hand: OpenJob, situation: Situation, around: Surroundings) -> None:
+    job = at_hand.job
+    if not job.notify:
+        return
+    folders = [job.path.parent, job.path.parent.parent] if job.path else []
+    setting: Callable[[str], str] = Settings(around.environ, [*folders, around.folder]).get
+    for said in announce(job.notify, situation, folder=at_hand.state / "told", setting=setting):
+        around.tell(said)
