@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -111,12 +111,18 @@ class BoundStep:
         if fan is None:
             return ("",), ()
         if self.item_column is None:
-            return fan.members, ()
+            return self._distinct(fan.members), ()
         if self.item_column in row.flaws:
             return ("",), ((place(self.item_column), row.flaws[self.item_column]),)
         members = re.split(f"[{re.escape(fan.separators)}]", row.cells[self.item_column].replace("\r\n", "\n"))
-        items = tuple(dict.fromkeys(member.strip() for member in members if member.strip()))
+        items = self._distinct(member.strip() for member in members if member.strip())
         return (items, ()) if items else (("",), ((place(self.item_column), f"{fan.column} is empty"),))
+
+    def _distinct(self, members: Iterable[str]) -> tuple[str, ...]:
+        """Each member once, by what is meant: `de`, `german` and `German` are one language, and paid once."""
+        meant = (self.mapping.meant(member) for member in members)
+        by_name = {member.casefold(): member for member in reversed(list(meant))}
+        return tuple(reversed(list(by_name.values())))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,6 +164,9 @@ class BoundJob:
     """
     A job, its operations and its opened sheet.
 
+    Args:
+        items: Members of the fan-out that the ledger knows already.
+
     Attributes:
         steps: By name, in order; one without a name for a job without `steps`.
         layout: Which columns of the sheet are the user's own, and which are ours.
@@ -172,6 +181,7 @@ class BoundJob:
         operations: Sequence[Operation],
         sheet: Sheet,
         choices: Mapping[str, Choices],
+        items: Sequence[str] = (),
     ) -> None:
         self.job = job
         self.provider = provider
@@ -193,7 +203,8 @@ class BoundJob:
         used |= set(self._filter.columns.values()) if self._filter else set()
         self.columns: Sequence[int] = sorted(used | ({self._id_column} if self._id_column is not None else set()))
         outputs = {name: step.operation.columns for name, step in self.steps.items()}
-        self.layout: Layout = lay_out(sheet, job, columns=outputs, items=self._all_items(), used=self.columns)
+        known = list(dict.fromkeys([*items, *(self._all_items() if choices or not items else ())]))
+        self.layout: Layout = lay_out(sheet, job, columns=outputs, items=known, used=self.columns)
 
     def _bind_steps(
         self, operations: Sequence[Operation], header: _Header, choices: Mapping[str, Choices], problems: list[Problem]

@@ -156,7 +156,12 @@ class OpenJob:
             pairs = zip(self.job.steps, operations, strict=True)
             operations = [self._live(step, each, choices) for step, each in pairs]
         self._bound = BoundJob(
-            self.job, provider=self.provider, operations=operations, sheet=self.sheet, choices=choices
+            self.job,
+            provider=self.provider,
+            operations=operations,
+            sheet=self.sheet,
+            choices=choices,
+            items=self.ledger.items(self.job.name),
         )
         return self._bound
 
@@ -170,6 +175,8 @@ class OpenJob:
         mark = self.fingerprint
         record = self.ledger.job(self.job.name)
         if record is not None and record.fingerprint == mark and record.path == str(self.job.path or ""):
+            if self.ledger.blocked(self.job.name):
+                self.bind(checked=True)  # later steps are still to be made from their cells, names looked up
             return remembered(record, self.ledger)
         bound = self.bind(checked=True)
         return make_plan(bound, self.ledger, account=self.account_name, mark=mark, at=at)
@@ -275,7 +282,7 @@ def opened(
         client = Client(account, clock=around.clock) if account and not offline else None
         if client:
             stack.callback(client.close)
-        ledger = SqliteLedger(state / "ledger.db")
+        ledger = SqliteLedger(state / ledger_name(account))
         stack.callback(ledger.close)
         yield OpenJob(
             job,
@@ -287,6 +294,11 @@ def opened(
             sheet=sheet or open_job_sheet(job),
             state=state,
         )
+
+
+def ledger_name(account: Account | None) -> str:
+    """The file of the ledger: what was made on a loopback address must never count as done for a real account."""
+    return "ledger.db" if account is None or account.is_real else "loopback.db"
 
 
 def _rehearsal(job: Job, state: Path, stack: ExitStack) -> tuple[Job, Path]:

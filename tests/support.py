@@ -289,7 +289,7 @@ def open_ledger(folder: Path) -> Any:
     """The ledger that runs in this folder use."""
     from batcher.ledger.sqlite import SqliteLedger
 
-    return SqliteLedger(folder / "state" / "ledger.db")
+    return SqliteLedger(folder / "state" / "loopback.db")
 
 
 def environment(folder: Path, url: str = "", **changes: str) -> dict[str, str]:

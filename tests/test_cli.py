@@ -203,7 +203,7 @@ def test_a_foreign_ledger_is_2_and_sends_nothing(simulate: Make, place: Callable
     simulator = simulate()
     here = place(simulator)
     (here.folder / "state").mkdir()
-    (here.folder / "state" / "ledger.db").write_bytes(b"no ledger at all, and much too long for a header " * 100)
+    (here.folder / "state" / "loopback.db").write_bytes(b"no ledger at all, and much too long for a header " * 100)
     done = here("run")
 
     assert done.returncode == Exit.EDIT
@@ -605,6 +605,7 @@ def test_a_rehearsal_costs_nothing_and_leaves_the_real_results_alone(place: Call
     assert "REHEARSAL" in done.stdout
     assert not (here.folder / "out.csv").exists()
     assert (here.folder / "out.rehearsal.csv").exists()
+    assert not (here.folder / "state" / "loopback.db").exists()
     assert not (here.folder / "state" / "ledger.db").exists()
 
 

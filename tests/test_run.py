@@ -46,7 +46,7 @@ class Site:
 
     def attempts(self) -> list[tuple[str, str, str, str]]:
         """(row id, state, key, remote id) of every attempt in the ledger."""
-        db = sqlite3.connect(self.folder / "state" / "ledger.db")
+        db = sqlite3.connect(self.folder / "state" / "loopback.db")
         query = "SELECT row_id, a.state, a.key, a.remote_id FROM attempts a JOIN tasks USING (task_id)"
         found = db.execute(query).fetchall()
         db.close()

@@ -194,6 +194,13 @@ def _flaws(task: Planned) -> str:
     return json.dumps(task.flaws, ensure_ascii=False) if task.flaws else ""
 
 
+def items(db: sqlite3.Connection, job: str) -> list[str]:
+    """As `Ledger.items`."""
+    query = """
+    SELECT item FROM tasks WHERE job = ? AND item <> '' AND gone = 0 GROUP BY item ORDER BY MIN(row_number), MIN(task_id)"""
+    return [row[0] for row in db.execute(query, (job,))]
+
+
 def row_ids(db: sqlite3.Connection, job: str) -> list[str]:
     """All row ids of a job that are not gone, in the order of the sheet."""
     query = "SELECT DISTINCT row_id FROM tasks WHERE job = ? AND gone = 0 ORDER BY row_number"

@@ -272,6 +272,9 @@ class Ledger(Protocol):
     def known(self, job: str, row_ids: Collection[str]) -> Mapping[TaskKey, Known]:
         """The tasks of some rows; rows that the ledger has never seen are not in it."""
 
+    def items(self, job: str) -> Sequence[str]:
+        """The members of the fan-out that a job has tasks for, in the order in which they first came."""
+
     def row_ids(self, job: str) -> Sequence[str]:
         """All row ids of a job that are not gone, in the order of the sheet."""
 

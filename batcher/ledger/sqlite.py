@@ -152,6 +152,11 @@ class SqliteLedger:
         with self._reading() as db:
             return planning.known(db, job, row_ids)
 
+    def items(self, job: str) -> Sequence[str]:
+        """See `Ledger.items`."""
+        with self._reading() as db:
+            return planning.items(db, job)
+
     def row_ids(self, job: str) -> Sequence[str]:
         """See `Ledger.row_ids`."""
         with self._reading() as db:

@@ -13,7 +13,7 @@ from batcher.catalog.model import Operation, Provider
 from batcher.errors import InputError, Problem
 from batcher.job import Job, Step
 from batcher.mapping.choice import Choices
-from batcher.mapping.leaf import Lookup, mentioned_headers
+from batcher.mapping.leaf import Lookup, NamePart, mentioned_headers
 from batcher.mapping.node import Constant, Filling, Group, Items, Leaf, Merged, Node, Omit, ShapedLeaf
 from batcher.mapping.tree import TreeBuilder, fixed_values, matches, walk
 from batcher.mapping.types import enumerated, schemas_at, typed, wanted_types
@@ -129,6 +129,16 @@ class RequestMapping:
                     problems.append(self._step.problem(node.job_path, str(error)))
         if problems:
             raise InputError(*problems)
+
+    def meant(self, item: str) -> str:
+        """The valid value that is meant by a member of the fan-out; the text itself where that is not known."""
+        for _, node in walk(self._root):
+            if isinstance(node, Leaf) and node.choices and all(isinstance(part, NamePart) for part in node.parts):
+                try:
+                    return node.choices.resolve(item)
+                except ValueError:
+                    return item
+        return item
 
     def render(
         self,

@@ -6,16 +6,21 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from batcher.api.account import Account, open_account
 from batcher.api.client import Client
+from batcher.catalog.load import built_in_providers
 from batcher.catalog.model import Provider
 from batcher.errors import ApiError, BatcherError, InputError, StopEverything
 from batcher.ledger.sqlite import SqliteLedger
 from batcher.opening import Surroundings
 from batcher.units import Money
+
+
+SKEW_S = 300
+"""A clock further off than this makes the ages of keys and links wrong."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +38,7 @@ class Finding:
 
 
 def examine(provider: Provider, around: Surroundings) -> Iterator[Finding]:
-    """Look at ledger, key, host and account, in this order; later ones are left out when they cannot be known."""
+    """Look at ledger, key, host, account, clock and older versions, in this order; later ones are left out when they cannot be known."""
     yield _ledger(around)
     try:
         account = open_account(provider, base_url="", environ=around.environ, folders=[around.folder])
@@ -50,6 +55,7 @@ def examine(provider: Provider, around: Surroundings) -> Iterator[Finding]:
             yield from _account(client)
         finally:
             client.close()
+        yield from _retired(provider, account, around)
 
 
 def _ledger(around: Surroundings) -> Finding:
@@ -89,6 +95,21 @@ def _reach(account: Account) -> Finding:
     return Finding(is_well=True, what=f"{host}:{port} can be reached")
 
 
+def _retired(provider: Provider, account: Account, around: Surroundings) -> Iterator[Finding]:
+    """Whether an older generation of the same API still answers."""
+    for older in built_in_providers():
+        if older.errors.retired is None or older is provider or older.base_url != provider.base_url:
+            continue
+        client = Client(replace(account, provider=older), clock=around.clock)
+        try:
+            client.account_info()
+            yield Finding(is_well=True, what=f"{older.title}: still answers for this account")
+        except ApiError as error:
+            yield Finding(is_well=True, what=f"{older.title}: {error.message}")
+        finally:
+            client.close()
+
+
 def _account(client: Client) -> Iterator[Finding]:
     try:
         info = client.account_info()
@@ -108,4 +129,10 @@ def _account(client: Client) -> Iterator[Finding]:
     empty = info.balance is not None and info.balance <= 0
     yield Finding(
         is_well=not empty, what=f"account {info.name or '(no name told)'}{left}", advice="top it up" if empty else ""
+    )
+    ahead = client.server_ahead_s
+    yield Finding(
+        is_well=abs(ahead) < SKEW_S,
+        what=f"clock {abs(ahead):.0f} s {'behind' if ahead > 0 else 'ahead of'} the API's",
+        advice="" if abs(ahead) < SKEW_S else "set this machine's clock: ages of keys and links depend on it",
     )

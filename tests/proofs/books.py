@@ -58,7 +58,7 @@ class Books:
 
 def read_books(state: Path, job: str) -> Books:
     """Read the ledger of a state folder; one that was never made is empty."""
-    path = state / "ledger.db"
+    path = state / "loopback.db"
     if not path.exists():
         return Books(entries=(), moves=(), damage="")
     with open_copy(path) as db:

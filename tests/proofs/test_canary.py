@@ -59,7 +59,7 @@ def lost(scene: Scene, stand_in: StandIn) -> list[Ran]:
 def broken(scene: Scene, stand_in: StandIn) -> list[Ran]:
     """A fault in batcher itself: the traceback is kept in a file, with whatever stands in it."""
     ran = scene.run()
-    with closing(sqlite3.connect(scene.state / "ledger.db")) as db, db:
+    with closing(sqlite3.connect(scene.state / "loopback.db")) as db, db:
         db.execute("UPDATE attempts SET outputs = 'no JSON'")
     buggy = scene.run("results")
     assert buggy.exit == 1, "this was to provoke a fault report"

@@ -74,7 +74,7 @@ def _request_begun(calls: Sequence[Call], body: Call) -> int:
 
 
 def _is_ledger(call: Call) -> bool:
-    return "/ledger.db" in call.arguments.split(",")[0]
+    return "/loopback.db" in call.arguments.split(",")[0]
 
 
 def _ledger_synced(calls: Sequence[Call], *, since: int, until: int) -> bool:
