@@ -120,9 +120,11 @@ class BoundStep:
 
     def _distinct(self, members: Iterable[str]) -> tuple[str, ...]:
         """Each member once, by what is meant: `de`, `german` and `German` are one language, and paid once."""
-        meant = (self.mapping.meant(member) for member in members)
-        by_name = {member.casefold(): member for member in reversed(list(meant))}
-        return tuple(reversed(list(by_name.values())))
+        found: dict[str, str] = {}
+        for member in members:
+            meant = self.mapping.meant(member)
+            found.setdefault(meant.casefold(), meant)
+        return tuple(found.values())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -328,7 +330,9 @@ class BoundJob:
             ready = not planned
             for item in items:
                 key = TaskKey(job=self.job.name, row_id=identified.row_id, step=step.step.name, item=item)
-                rendered = step.mapping.render(row.cells, flaws=row.flaws, item=item)
+                # nothing comes before the first step of a row: what it wants of one that `when` has left out is missing
+                outputs: dict[str, dict[str, str]] | None = {} if ready else None
+                rendered = step.mapping.render(row.cells, flaws=row.flaws, item=item, outputs=outputs)
                 found = (*identified.flaws, *flaws, *self._places(step, rendered, row.number))
                 planned.append(self._planned(step, key, row, rendered, flaws=found, ready=ready))
         return planned

@@ -36,10 +36,11 @@ class NamePart:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OutputPart:
-    """A bare `{{ step.output }}`: what an earlier step of the row has made."""
+    """A bare `{{ step.output }}`: what an earlier step of the row has made; `may_be_empty` for `{{ step.output? }}`."""
 
     step: str
     output: str
+    may_be_empty: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,13 +161,13 @@ def _bare_cell(content: str, lookup: Lookup) -> CellPart | None:
 
 
 def _bare_output(content: str, steps: Steps) -> OutputPart | None:
-    step, dot, output = content.partition(".")
+    step, dot, output = content.removesuffix("?").strip().partition(".")
     if not dot or step not in steps or not _PLAIN_NAME.match(output):
         return None
     if output not in steps[step]:
         said = unknown_key(output, steps[step]).replace("unknown key", f"{step} has no output", 1)
         raise ExpressionError(said.replace("known keys are", "it has", 1))
-    return OutputPart(step=step, output=output)
+    return OutputPart(step=step, output=output, may_be_empty=content.endswith("?"))
 
 
 def _could_be_header(content: str) -> bool:

@@ -152,8 +152,8 @@ def _part(part: Part, row: Filling, *, alone: bool) -> str | Omit:
         return row.names[part.name]
     if isinstance(part, OutputPart):
         made = (row.outputs or {}).get(part.step, {}).get(part.output, "")
-        if not made:
-            row.faults.append((None, f"the step {part.step} has made no {part.output}"))
+        if not made and not part.may_be_empty:
+            row.faults.append((None, f"needs {part.step}.{part.output}, which there is none of"))
         return made or OMIT
     return _evaluated(part, row, alone=alone)
 
