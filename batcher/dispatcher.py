@@ -84,7 +84,7 @@ class Dispatcher:
     def begin(self) -> list[News]:
         """Take over what an earlier run has left in *sending*: a look-up or the same key, never a blind send."""
         now = self.clock()
-        left = self.ledger.in_doubt(self.bound.job.name)
+        left = self.ledger.in_doubt(self.bound.job.name, self.account)
         return [
             news for each in left for news in self._doubt(each, sends=0, cause="a run died while sending it", now=now)
         ]
@@ -109,11 +109,9 @@ class Dispatcher:
         for attempt in admitted.attempts:
             known = self.doubts.take(attempt.attempt_id)
             self._send(attempt, sends=known.sends + 1 if known else 1)
-        if admitted.gate is Gate.BUDGET:
-            self.stop = f"the budget of {self.bound.job.limits.budget} would be passed"
 
     def _worth_asking(self, now: float) -> bool:
-        if self.gate is Gate.SLOTS:
+        if self.gate in (Gate.SLOTS, Gate.BUDGET):
             return now >= self._asked_at + SLOTS_AGAIN_S
         return self.gate is not Gate.NOTHING_WAITING
 
@@ -133,14 +131,14 @@ class Dispatcher:
         return self.ledger.admit(wish, self._prepare)
 
     def woken(self) -> None:
-        """Something finished: a slot may be free."""
-        if self.gate is Gate.SLOTS:
+        """Something finished: a slot may be free, or it was cheaper than expected."""
+        if self.gate in (Gate.SLOTS, Gate.BUDGET):
             self.wake_at = None
             self.reopen()
 
     def reopen(self) -> None:
         """Ask again: a task waits once more, or a slot is free."""
-        if self.gate in (Gate.SLOTS, Gate.NOTHING_WAITING):
+        if self.gate in (Gate.SLOTS, Gate.BUDGET, Gate.NOTHING_WAITING):
             self.gate = Gate.OPEN
 
     def _prepare(self, candidate: Candidate) -> Prepared:

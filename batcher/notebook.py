@@ -95,6 +95,7 @@ def _work(job: JobLike, sheet: Any, verbs: Verbs, *, agree: bool, rehearse: bool
     with _opened(job, sheet, rehearse=rehearse) as at_hand:
         check_results_file(at_hand.job)
         with job_lock(at_hand.state / "locks", at_hand.job.name):
+            at_hand.check_results_file()
             plan = at_hand.plan(at=around.clock())
             if needs_consent(at_hand, plan) and not agree:
                 raise Stopped(f"{question(at_hand, plan)} Agree with agree=True")

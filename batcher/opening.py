@@ -19,6 +19,7 @@ from batcher.catalog.extend import extended_body, extension_path, forgotten_entr
 from batcher.catalog.model import Operation, Provider
 from batcher.errors import ApiError, InputError, Problem, Rejected, StopEverything, Stopped
 from batcher.job import Job, Step
+from batcher.layout import STATUS
 from batcher.ledger.lock import job_lock
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.sqlite import SqliteLedger
@@ -26,7 +27,7 @@ from batcher.mapping.choice import Choice, Choices
 from batcher.mapping.tree import matches
 from batcher.model import Json
 from batcher.plan import Plan, fingerprint, make_plan, remembered
-from batcher.sheet import Sheet
+from batcher.sheet import Sheet, SheetSpec, open_sheet
 
 STATE_VARIABLE = "BATCHER_STATE"
 
@@ -180,6 +181,27 @@ class OpenJob:
             return remembered(record, self.ledger)
         bound = self.bind(checked=True)
         return make_plan(bound, self.ledger, account=self.account_name, mark=mark, at=at)
+
+    def check_results_file(self) -> None:
+        """
+        Make sure that the results do not replace a file that is not ours.
+
+        Raises:
+            InputError: A file of that name is there, and no run of this job has written it.
+        """
+        file = self.job.results.file
+        record = self.ledger.job(self.job.name)
+        if not file.exists() or (record is not None and record.written):
+            return
+        try:
+            header = open_sheet(SheetSpec(path=file)).header
+        except InputError:
+            header = ()
+        if f"{self.job.results.prefix}{STATUS}" not in header and file.stat().st_size:
+            message = (
+                f"'{file.name}' is there already and was not written by batcher; name another file, or move that one"
+            )
+            raise InputError(self.job.problem(("results", "file"), message))
 
     def online(self) -> Client:
         """

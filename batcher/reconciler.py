@@ -53,7 +53,7 @@ class Reconciler:
 
     def begin(self) -> None:
         """Take over what is in flight from earlier runs: it is looked at straight away."""
-        for each in self.ledger.in_flight(self.bound.job.name):
+        for each in self.ledger.in_flight(self.bound.job.name, self.account):
             self._flying[each.operation, each.remote_id] = each
         for operation in self._operations():
             self._times[operation] = list(self.ledger.render_times(self.account, operation))

@@ -112,8 +112,7 @@ class Run:
         watch = FailureWatch(self.opened.bound.job.limits.stop_after)
         dispatcher, reconciler = self._dispatcher(watch), self._reconciler(watch)
         release(self.opened.bound, self.opened.ledger, None, at=self.around.clock())
-        if self.opened.ledger.in_doubt(self.opened.job.name):
-            _ = self.opened.info  # its answer tells the API's clock, by which keys grow old
+        self._claim()
         self._learn(dispatcher.begin(), dispatcher, reconciler)
         reconciler.begin()
         reason = ""
@@ -131,6 +130,16 @@ class Run:
         finally:
             self.senders.close()
         return self._ending(dispatcher, reconciler, "" if reason == "finished" else reason)
+
+    def _claim(self) -> None:
+        """Know whose account it is; the answer also tells the API's clock, by which keys grow old."""
+        account, name = self.opened.account, self.opened.info.name
+        owner = f"{name} at {account.host}" if account and name else ""
+        elsewhere = self.opened.ledger.claim(self.opened.job.name, self.opened.account_name, owner)
+        if elsewhere:
+            self.around.tell(
+                f"{elsewhere} rows are in work at another account, and stay as they are: run with that account's key to collect them"
+            )
 
     def _dispatcher(self, watch: FailureWatch) -> Dispatcher:
         bound = self.opened.bound
@@ -228,6 +237,9 @@ class Run:
             return f"rows whose answer was lost can be looked for from {iso(dispatcher.due_at)} on" if far else ""
         if dispatcher.gate is Gate.NOTHING_WAITING:
             return "finished"
+        if dispatcher.gate is Gate.BUDGET:
+            dispatcher.stop = f"the budget of {self.opened.job.limits.budget} would be passed; raise it, then run again"
+            return dispatcher.stop
         if dispatcher.gate is Gate.SLOTS and self.verbs is Verbs.SUBMIT:
             return "as many are in work as the account allows"
         is_stuck = dispatcher.gate is Gate.SLOTS and dispatcher.wake_at is None
@@ -297,8 +309,8 @@ def is_settled(opened: OpenJob, plan: Plan) -> bool:
     return (
         plan.is_remembered
         and not open_rows
-        and not opened.ledger.in_doubt(opened.job.name)
-        and not opened.ledger.in_flight(opened.job.name)
+        and not opened.ledger.in_doubt(opened.job.name, opened.account_name)
+        and not opened.ledger.in_flight(opened.job.name, opened.account_name)
         and record is not None
         and record.written == opened.ledger.mark()
         and opened.job.results.file.exists()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
+import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import open_ledger, run_job
+from support import BATCHER, open_ledger, run_job
 
 from batcher.bound import BoundJob
 from batcher.chain import release
@@ -150,3 +154,26 @@ def test_a_whole_chain_runs_through_and_a_second_run_sends_nothing(
     made = simulator.report()["creations"]
     assert run_job(job, simulator.url).tally.words == {"done": 1}
     assert simulator.report()["creations"] == made == 4
+
+
+@pytest.mark.parametrize("word", [["--changed", "--yes"], ["--rows", "2", "--yes"]])
+def test_asked_for_again_a_row_is_made_from_what_it_holds_now(
+    word: list[str], simulator: Running, write_job: Callable[..., Path], make_sheet: Callable[..., Path], state: Path
+) -> None:
+    """Not from the content that it was made from before: that would be paid a second time, and shown as the new one."""
+    job = write_job(poll={"at_most_every": "0.05s", "budget": "1000/second"})
+    for name in ("Anna", "Berta"):
+        make_sheet({"id": "r1", "name": name})
+        run_job(job, simulator.url)
+    environ = {
+        **os.environ,
+        "BATCHER_STATE": str(job.parent / "state"),
+        "HEYGEN_BASE_URL": simulator.url,
+        "HEYGEN_API_KEY": "test-key",
+    }
+    subprocess.run([BATCHER, "retry", job, *word], env=environ, check=True, capture_output=True, timeout=60)
+    run_job(job, simulator.url)
+
+    with closing(sqlite3.connect(job.parent / "state" / "loopback.db")) as db:
+        sent = [json.loads(body) for (body,) in db.execute("SELECT body FROM attempts ORDER BY number")]
+    assert [body["variables"]["first_name"]["content"] for body in sent] == ["Anna", "Berta"]

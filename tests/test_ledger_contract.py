@@ -296,7 +296,7 @@ def test_an_admitted_attempt_holds_all_that_is_sent(ledger: Ledger) -> None:
     """Body, key, token and path come from the preparation, and are what a restart finds."""
     plan(ledger, planned("r1", path="/v3/here", estimate=2.5))
     (attempt,) = admit(ledger, 100.0).attempts
-    (kept,) = ledger.in_doubt(JOB)
+    (kept,) = ledger.in_doubt(JOB, ACCOUNT)
 
     assert kept == attempt
     assert (attempt.task, attempt.number, attempt.sends) == (task_key("r1"), 1, 1)
@@ -346,13 +346,13 @@ def test_an_accepted_attempt_is_in_flight(ledger: Ledger) -> None:
     accept(ledger, second, at=1.0)
     accept(ledger, first, at=2.0)
 
-    flying = ledger.in_flight(JOB)
+    flying = ledger.in_flight(JOB, ACCOUNT)
     assert [(each.attempt_id, each.remote_id, each.accepted_at) for each in flying] == [
         (second.attempt_id, f"v-{second.attempt_id}", 1.0),
         (first.attempt_id, f"v-{first.attempt_id}", 2.0),
     ]
     assert flying[0].body == second.body
-    assert ledger.in_doubt(JOB) == []
+    assert ledger.in_doubt(JOB, ACCOUNT) == []
 
 
 def test_the_outcome_stands_beside_the_row(ledger: Ledger) -> None:
@@ -439,7 +439,7 @@ def test_an_unsure_row_that_is_found_is_in_progress(ledger: Ledger) -> None:
     ledger.record([news(attempt, State.UNSURE, error="lost")])
     ledger.record([news(attempt, State.IN_PROGRESS, 5.0, remote_id="v1", source=Source.PERSON)])
 
-    assert [(each.remote_id, each.accepted_at) for each in ledger.in_flight(JOB)] == [("v1", 5.0)]
+    assert [(each.remote_id, each.accepted_at) for each in ledger.in_flight(JOB, ACCOUNT)] == [("v1", 5.0)]
     assert ledger.standings(JOB)[0].error == ""
 
 
@@ -475,7 +475,7 @@ def test_news_of_an_older_attempt_does_not_move_the_task(ledger: Ledger) -> None
     ledger.record([news(first, State.FAILED, 3.0, error="later words")])
 
     assert states(ledger) == {"r1": State.SENDING}
-    assert [each.attempt_id for each in ledger.in_doubt(JOB)] == [second.attempt_id]
+    assert [each.attempt_id for each in ledger.in_doubt(JOB, ACCOUNT)] == [second.attempt_id]
 
 
 def test_a_refreshed_final_attempt_leaves_a_task_that_waits_again(ledger: Ledger) -> None:
@@ -567,7 +567,7 @@ def test_only_what_is_blocked_is_unblocked(ledger: Ledger) -> None:
     admit(ledger)
     ledger.unblock([planned("r1", step="video", body="other")], at=1.0)
 
-    assert [each.body for each in ledger.in_doubt(JOB)] == ["sent"]
+    assert [each.body for each in ledger.in_doubt(JOB, ACCOUNT)] == ["sent"]
 
 
 def test_planning_again_leaves_a_blocked_step_blocked(ledger: Ledger) -> None:
@@ -716,8 +716,8 @@ def test_everything_survives_reopening(open_ledger: Open) -> None:
     ledger.close()
     ledger = open_ledger()
 
-    assert [each.attempt_id for each in ledger.in_doubt(JOB)] == [second.attempt_id]
-    assert [each.attempt_id for each in ledger.in_flight(JOB)] == [first.attempt_id]
+    assert [each.attempt_id for each in ledger.in_doubt(JOB, ACCOUNT)] == [second.attempt_id]
+    assert [each.attempt_id for each in ledger.in_flight(JOB, ACCOUNT)] == [first.attempt_id]
     assert states(ledger) == {"r1": State.IN_PROGRESS, "r2": State.SENDING, "r3": State.WAITING}
     assert ledger.held_off(ACCOUNT) == (9.0, "429")
     record = ledger.job(JOB)
@@ -732,3 +732,27 @@ def test_two_open_ledgers_see_each_other(open_ledger: Open) -> None:
 
     assert [each.task.row_id for each in admit(one, at_most=1).attempts] == ["r1"]
     assert [each.task.row_id for each in admit(other, at_most=2).attempts] == ["r2"]
+
+
+def test_what_another_account_has_in_work_is_not_touched(ledger: Ledger) -> None:
+    """A key of one account means nothing at another: sending there again would be paid again."""
+    plan(ledger, *rows(2))
+    first, _ = admit(ledger, at_most=2).attempts
+    accept(ledger, first)
+
+    assert ledger.in_doubt(JOB, "another") == []
+    assert ledger.in_flight(JOB, "another") == []
+    assert ledger.claim(JOB, "another", "") == 2
+
+
+def test_a_new_key_of_the_same_owner_takes_over_what_is_open(ledger: Ledger) -> None:
+    """Keys are renewed; the account behind them is the same."""
+    plan(ledger, *rows(2))
+    first, second = admit(ledger, at_most=2).attempts
+    accept(ledger, first)
+    assert ledger.claim(JOB, ACCOUNT, "anna@acme.com") == 0
+    assert ledger.claim(JOB, "stranger", "ben@acme.com") == 2
+    assert ledger.claim(JOB, "renewed", "anna@acme.com") == 0
+
+    assert [each.attempt_id for each in ledger.in_flight(JOB, "renewed")] == [first.attempt_id]
+    assert [each.attempt_id for each in ledger.in_doubt(JOB, "renewed")] == [second.attempt_id]

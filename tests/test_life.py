@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
-from support import JOB, admit, news, plan, planned, task_key
+from support import ACCOUNT, JOB, admit, news, plan, planned, task_key
 
 from batcher.ledger.moving import may_move, move_task
 from batcher.ledger.sqlite import SqliteLedger
@@ -146,7 +146,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(target=attempts, at_most=st.integers(1, 5), resend=st.booleans())
     def sends(self, at_most: int, resend: bool) -> Any:
         """As much as the account admits, and no more."""
-        doubtful = [each.attempt_id for each in self.ledger.in_doubt(JOB)] if resend else []
+        doubtful = [each.attempt_id for each in self.ledger.in_doubt(JOB, ACCOUNT)] if resend else []
         limits = {"in_flight": SLOTS, "budget": BUDGET, "windows": [WINDOW], "resend": doubtful}
         admitted = admit(self.ledger, self.now, at_most=at_most, **limits).attempts
         self.sent_at += [self.now] * len(admitted)
@@ -237,7 +237,11 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def every_open_attempt_is_found_again(self) -> None:
         """Nothing in flight is ever forgotten."""
-        told = len(self.ledger.in_doubt(JOB)) + len(self.ledger.in_flight(JOB)) + len(self.ledger.unsure(JOB))
+        told = (
+            len(self.ledger.in_doubt(JOB, ACCOUNT))
+            + len(self.ledger.in_flight(JOB, ACCOUNT))
+            + len(self.ledger.unsure(JOB))
+        )
         assert told == self._rows("SELECT COUNT(*) FROM attempts WHERE state NOT IN ('done', 'failed')")[0][0]
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:

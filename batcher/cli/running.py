@@ -102,6 +102,7 @@ def _work(
     check_results_file(job)
     with opened(job, around, rehearse=rehearse) as at_hand, job_lock(at_hand.state / "locks", job.name):
         try:
+            at_hand.check_results_file()
             plan = at_hand.plan(at=begun)
             if is_settled(at_hand, plan):
                 return _say_settled(at_hand, plan, quiet=quiet, as_json=as_json)

@@ -324,11 +324,22 @@ class Ledger(Protocol):
         News of an older attempt is kept on that attempt and does not move the task.
         """
 
-    def in_flight(self, job: str) -> Sequence[InFlight]:
-        """All accepted work of a job without an outcome, oldest first."""
+    def claim(self, job: str, account: str, owner: str) -> int:
+        """
+        Open work of a job that another key of the same owner has made becomes this account's.
 
-    def in_doubt(self, job: str) -> Sequence[Attempt]:
-        """All attempts of a job in *sending*, oldest first."""
+        Args:
+            owner: Whose account it is, as the API says; empty when it does not say.
+
+        Returns:
+            How much open work of the job belongs to other accounts, and cannot be looked after with this one.
+        """
+
+    def in_flight(self, job: str, account: str) -> Sequence[InFlight]:
+        """All accepted work of a job at an account without an outcome, oldest first."""
+
+    def in_doubt(self, job: str, account: str) -> Sequence[Attempt]:
+        """All attempts of a job at an account in *sending*, oldest first."""
 
     def unsure(self, job: str) -> Sequence[Attempt]:
         """All attempts of a job whose fate a person must decide."""
@@ -340,7 +351,11 @@ class Ledger(Protocol):
         """Until when the account is held off, and why; (0, "") when it is not."""
 
     def again(self, keys: Collection[TaskKey], *, cause: str, at: float) -> int:
-        """Done and failed tasks become waiting ones, on a person's word; returns how many did."""
+        """
+        Done and failed tasks become waiting ones, on a person's word; returns how many did.
+
+        The job must be planned again before anything is admitted: until then a task holds what it was last made from.
+        """
 
     def counts(self, job: str) -> Mapping[State, int]:
         """Rows by their word, the worst of their tasks' states; rows that are gone from the sheet left out."""

@@ -14,7 +14,7 @@ from batcher.model import Attempt, State, TaskKey
 _IN_FLIGHT = """
 SELECT a.attempt_id, a.remote_id, a.accepted_at, a.body, a.operation, t.row_id, t.step, t.item
 FROM attempts a JOIN tasks t USING (task_id)
-WHERE a.state = 'in progress' AND t.job = ? ORDER BY a.accepted_at, a.attempt_id"""
+WHERE a.state = 'in progress' AND t.job = ? AND a.account = ? ORDER BY a.accepted_at, a.attempt_id"""
 _SPENT = """
 SELECT COALESCE(SUM(CASE WHEN a.state = 'done' THEN COALESCE(a.cost, a.estimate, 0) END), 0),
        COALESCE(SUM(CASE WHEN a.state IN ('sending', 'in progress', 'unsure') THEN COALESCE(a.estimate, 0) END), 0)
@@ -33,7 +33,7 @@ _TIMES = """
 SELECT took_s FROM attempts WHERE account = ? AND operation = ? AND took_s IS NOT NULL ORDER BY completed_at DESC LIMIT 100"""
 
 
-def in_flight(db: sqlite3.Connection, job: str) -> list[InFlight]:
+def in_flight(db: sqlite3.Connection, job: str, account: str) -> list[InFlight]:
     """As `Ledger.in_flight`."""
     return [
         InFlight(
@@ -44,8 +44,14 @@ def in_flight(db: sqlite3.Connection, job: str) -> list[InFlight]:
             accepted_at=row[2],
             body=row[3],
         )
-        for row in db.execute(_IN_FLIGHT, (job,))
+        for row in db.execute(_IN_FLIGHT, (job, account))
     ]
+
+
+def in_doubt(db: sqlite3.Connection, job: str, account: str) -> list[Attempt]:
+    """As `Ledger.in_doubt`."""
+    query = f"{ATTEMPT} WHERE t.job = ? AND a.account = ? AND a.state = 'sending' ORDER BY a.attempt_id"
+    return [attempt_from(row) for row in db.execute(query, (job, account))]
 
 
 def attempts(db: sqlite3.Connection, job: str, state: State) -> list[Attempt]:

@@ -31,6 +31,17 @@ UPDATE attempts SET word = CASE WHEN ? <> '' THEN ? ELSE word END, checked_at = 
 WHERE attempt_id = ?"""
 _ANSWERED = "UPDATE sends SET answered = 1, at = MAX(at, ?) WHERE submission_id = ? AND answered = 0"
 _GIVEN_UP = "UPDATE attempts SET state = 'failed', error_code = 'given_up', error = ? WHERE attempt_id = ?"
+_OWNER = """
+INSERT INTO accounts (account, owner) VALUES (?, ?) ON CONFLICT (account) DO UPDATE SET owner = excluded.owner"""
+_CLAIM = """
+UPDATE attempts SET account = ?
+WHERE state IN ('sending', 'in progress', 'unsure') AND task_id IN (SELECT task_id FROM tasks WHERE job = ?)
+  AND account IN (SELECT account FROM accounts WHERE owner = ? AND account <> ?)"""
+_ELSEWHERE = """
+SELECT COUNT(*) FROM attempts a JOIN tasks t USING (task_id)
+WHERE t.job = ? AND a.account <> ? AND a.state IN ('sending', 'in progress')"""
+# What a task that was made once holds is what it was made from; the next plan brings what its row holds now.
+_REPLAN = "UPDATE jobs SET fingerprint = '' WHERE job = ?"
 _SAME_ID = """
 SELECT t.row_number FROM attempts a JOIN tasks t USING (task_id), (SELECT account, operation FROM attempts WHERE attempt_id = ?) own
 WHERE a.remote_id = ? AND a.account = own.account AND a.operation = own.operation AND a.attempt_id <> ?"""
@@ -146,6 +157,15 @@ def _update(db: sqlite3.Connection, news: News, *, outputs: dict[str, str]) -> N
     )
 
 
+def claim(db: sqlite3.Connection, job: str, account: str, owner: str) -> int:
+    """As `Ledger.claim`, inside the caller's transaction."""
+    if owner:
+        db.execute(_OWNER, (account, owner))
+        db.execute(_CLAIM, (account, job, owner, account))
+    count: int = db.execute(_ELSEWHERE, (job, account)).fetchone()[0]
+    return count
+
+
 def again(db: sqlite3.Connection, keys: Collection[TaskKey], *, cause: str, at: float) -> int:
     """As `Ledger.again`, inside the caller's transaction."""
     moved = 0
@@ -157,5 +177,6 @@ def again(db: sqlite3.Connection, keys: Collection[TaskKey], *, cause: str, at: 
         move_task(
             db, found[0], before=before, after=State.WAITING, attempt_id=None, at=at, source=Source.PERSON, cause=cause
         )
+        db.execute(_REPLAN, (key.job,))
         moved += 1
     return moved

@@ -99,8 +99,9 @@ CREATE INDEX sends_under_way ON sends (submission_id) WHERE answered = 0;
 
 CREATE TABLE accounts (
     account TEXT PRIMARY KEY,
-    held_until REAL NOT NULL,
-    held_why TEXT NOT NULL
+    held_until REAL NOT NULL DEFAULT 0,
+    held_why TEXT NOT NULL DEFAULT '',
+    owner TEXT NOT NULL DEFAULT ''       -- whose it is, as the API says; a new key of the same owner is the same account
 ) STRICT;
 
 CREATE TABLE moves (                     -- the history of every task

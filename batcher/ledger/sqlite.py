@@ -195,15 +195,20 @@ class SqliteLedger:
         with self._writing() as db:
             return [recording.record(db, each) for each in news]
 
-    def in_flight(self, job: str) -> Sequence[InFlight]:
+    def claim(self, job: str, account: str, owner: str) -> int:
+        """See `Ledger.claim`."""
+        with self._writing() as db:
+            return recording.claim(db, job, account, owner)
+
+    def in_flight(self, job: str, account: str) -> Sequence[InFlight]:
         """See `Ledger.in_flight`."""
         with self._reading() as db:
-            return reading.in_flight(db, job)
+            return reading.in_flight(db, job, account)
 
-    def in_doubt(self, job: str) -> Sequence[Attempt]:
+    def in_doubt(self, job: str, account: str) -> Sequence[Attempt]:
         """See `Ledger.in_doubt`."""
         with self._reading() as db:
-            return reading.attempts(db, job, State.SENDING)
+            return reading.in_doubt(db, job, account)
 
     def unsure(self, job: str) -> Sequence[Attempt]:
         """See `Ledger.unsure`."""

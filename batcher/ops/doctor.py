@@ -18,7 +18,6 @@ from batcher.ledger.sqlite import SqliteLedger
 from batcher.opening import Surroundings
 from batcher.units import Money
 
-
 SKEW_S = 300
 """A clock further off than this makes the ages of keys and links wrong."""
 
