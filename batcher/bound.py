@@ -333,7 +333,7 @@ class BoundJob:
                 # nothing comes before the first step of a row: what it wants of one that `when` has left out is missing
                 outputs: dict[str, dict[str, str]] | None = {} if ready else None
                 rendered = step.mapping.render(row.cells, flaws=row.flaws, item=item, outputs=outputs)
-                found = (*identified.flaws, *flaws, *self._places(step, rendered, row.number))
+                found = (*identified.flaws, *(flaws or self._places(step, rendered, row.number)))
                 planned.append(self._planned(step, key, row, rendered, flaws=found, ready=ready))
         return planned
 

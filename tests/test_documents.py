@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from batcher.bound import BoundJob, find_operations, open_job_sheet
+from batcher.errors import Exit
 from batcher.job import Job, job_schema, load_job
 
 ROOT = Path(__file__).parents[1]
@@ -83,3 +84,37 @@ def test_the_command_prints_the_schema_of_a_job() -> None:
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=60)
     assert json.loads(done.stdout) == json.loads((ROOT / "batcher" / "job.schema.json").read_text(encoding="utf-8"))
     assert done.stderr == ""
+
+
+def _options() -> dict[str, set[str]]:
+    """Every command with the options that it takes."""
+    import click
+
+    from batcher.cli.commands import batcher
+
+    with click.Context(batcher) as context:
+        commands = {name: batcher.get_command(context, name) for name in batcher.list_commands(context)}
+    return {
+        name: {option for each in command.params for option in each.opts if option.startswith("--")}
+        for name, command in commands.items()
+        if command is not None
+    }
+
+
+def test_every_command_and_option_stands_in_the_readme_and_the_other_way_round() -> None:
+    """What is not written down is not found; what does not exist is not promised."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme[readme.index("## Commands") : readme.index("## What is guaranteed")]
+    options = _options()
+    known = {option for each in options.values() for option in each}
+
+    assert {name for name in options if f"`{name}" not in table} == set()
+    assert {option for option in known if option not in table} == set()
+    assert set(re.findall(r"--[a-z][a-z-]+", readme)) - known <= {"--help", "--version"}
+
+
+def test_every_exit_code_stands_in_the_readme() -> None:
+    """With the number that a script sees."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme[readme.index("## Exit codes") : readme.index("## Where things are kept")]
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.M)} == {int(each) for each in Exit}

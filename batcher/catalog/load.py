@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
@@ -113,6 +114,10 @@ def _shape(root: At, name: str) -> tuple[Mapping[str, Any], ...]:
         check(case.get("each"), index, "each", known)
         if "rest" in case and case["rest"] not in case["to"]:
             raise at.wrong(f"'{case['rest']}' is no part of to", index, "rest")
+        try:
+            re.compile(case.get("plain", ""))
+        except re.error as error:
+            raise at.wrong(f"'{case['plain']}' is no regular expression: {error}", index, "plain") from error
     return tuple(at.value)
 
 

@@ -18,7 +18,7 @@ from proofs.scene import Ran, Scene, finish
 from proofs.standin import StandIn, standing_in
 
 ROWS = 5
-RUNS = 4
+RUNS = 8
 STRIKES_PER_ROW = 2
 """A bound on the number of faults: batcher waits real seconds after each, ever longer ones."""
 
