@@ -197,7 +197,8 @@ def _flaws(task: Planned) -> str:
 def items(db: sqlite3.Connection, job: str) -> list[str]:
     """As `Ledger.items`."""
     query = """
-    SELECT item FROM tasks WHERE job = ? AND item <> '' AND (gone = 0 OR made_hash <> '') GROUP BY item ORDER BY MIN(row_number), MIN(task_id)"""
+    SELECT item FROM tasks WHERE job = ? AND item <> '' AND (gone = 0 OR made_hash <> '')
+    GROUP BY item ORDER BY MIN(row_number), MIN(task_id)"""
     return [row[0] for row in db.execute(query, (job,))]
 
 
