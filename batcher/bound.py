@@ -198,6 +198,7 @@ class BoundJob:
             _kept(problems, lambda: header.require(job.sheet.row_id, job, ("sheet", "row_id")))
         where = job.sheet.where
         self._filter = _kept(problems, lambda: header.condition(where, job, ("sheet", "where"))) if where else None
+        problems += self._budget_problems()
         if problems:
             raise InputError(*problems)
         used = {column for step in self.steps.values() for column in step.columns}
@@ -207,6 +208,20 @@ class BoundJob:
         outputs = {name: step.operation.columns for name, step in self.steps.items()}
         known = list(dict.fromkeys([*items, *(self._all_items() if choices or not items else ())]))
         self.layout: Layout = lay_out(sheet, job, columns=outputs, items=known, used=self.columns)
+
+    def _budget_problems(self) -> list[Problem]:
+        """A budget holds only where every step has a price, and in the same currency."""
+        budget = self.job.limits.budget
+        prices = [step.operation.price for step in self.steps.values()]
+        if budget is None or all(price is not None and price.currency == budget.currency for price in prices):
+            return []
+        known = sorted({price.currency for price in prices if price is not None})
+        message = (
+            f"the work is priced in {', '.join(known)}" if None not in prices else "no price is known for this work"
+        )
+        return [
+            self.job.problem(("limits", "budget"), f"{message}, so {budget} cannot be watched; leave the budget out")
+        ]
 
     def _bind_steps(
         self, operations: Sequence[Operation], header: _Header, choices: Mapping[str, Choices], problems: list[Problem]

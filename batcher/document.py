@@ -60,6 +60,19 @@ class Document:
         return Problem(where=self.where(path), message=f"{dotted}: {message}" if dotted else message)
 
 
+class Misfit(InputError):
+    """
+    A file that does not fit its schema.
+
+    Attributes:
+        document: The file as far as it could be read.
+    """
+
+    def __init__(self, document: Document, *problems: Problem) -> None:
+        super().__init__(*problems)
+        self.document = document
+
+
 def read_document(path: Path, schema: Json, *, checker: Checker | None = None) -> Document:
     """
     Read and check a YAML file.
@@ -85,7 +98,7 @@ def parse_document(text: str, *, name: str, schema: Json, checker: Checker | Non
     document = Document(name=name, value=value, places=builder.places)
     faults = sorted((checker or Checker(schema)).faults(value), key=document.position)
     if faults:
-        raise InputError(*(_problem(document, fault) for fault in faults))
+        raise Misfit(document, *(_problem(document, fault) for fault in faults))
     return document
 
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from batcher.document import Document, document_from_value, read_document
+from batcher.document import Document, Misfit, document_from_value, read_document
 from batcher.errors import InputError, Problem
 from batcher.model import Json
 from batcher.units import Money, Rate, parse_duration, parse_money, parse_rates
@@ -192,7 +192,37 @@ def load_job(path: Path) -> Job:
     """
     # The ledger knows a job by this path: the same file by another way must not be another job.
     folder = path.absolute().parent.resolve()
-    return _build(read_document(path, job_schema()), path=folder / path.name, folder=folder)
+    try:
+        document = read_document(path, job_schema())
+    except Misfit as misfit:
+        raise InputError(*misfit.problems, *_wrong_amounts(misfit.document)) from misfit
+    return _build(document, path=folder / path.name, folder=folder)
+
+
+_AMOUNTS: Mapping[tuple[str, ...], Callable[[str], object]] = {
+    ("estimate",): parse_duration,
+    ("limits", "submissions"): parse_rates,
+    ("limits", "budget"): parse_money,
+    ("limits", "confirm_above"): parse_money,
+    ("poll", "at_most_every"): parse_duration,
+    ("poll", "budget"): parse_rates,
+    ("resend_below",): parse_money,
+}
+
+
+def _wrong_amounts(document: Document) -> list[Problem]:
+    """What is wrong with the amounts of a file that does not fit as a whole, so that all of it is told at once."""
+    found: list[Problem] = []
+    for path, parse in _AMOUNTS.items():
+        value = document.value
+        for part in path:
+            value = value.get(part) if isinstance(value, dict) else None
+        if isinstance(value, str):
+            try:
+                parse(value)
+            except ValueError as error:
+                found.append(document.problem(path, str(error)))
+    return found
 
 
 def job_from_dict(value: Mapping[str, Json], *, folder: Path) -> Job:

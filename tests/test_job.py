@@ -221,3 +221,12 @@ def test_every_key_of_a_job_is_explained() -> None:
 def test_the_schema_is_sound_json_schema(make_job: Make) -> None:
     """Editors compile it too."""
     validator_for(json.loads(json.dumps(job_schema()))).validate(json.loads(json.dumps(make_job().document.value)))
+
+
+def test_keys_and_amounts_that_are_wrong_are_told_together(write_job: Callable[..., Path]) -> None:
+    """Mending one thing after the other is nobody's idea of fun."""
+    path = write_job(limits={"in_flight": -3, "budget": "lots", "submissions": "5/fortnight"}, retsults={})
+    with pytest.raises(InputError) as caught:
+        load_job(path)
+    said = str(caught.value)
+    assert all(part in said for part in ("limits.in_flight", "limits.budget", "limits.submissions", "retsults"))
