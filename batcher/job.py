@@ -213,7 +213,10 @@ _AMOUNTS: Mapping[tuple[str, ...], Callable[[str], object]] = {
 def _wrong_amounts(document: Document) -> list[Problem]:
     """What is wrong with the amounts of a file that does not fit as a whole, so that all of it is told at once."""
     found: list[Problem] = []
-    for path, parse in _AMOUNTS.items():
+    steps = document.value.get("steps") if isinstance(document.value, dict) else None
+    amounts = {**_AMOUNTS, ("limits", "stop_after"): _stop_after}
+    amounts |= {("steps", name, "estimate"): parse_duration for name in (steps if isinstance(steps, dict) else ())}
+    for path, parse in amounts.items():
         value = document.value
         for part in path:
             value = value.get(part) if isinstance(value, dict) else None

@@ -225,8 +225,13 @@ def test_the_schema_is_sound_json_schema(make_job: Make) -> None:
 
 def test_keys_and_amounts_that_are_wrong_are_told_together(write_job: Callable[..., Path]) -> None:
     """Mending one thing after the other is nobody's idea of fun."""
-    path = write_job(limits={"in_flight": -3, "budget": "lots", "submissions": "5/fortnight"}, retsults={})
+    path = write_job(
+        limits={"in_flight": -3, "budget": "lots", "submissions": "5/fortnight", "stop_after": "soon"}, retsults={}
+    )
     with pytest.raises(InputError) as caught:
         load_job(path)
     said = str(caught.value)
-    assert all(part in said for part in ("limits.in_flight", "limits.budget", "limits.submissions", "retsults"))
+    assert all(
+        part in said
+        for part in ("limits.in_flight", "limits.budget", "limits.submissions", "limits.stop_after", "retsults")
+    )

@@ -492,6 +492,7 @@ def test_a_refreshed_final_attempt_leaves_a_task_that_waits_again(ledger: Ledger
 def test_news_of_an_unknown_attempt_is_ignored(ledger: Ledger) -> None:
     """An answer that comes after its attempt was taken back has nothing to say."""
     ledger.record([news(4711, State.DONE)])
+    assert ledger.standings(JOB) == []
 
 
 # --- again
