@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from batcher.model import State
 
 APPLICATION_ID = 0x62746368
 """`btch`: how SQLite and `file` know a ledger."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _STATES = ", ".join(f"'{state.value}'" for state in State)
 
@@ -115,3 +117,6 @@ CREATE TABLE moves (                     -- the history of every task
 ) STRICT;
 CREATE INDEX moves_by_task ON moves (task_id);
 """
+
+MIGRATIONS: Mapping[int, tuple[str, ...]] = {1: ()}
+"""What leads from each version to the next; a ledger of every one that was ever released stands among the tests."""

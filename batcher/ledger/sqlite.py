@@ -23,7 +23,7 @@ from batcher.ledger.protocol import (
     Prepared,
     Standing,
 )
-from batcher.ledger.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
+from batcher.ledger.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, TABLES
 from batcher.model import WORST_FIRST, Attempt, State, TaskKey
 
 BUSY_S = 60
@@ -89,6 +89,8 @@ class SqliteLedger:
         db.execute("PRAGMA foreign_keys = ON")
         if version == 0:
             self._create()
+        elif version < SCHEMA_VERSION:
+            self._migrate()
 
     def _check(self) -> None:
         """Look at the structure of the whole file: after an unclean end it may be torn where no query looks today."""
@@ -104,6 +106,14 @@ class SqliteLedger:
                 if statement.strip():
                     db.execute(statement)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _migrate(self) -> None:
+        """Bring the ledger of an older batcher up to date, all of it or nothing."""
+        with self._writing() as db:
+            for version in range(db.execute("PRAGMA user_version").fetchone()[0], SCHEMA_VERSION):
+                for statement in MIGRATIONS[version]:
+                    db.execute(statement)
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _trouble(self, error: sqlite3.Error) -> LedgerError:
