@@ -109,6 +109,8 @@ class ApiError(BatcherError):
         param: The field of the body that the API complains about; empty when it named none.
     """
 
+    exit = Exit.NOT_FINISHED
+
     def __init__(
         self, message: str, *, code: str, status: int | None = None, request_id: str = "", param: str = ""
     ) -> None:
@@ -122,6 +124,8 @@ class ApiError(BatcherError):
 
 class Rejected(ApiError):
     """The request will never be accepted as it stands."""
+
+    exit = Exit.EDIT
 
 
 class Throttled(ApiError):
@@ -147,3 +151,5 @@ class InDoubt(ApiError):
 
 class StopEverything(ApiError):
     """No request of this account will work until a person acts."""
+
+    exit = Exit.STOPPED

@@ -346,7 +346,14 @@ def _account(
 ) -> Account | None:
     folders = [job.path.parent, job.path.parent.parent] if job.path else []
     try:
-        return open_account(provider, base_url=job.base_url, environ=environ, folders=[*folders, around.folder])
+        return open_account(
+            provider,
+            base_url=job.base_url,
+            environ=environ,
+            folders=[*folders, around.folder],
+            state=around.state,
+            clock=around.clock,
+        )
     except InputError as error:
         if offline and error.problems[0].where == provider.key_variable:
             return None

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from batcher.api.account import ALLOW_VARIABLE, Account, is_loopback_host, open_account
+from batcher.api.account import ALLOW_VARIABLE, Account, open_account
 from batcher.catalog.load import FOLDER, load_provider
 from batcher.errors import InputError
+from batcher.hosts import is_loopback_host
 
 HEYGEN = load_provider(FOLDER / "heygen.yaml")
 KEY = "sk-canary-4711"
@@ -20,13 +21,15 @@ def account(
 ) -> Account:
     """HeyGen's account, with a key in the environment unless told otherwise."""
     signed = {"HEYGEN_API_KEY": key} if key else {}
-    return open_account(HEYGEN, base_url=base_url, environ={**signed, **(environ or {})}, folders=list(folders))
+    return open_account(
+        HEYGEN, base_url=base_url, environ={**signed, **(environ or {})}, folders=list(folders), state=Path("nowhere")
+    )
 
 
 def test_the_key_comes_from_the_environment() -> None:
     """And goes where the provider wants it."""
     found = account()
-    assert (found.base_url, found.headers, found.is_real) == (HEYGEN.base_url, {"X-Api-Key": KEY}, True)
+    assert (found.base_url, found.signature.headers(), found.is_real) == (HEYGEN.base_url, {"X-Api-Key": KEY}, True)
     assert found.host == "api.heygen.com"
 
 
@@ -36,26 +39,26 @@ def test_the_key_comes_from_a_dotenv_file(tmp_path: Path) -> None:
     (tmp_path / "job" / ".env").write_text(f'# mine\nexport HEYGEN_API_KEY="{KEY}"  # the key\n')
     (tmp_path / ".env").write_text("HEYGEN_API_KEY=another\n")
 
-    assert account(key="", folders=(tmp_path / "job", tmp_path)).headers == {"X-Api-Key": KEY}
+    assert account(key="", folders=(tmp_path / "job", tmp_path)).signature.headers() == {"X-Api-Key": KEY}
 
 
 def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     """What is set by hand is meant."""
     (tmp_path / ".env").write_text("HEYGEN_API_KEY=from-the-file\n")
 
-    assert account(folders=(tmp_path,)).headers == {"X-Api-Key": KEY}
+    assert account(folders=(tmp_path,)).signature.headers() == {"X-Api-Key": KEY}
 
 
 def test_an_empty_variable_is_none_at_all(tmp_path: Path) -> None:
     """`HEYGEN_API_KEY=` in a shell profile does not hide the file."""
     (tmp_path / ".env").write_text(f"HEYGEN_API_KEY={KEY}\n")
 
-    assert account({"HEYGEN_API_KEY": "  "}, key="", folders=(tmp_path,)).headers == {"X-Api-Key": KEY}
+    assert account({"HEYGEN_API_KEY": "  "}, key="", folders=(tmp_path,)).signature.headers() == {"X-Api-Key": KEY}
 
 
 def test_blanks_around_a_key_are_not_part_of_it() -> None:
     """They come along when a key is copied."""
-    assert account(key=f" {KEY}\n").headers == {"X-Api-Key": KEY}
+    assert account(key=f" {KEY}\n").signature.headers() == {"X-Api-Key": KEY}
 
 
 def test_without_a_key_the_message_says_where_it_is_looked_for() -> None:
@@ -79,7 +82,7 @@ def test_loopback_is_free_and_not_real(url: str) -> None:
     """Nothing there costs money, and no key is needed."""
     found = account(base_url=url + "/", key="")
     assert (found.base_url, found.is_real) == (url, False)
-    assert found.headers == {"X-Api-Key": "rehearsal"}
+    assert found.signature.headers() == {"X-Api-Key": "rehearsal"}
 
 
 def test_the_address_may_come_from_the_environment() -> None:

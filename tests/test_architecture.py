@@ -39,7 +39,7 @@ LAYERS = (
     ),
     ("catalog", "job", "sheet", "simulator"),
     ("document",),
-    ("schema", "units"),
+    ("hosts", "schema", "units"),
     ("model",),
     ("errors", "version"),
 )

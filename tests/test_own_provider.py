@@ -310,4 +310,6 @@ def make_client() -> Callable[..., Any]:
     from batcher.api.account import open_account
     from batcher.api.client import Client
 
-    return lambda provider, url: closing(Client(open_account(provider, base_url=url, environ={}, folders=[])))
+    return lambda provider, url: closing(
+        Client(open_account(provider, base_url=url, environ={}, folders=[], state=Path("nowhere")))
+    )

@@ -17,6 +17,7 @@ from batcher.api import wire
 from batcher.api.account import Account
 from batcher.api.client import Client
 from batcher.api.deadline import Deadline, Watchdog
+from batcher.api.signing import KeySignature
 from batcher.api.sorting import LONGEST_WAIT_S, retry_after, sort_answer, sort_break
 from batcher.api.wire import Answer, Break, Broken, parse_json
 from batcher.catalog.load import FOLDER, load_provider
@@ -338,7 +339,9 @@ def submit() -> Iterator[Submit]:
     def do(said: bytes) -> tuple[Any, Heard]:
         with raw_server(said) as (url, heard):
             headers = {"X-Api-Key": "canary-key"}
-            client = Client(Account(name="a", provider=HEYGEN, base_url=url, headers=headers, is_real=False))
+            client = Client(
+                Account(name="a", provider=HEYGEN, base_url=url, signature=KeySignature(signed=headers), is_real=False)
+            )
             clients.append(client)
             try:
                 return client.submit(TEMPLATE, path="/v3/templates/t", body="{}", key="k1"), heard
@@ -416,7 +419,9 @@ def test_over_the_wire_an_unreadable_200_is_in_doubt_too(submit: Submit, name: s
 def test_nobody_there_means_nothing_was_made() -> None:
     """Refused, and no such host: wait and go on (A9)."""
     for url in ("http://127.0.0.1:1", "http://nowhere.invalid"):
-        client = Client(Account(name="a", provider=HEYGEN, base_url=url, headers={}, is_real=False))
+        client = Client(
+            Account(name="a", provider=HEYGEN, base_url=url, signature=KeySignature(signed={}), is_real=False)
+        )
         with pytest.raises(Throttled, match="no connection") as caught:
             client.submit(TEMPLATE, path="/v3/templates/t", body="{}", key="k1")
         assert caught.value.wait_s is None

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from batcher.api.login import LoginSignature, login_file, read_login
+from batcher.api.oauth import endpoints
+from batcher.api.signing import KeySignature, Signature
 from batcher.catalog.model import Provider
 from batcher.errors import InputError, Problem
+from batcher.hosts import host_of, is_loopback_host
 
 ALLOW_VARIABLE = "BATCHER_ALLOW_HOST"
 REHEARSAL_KEY = "rehearsal"
@@ -22,17 +26,19 @@ class Account:
     A credential at a provider.
 
     Attributes:
-        name: How the ledger knows it: a hash of provider, host and credential.
+        name: How the ledger knows it: a hash of provider, host and credential, or of whose sign-in it is.
         base_url: Without a slash at the end.
-        headers: The signed headers; never shown.
+        signature: Signs its requests; never shown.
+        signed_in_as: Whose kept sign-in it is; empty with a key.
         is_real: False on a loopback address: nothing there costs money.
     """
 
     name: str
     provider: Provider
     base_url: str
-    headers: Mapping[str, str] = field(repr=False)
+    signature: Signature = field(repr=False)
     is_real: bool
+    signed_in_as: str = ""
 
     @property
     def host(self) -> str:
@@ -40,7 +46,15 @@ class Account:
         return urlsplit(self.base_url).netloc
 
 
-def open_account(provider: Provider, *, base_url: str, environ: Mapping[str, str], folders: Sequence[Path]) -> Account:
+def open_account(
+    provider: Provider,
+    *,
+    base_url: str,
+    environ: Mapping[str, str],
+    folders: Sequence[Path],
+    state: Path,
+    clock: Callable[[], float] = time.time,
+) -> Account:
     """
     Find the account's address and credential.
 
@@ -48,64 +62,93 @@ def open_account(provider: Provider, *, base_url: str, environ: Mapping[str, str
         provider: Whose account.
         base_url: The job's `account.base_url`; empty when it has none.
         environ: The environment. A host that is not the provider's own must be allowed here, not in a file.
-        folders: Where a `.env` file may stand; the first that has the variable wins, after the environment.
+        folders: Where a `.env` file may stand; the first that has the variable wins, after the environment. Without
+            a key there, a kept sign-in is used.
+        state: The folder in which sign-ins are kept.
+        clock: Unix seconds.
 
     Raises:
         InputError: No credential, or an address that must not get it.
     """
     settings = Settings(environ, folders)
-    address = (base_url or settings.get(provider.base_url_variable) or provider.base_url).rstrip("/")
-    is_loopback = _check_address(address, provider, environ)
+    address = address_of(provider, base_url=base_url, environ=environ, folders=folders)
+    is_real = not is_loopback_host(host_of(address))
     credential = settings.get(provider.key_variable)
-    if not credential and is_loopback:
+    if not credential and (account := signed_in(provider, address, state=state, clock=clock)):
+        return account
+    if not credential and not is_real:
         credential = REHEARSAL_KEY
     if not credential:
         message = f"no key for {provider.title}: set {provider.key_variable} in the environment or in a .env file"
+        message += ", or sign in with: batcher login" if provider.oauth else ""
         raise InputError(Problem(where=provider.key_variable, message=message))
     if not credential.isascii() or not credential.isprintable():
         raise InputError(
             Problem(where=provider.key_variable, message="the key has characters that no key has; copy it again")
         )
-    identity = "\x1f".join((provider.name, address, credential)).encode()
     return Account(
-        name=hashlib.blake2b(identity, digest_size=6).hexdigest(),
+        name=_name(provider.name, address, credential),
         provider=provider,
         base_url=address,
-        headers={provider.key_header: provider.key_value.format(key=credential)},
-        is_real=not is_loopback,
+        signature=KeySignature(signed={provider.key_header: provider.key_value.format(key=credential)}),
+        is_real=is_real,
     )
 
 
-def _check_address(address: str, provider: Provider, environ: Mapping[str, str]) -> bool:
+def signed_in(provider: Provider, address: str, *, state: Path, clock: Callable[[], float]) -> Account | None:
     """
-    Whether the address is a loopback one; refuses those that must not get the key.
+    The account of a kept sign-in; None when there is none for this address.
+
+    Raises:
+        InputError: The kept sign-in cannot be read.
     """
+    file = login_file(state, provider, address)
+    login, found = read_login(file), endpoints(provider, address)
+    if login is None or found is None or provider.oauth is None:
+        return None
+    return Account(
+        name=_name(provider.name, address, "signed in", login.owner),
+        provider=provider,
+        base_url=address,
+        signature=LoginSignature(file, found=found, how=provider.oauth, clock=clock),
+        is_real=not is_loopback_host(host_of(address)),
+        signed_in_as=login.owner,
+    )
+
+
+def _name(*parts: str) -> str:
+    return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=6).hexdigest()
+
+
+def address_of(provider: Provider, *, base_url: str, environ: Mapping[str, str], folders: Sequence[Path]) -> str:
+    """
+    The account's address, without a slash at the end; see `open_account`.
+
+    Raises:
+        InputError: It is none, or must not get a key.
+    """
+    found = base_url or Settings(environ, folders).get(provider.base_url_variable) or provider.base_url
+    address = found.rstrip("/")
+    _check_address(address, provider, environ)
+    return address
+
+
+def _check_address(address: str, provider: Provider, environ: Mapping[str, str]) -> None:
     parts = urlsplit(address)
-    host = (parts.hostname or "").lower()
+    host = host_of(address)
     if parts.scheme not in ("http", "https") or not host or parts.username or parts.query or parts.fragment:
         raise InputError(
             Problem(where="base_url", message=f"'{address}' is not a base address such as {provider.base_url}")
         )
     if is_loopback_host(host):
-        return True
+        return
     if parts.scheme != "https":
         raise InputError(Problem(where="base_url", message=f"'{address}' would carry the key unencrypted; use https"))
-    own = (urlsplit(provider.base_url).hostname or "").lower()
+    own = host_of(provider.base_url)
     allowed = {each.strip().lower() for each in environ.get(ALLOW_VARIABLE, "").split(",")}
     if host != own and host not in allowed:
         message = f"'{host}' is not {own}: if it may have your key, set {ALLOW_VARIABLE}={host} in the environment"
         raise InputError(Problem(where="base_url", message=message))
-    return False
-
-
-def is_loopback_host(host: str) -> bool:
-    """Whether a host name is this machine by definition; names that merely resolve to it do not count."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Settings:

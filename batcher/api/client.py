@@ -18,6 +18,7 @@ from batcher.catalog.source import ChoiceList, ListSource, Pages, Paging
 from batcher.errors import ApiError, InDoubt, Rejected, StopEverything, TryAgain
 from batcher.model import Json, Outcome, State
 
+UNAUTHORISED = 401
 MAX_PAGES = 200
 """Pages of one list that are read at most: a cursor that runs in circles must end."""
 
@@ -78,7 +79,7 @@ class Client:
     def __init__(self, account: Account, *, clock: Callable[[], float] = time.time) -> None:
         self._account = account
         self._table = account.provider.errors
-        self._wire = Wire(account.base_url, account.headers)
+        self._wire = Wire(account.base_url, {})
         self._clock = clock
         self.server_ahead_s = 0.0
         """How far the API's clock is ahead of ours, by the newest answer; negative when it is behind."""
@@ -228,10 +229,18 @@ class Client:
         retired: Retired | None = None,
     ) -> Answer:
         is_write = method != "GET"
-        try:
-            answer = self._wire.exchange(method, path, query=query, body=body, headers=headers, deadline_s=deadline_s)
-        except Broken as broken:
-            raise sort_break(broken, is_write=is_write) from broken
+
+        def ask(signed: Mapping[str, str]) -> Answer:
+            extra = {**signed, **(headers or {})}
+            try:
+                return self._wire.exchange(method, path, query=query, body=body, headers=extra, deadline_s=deadline_s)
+            except Broken as broken:
+                raise sort_break(broken, is_write=is_write) from broken
+
+        signed = self._account.signature.headers()
+        answer = ask(signed)
+        if answer.status == UNAUTHORISED and self._account.signature.refused(signed):  # nothing was made
+            answer = ask(self._account.signature.headers())
         now = self._clock()
         if (told := server_time(answer.headers.get("date", ""))) is not None:
             self.server_ahead_s = told - now

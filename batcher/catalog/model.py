@@ -325,6 +325,29 @@ class Operation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OAuth:
+    """
+    How one signs in without a key: OAuth 2.0 with PKCE.
+
+    Attributes:
+        authorize, token, revoke: Whole addresses; `revoke` is empty where there is none.
+        scope: What is asked for; may be empty.
+        header, value: The header that carries the token; `{key}` in the value stands for it.
+        client_variable: Environment variable with the id of the registered program.
+        note: What a person should know before signing in this way.
+    """
+
+    authorize: str
+    token: str
+    header: str
+    value: str
+    client_variable: str
+    revoke: str = ""
+    scope: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Provider:
     """
     Whose API it is.
@@ -332,6 +355,7 @@ class Provider:
     Attributes:
         key_variable: Environment variable with the credential.
         key_header, key_value: The header that carries it; `{key}` in the value stands for the credential.
+        oauth: How one signs in without a key; None where only keys are known.
         note: What a person should know before choosing it; empty when there is nothing.
         is_own: It comes from a file of the user's, not with batcher: its host must be allowed before it gets a key.
         shapes: Name of a shape to its cases, tried in order.
@@ -346,6 +370,7 @@ class Provider:
     key_value: str
     errors: ErrorTable
     operations: Mapping[str, Operation]
+    oauth: OAuth | None = None
     note: str = ""
     is_own: bool = False
     in_flight: int | None = None

@@ -18,6 +18,8 @@ _COMMANDS = {
     "settle": ("settling", "Decide about rows whose answer was lost."),
     "retry": ("retrying", "Ask for rows once more."),
     "schedule": ("scheduling", "Runs that start themselves: cron or systemd."),
+    "login": ("signing", "Sign in through the browser instead of with a key."),
+    "logout": ("signing", "Forget a sign-in."),
     "list": ("listing", "Names and ids of the account: templates, avatars, voices, languages."),
     "doctor": ("doctor", "Is everything in place? Key, host, account, ledger."),
     "operations": ("catalog", "What can be asked for; with NAME, in detail."),

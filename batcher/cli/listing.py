@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ from batcher.api.account import open_account
 from batcher.api.client import Client
 from batcher.catalog.load import built_in_providers
 from batcher.catalog.model import Provider
+from batcher.cli.options import surroundings
 from batcher.cli.say import say
 from batcher.errors import InputError, Problem
 from batcher.schema import unknown_key
@@ -34,7 +34,10 @@ def list_(kind: str, *, provider_name: str, target: Path | None) -> int:
     if kind not in provider.choices:
         said = unknown_key(kind, provider.choices).replace("unknown key", f"{provider_name} has no list of", 1)
         raise InputError(Problem(where="list", message=said.replace("known keys are", "there are", 1)))
-    account = open_account(provider, base_url="", environ=os.environ, folders=[Path.cwd()])
+    around = surroundings()
+    account = open_account(
+        provider, base_url="", environ=around.environ, folders=[around.folder], state=around.state, clock=around.clock
+    )
     client = Client(account)
     try:
         found = sorted(client.choices(provider.choices[kind]), key=lambda each: (each[1].casefold(), each[0]))

@@ -40,12 +40,19 @@ def examine(provider: Provider, around: Surroundings) -> Iterator[Finding]:
     """Look at ledger, key, host, account, clock and older versions, in this order; later ones are left out when they cannot be known."""
     yield _ledger(around)
     try:
-        account = open_account(provider, base_url="", environ=around.environ, folders=[around.folder])
+        account = open_account(
+            provider,
+            base_url="",
+            environ=around.environ,
+            folders=[around.folder],
+            state=around.state,
+            clock=around.clock,
+        )
     except InputError as error:
         yield Finding(is_well=False, what="no usable key or address", advice=str(error))
         return
     where = "REAL" if account.is_real else "a rehearsal: loopback"
-    yield Finding(is_well=True, what=f"{provider.title} at {account.host} ({where}), key present")
+    yield Finding(is_well=True, what=f"{provider.title} at {account.host} ({where}), {_signed(account)}")
     reachable = _reach(account)
     yield reachable
     if reachable.is_well:
@@ -55,6 +62,13 @@ def examine(provider: Provider, around: Surroundings) -> Iterator[Finding]:
         finally:
             client.close()
         yield from _retired(provider, account, around)
+
+
+def _signed(account: Account) -> str:
+    if not account.signed_in_as:
+        return "key present"
+    note = account.provider.oauth.note if account.provider.oauth else ""
+    return f"signed in as {account.signed_in_as}: {note}"
 
 
 def _ledger(around: Surroundings) -> Finding:
