@@ -24,7 +24,7 @@ from batcher.mapping.expression import ExpressionError
 from batcher.mapping.filter import RowFilter, compile_filter
 from batcher.mapping.request import Rendered, RequestMapping, needed_headers
 from batcher.model import Row, TaskKey
-from batcher.price import PriceTag
+from batcher.price import PriceTag, at_own_prices
 from batcher.schema import unknown_key
 from batcher.sheet import Sheet, SheetSpec, normalise, open_sheet
 
@@ -414,19 +414,22 @@ def _nameless(row: Row) -> str:
     return f"\x00row {row.number}"
 
 
-def find_operations(job: Job, *, environ: Mapping[str, str] = os.environ) -> tuple[Provider, list[Operation]]:
+def find_operations(
+    job: Job, *, environ: Mapping[str, str] = os.environ, offline: bool = False
+) -> tuple[Provider, list[Operation]]:
     """
     The operations that a job names, in the order of its steps, with its settings.
 
     Args:
         job: The job.
         environ: The environment: the host of a provider of the user's own must be allowed there.
+        offline: Nothing is sent, so no host has to be allowed.
 
     Raises:
         InputError: There is none of that name, the job's catalogue or settings do not fit, or the steps belong to
             different providers: a job has one account.
     """
-    own = [own_provider(job.catalog, base_url=job.base_url, environ=environ)] if job.catalog else []
+    own = [own_provider(job.catalog, base_url=job.base_url, environ=environ, offline=offline)] if job.catalog else []
     known = {name: provider for provider in (*own, *built_in_providers()) for name in provider.operations}
     problems: list[Problem] = []
     found: list[tuple[Provider, Operation]] = []
@@ -441,7 +444,7 @@ def find_operations(job: Job, *, environ: Mapping[str, str] = os.environ) -> tup
         if other is not provider:
             message = f"belongs to {other.name}, the first step to {provider.name}; make two jobs of them"
             raise InputError(step.problem(("operation",), message))
-    return provider, [operation for _, operation in found]
+    return provider, at_own_prices(job, [operation for _, operation in found])
 
 
 def _find(step: Step, known: Mapping[str, Provider]) -> tuple[Provider, Operation]:

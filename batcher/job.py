@@ -111,6 +111,24 @@ class ResultsPart:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OwnPrice:
+    """
+    What an operation costs this person.
+
+    Attributes:
+        per: `second`, `minute`, `character`, `video` or `call`.
+        as_of: When it was read.
+        step_s: Output is billed in steps of so many seconds.
+    """
+
+    amount: float
+    currency: str
+    per: str
+    as_of: str
+    step_s: float = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
     """
     One operation of a job; its request is not yet held against the operation.
@@ -151,6 +169,7 @@ class Job:
         resend_lost: Lost rows are sent again without a question.
         resend_below: Only those that cost no more than this; None without such a limit.
         catalog: The file that describes a provider of the user's own; None without one.
+        prices: Prices of the person's own, by operation.
         notify: Addresses of those who are told; `$NAME` stands for one in the environment.
         document: The file itself, for places in messages.
     """
@@ -168,6 +187,7 @@ class Job:
     resend_below: Money | None = None
     title_token: bool | None = None
     catalog: Path | None = None
+    prices: Mapping[str, OwnPrice] = field(default_factory=dict)
     notify: tuple[str, ...] = ()
 
     def problem(self, path: tuple[str | int, ...], message: str) -> Problem:
@@ -285,6 +305,7 @@ def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
         title_token=value.get("title_token"),
         notify=tuple(value.get("notify", ())),
         catalog=catalog,
+        prices={name: OwnPrice(**price) for name, price in value.get("prices", {}).items()},
     )
 
 

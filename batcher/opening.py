@@ -293,7 +293,7 @@ def opened(
         InputError: The operation, the account or the sheet cannot be used.
         LedgerError: The ledger cannot be used.
     """
-    provider, operations = find_operations(job, environ=around.environ)
+    provider, operations = find_operations(job, environ=around.environ, offline=offline)
     with ExitStack() as stack:
         environ, state = around.environ, around.state
         if rehearse:
@@ -353,6 +353,7 @@ def _account(
             folders=[*folders, around.folder],
             state=around.state,
             clock=around.clock,
+            offline=offline,
         )
     except InputError as error:
         if offline and error.problems[0].where == provider.key_variable:

@@ -3,16 +3,71 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from batcher.catalog.model import Price
+from batcher.catalog.model import Operation, Price
 from batcher.catalog.pick import Pick, as_text
+from batcher.errors import InputError, Problem
+from batcher.job import Job, OwnPrice
 from batcher.model import Json
+from batcher.schema import unknown_key
 
 CHARACTERS_PER_SECOND = 15
 """How fast a voice speaks, roughly; used only where nothing better is known."""
 
 ROUNDING = "each row's seconds rounded up"
 """How HeyGen rounds is not documented; this is the dearer way."""
+
+
+def at_own_prices(job: Job, operations: Sequence[Operation]) -> list[Operation]:
+    """
+    The operations of a job at its own prices, where it has any.
+
+    Raises:
+        InputError: A price of an operation that is no step of the job, in another currency than the other steps, or by
+            the character where there is no text; all of them, each with its place.
+    """
+    names = dict.fromkeys(operation.name for operation in operations)
+    problems: list[Problem] = []
+    for name in job.prices:
+        if name not in names:
+            said = unknown_key(name, names).replace("unknown key", "no step of this job is", 1)
+            problems.append(job.problem(("prices", name), said.replace("known keys are", "it has", 1)))
+    priced = [
+        replace(each, price=_own(each.price, job.prices[each.name])) if each.name in job.prices else each
+        for each in operations
+    ]
+    currencies = {each.price.currency for each in priced if each.price}
+    for operation in {each.name: each for each in priced if each.name in job.prices}.values():
+        problems += _wrong_price(job, operation, currencies)
+    if problems:
+        raise InputError(*problems)
+    return priced
+
+
+def _wrong_price(job: Job, operation: Operation, currencies: set[str]) -> Iterator[Problem]:
+    own, place = job.prices[operation.name], ("prices", operation.name)
+    if others := sorted(currencies - {own.currency}):
+        message = f"another step is priced in {', '.join(others)}; one job has one currency"
+        yield job.problem((*place, "currency"), message)
+    if own.per == "character" and operation.price and not operation.price.text:
+        message = f"{operation.name} has no text whose characters could be counted; write second, minute, video or call"
+        yield job.problem((*place, "per"), message)
+
+
+def _own(known: Price | None, own: OwnPrice) -> Price:
+    """A price of the person's own; how lengths are guessed is still the catalogue's business."""
+    usual = known or Price(per=own.per, amount=own.amount, currency=own.currency)
+    return Price(
+        per=own.per,
+        amount=own.amount,
+        currency=own.currency,
+        step_s=own.step_s,
+        guess_s=usual.guess_s,
+        text=usual.text,
+        as_of=own.as_of,
+    )
 
 
 class PriceTag:

@@ -65,6 +65,8 @@ class Checker:
             for key in kind["unexpected"]:
                 yield Fault(path=path, message=unknown_key(key, known), unknown_key=key)
             return
+        if name == "propertyNames":
+            path = (*path, str(kind["error"].instance))
         sentence = self._own_sentence(error.schema_path[:-1])
         if sentence and name != "required":  # which key is missing says more
             yield Fault(path=path, message=sentence)
@@ -106,6 +108,18 @@ class Checker:
             return
         for inner in best:
             yield from self._translate(inner)
+
+
+def misfit_of(schema: Json) -> Fault | None:
+    """The place where a JSON Schema is none; None when it is one."""
+    import jsonschema_rs
+
+    try:
+        jsonschema_rs.meta.validate(schema)
+    except jsonschema_rs.ValidationError as error:
+        words = _plain_words(error.kind.name, error.kind.as_dict(), error)
+        return Fault(path=tuple(error.instance_path), message=f"is not JSON Schema: {words}")
+    return None
 
 
 def _half_characters(value: Json, path: Path) -> Iterable[Fault]:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from jsonschema_rs import validator_for
 
+from batcher.catalog.body import schemas_at
 from batcher.catalog.load import FOLDER, built_in_providers, load_provider, provider_of
 from batcher.catalog.model import Kind, Operation, Provider
 from batcher.errors import InputError
 from batcher.mapping.tree import matches
-from batcher.mapping.types import schemas_at
 
 PROVIDERS = built_in_providers()
 OPERATIONS = [(provider, operation) for provider in PROVIDERS for operation in provider.operations.values()]

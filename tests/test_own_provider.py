@@ -244,7 +244,7 @@ def test_error_with_status_200_is_an_error(folder: Path, server: JsonServer, mil
         ("logo: asset }", "logo: assets }", r"shape\.logo: unknown name 'assets'; did you mean 'asset'"),
         ("id: to_string(render.no) }", " }", r"rendermill\.film\.submit: 'id' is missing"),
         ("repeat: { free: true }\n", "repeat: { free: true }\n    settle: film\n", "needs either settle .* or outcome"),
-        ("minItems: 1,", "minItems: one,", r"rendermill\.film\.body: is not a JSON Schema"),
+        ("minItems: 1,", "minItems: one,", r"body\.properties\.fields\.minItems: is not JSON Schema: 'one' is not a whole number"),
         ('value: "Token {key}"', "value: Token", r"sign_in\.value: must hold \{key\}"),
         ("per: minute", "per: hour", r"price\.per: 'hour' is not one of: second, minute, character, video, call"),
         ("path: /speak", "path: speak", r"submit\.path: must be a path that begins with /"),

@@ -20,14 +20,17 @@ from batcher.catalog.model import (
     PriceCase,
     Provider,
     Retired,
+    Rule,
     Setting,
 )
 from batcher.catalog.place import At
 from batcher.catalog.reading import choice_list, outcome, pages, repeat, settle
 from batcher.catalog.settings import filled_in
 from batcher.catalog.source import AccountCall
+from batcher.catalog.strict import faults, no_schema, taken
 from batcher.document import Document, read_document
-from batcher.schema import Checker, unknown_key
+from batcher.errors import InputError
+from batcher.schema import Checker, misfit_of, unknown_key
 from batcher.units import parse_rates
 
 FOLDER = Path(__file__).parent
@@ -49,15 +52,25 @@ def load_provider(path: Path, *, is_own: bool = False) -> Provider:
         is_own: It is the user's, and did not come with batcher.
 
     Raises:
-        InputError: It does not fit the schema, an expression is not JMESPath, or a name in it leads nowhere.
+        InputError: It does not fit the schema, an expression is not JMESPath, a name in it leads nowhere, or, in one of
+            the user's, belongs to a provider that comes with batcher.
     """
-    return provider_from(read_document(path, catalog_schema()), is_own=is_own)
+    document = read_document(path, catalog_schema())
+    root = At(document)
+    known = {each.name: each for each in built_in_providers()} if is_own else {}
+    if names := list(taken(root, known)):
+        raise InputError(*names)
+    provider = provider_from(document, is_own=is_own)
+    if problems := list(dict.fromkeys(faults(root, provider))):
+        raise InputError(*problems)
+    return provider
 
 
 @cache
 def built_in_providers() -> tuple[Provider, ...]:
-    """The providers that come with batcher."""
-    return tuple(load_provider(path) for path in sorted(FOLDER.glob("*.yaml")))
+    """The providers that come with batcher; that their descriptions hold is seen by the tests, not at every start."""
+    documents = (read_document(path, catalog_schema()) for path in sorted(FOLDER.glob("*.yaml")))
+    return tuple(provider_from(document) for document in documents)
 
 
 def provider_of(operation: str) -> Provider | None:
@@ -70,7 +83,7 @@ def provider_from(document: Document, *, is_own: bool = False) -> Provider:
     The provider that a document describes.
 
     Raises:
-        InputError: As `load_provider`.
+        InputError: It cannot be read as one; `load_provider` looks closer.
     """
     root = At(document)
     value = document.value
@@ -173,7 +186,7 @@ def _operation(root: At, name: str) -> Operation:
     definitions = root.get("definitions") or {}
     open_body = {**value["body"], "$defs": {each: definitions[each] for each in _used(at, value["body"], definitions)}}
     body = filled_in(open_body, {each: setting.default for each, setting in settings.items()})
-    _check_body(at, body)
+    _check_body(root, at, body)
     result = at.inner("outcome")
     return Operation(
         name=name,
@@ -183,6 +196,7 @@ def _operation(root: At, name: str) -> Operation:
         repeat=repeat(at.at("repeat"), pages(root, "pages")),
         body=body,
         open_body=open_body,
+        rules=tuple(_rule(at.at("rules", index)) for index in range(len(value.get("rules", ())))),
         token_field=value.get("token", ""),
         title_field=value.get("title_field", ""),
         settle=settle(root, at),
@@ -217,15 +231,21 @@ def _used(at: At, body: Any, definitions: Mapping[str, Any]) -> list[str]:
     return list(found)
 
 
-def _check_body(at: At, body: Any) -> None:
-    """A body that is no JSON Schema, or refers to a definition that is not there, is told at its place."""
+def _check_body(root: At, at: At, body: Any) -> None:
+    """A body that is no JSON Schema is told at its place."""
     try:
         Checker(body)
     except ValueError as error:
+        if fault := misfit_of(body):
+            raise InputError(no_schema(root, at, fault)) from error
         reason = str(error).splitlines()[0]
         raise at.wrong(f"is not a JSON Schema: {reason}", "body") from error
     if "settle" in at.value and "id" not in at.value["submit"]:
         raise at.wrong("'id' is missing: without it the outcome cannot be asked for", "submit")
+
+
+def _rule(at: At) -> Rule:
+    return Rule(holds=at.pick("holds"), fields=tuple(at.get("fields")), say=at.get("say"))
 
 
 def _extends(at: At | None) -> Extends | None:

@@ -210,6 +210,7 @@ class Price:
         step_s: Output is billed in steps of so many seconds, the last one in full.
         guess_s: The length to assume when nothing better is known.
         text: Where in the body the spoken text stands, from which the length is estimated; empty when there is none.
+        as_of: When the job's own price was read; empty for one of the catalogue, which is dated as a whole.
     """
 
     per: str
@@ -219,6 +220,7 @@ class Price:
     guess_s: float = 30
     text: str = ""
     note: str = ""
+    as_of: str = ""
     cases: tuple[PriceCase, ...] = ()
 
 
@@ -245,6 +247,22 @@ class Extends:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """
+    What a JSON Schema cannot say about a body: how two of its values must be to each other.
+
+    Attributes:
+        holds: True of every body that may be sent.
+        fields: The fields that it is about, dotted; the complaint is made about the first that comes from the sheet.
+        say: What is wrong when it does not hold.
+    """
+
+    holds: Pick
+    fields: tuple[str, ...]
+    say: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Setting:
     """Something about an operation that a job may change; `$name` in the body's schema stands for its value."""
 
@@ -262,6 +280,7 @@ class Operation:
         id: Where the id stands in the answer; None for a synchronous operation that has none.
         body: JSON Schema of the body.
         open_body: The same before the settings are filled in.
+        rules: What else must hold of a body.
         token_field: Field of the body for our token, dotted; empty when there is none.
         title_field: Field of the body for a title; empty when there is none.
         settle: How its outcome is learned; None for a synchronous operation.
@@ -279,6 +298,7 @@ class Operation:
     repeat: Repeat
     body: Json
     open_body: Json = None
+    rules: tuple[Rule, ...] = ()
     token_field: str = ""
     title_field: str = ""
     settle: Settle | None = None

@@ -5,16 +5,16 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from batcher.catalog.load import built_in_providers, load_provider
+from batcher.catalog.load import load_provider
 from batcher.catalog.model import Provider
+from batcher.catalog.strict import host_of
 from batcher.errors import InputError, Problem
 
 ALLOW_VARIABLE = "BATCHER_ALLOW_HOST"
 
 
-def own_provider(path: Path, *, base_url: str, environ: Mapping[str, str]) -> Provider:
+def own_provider(path: Path, *, base_url: str, environ: Mapping[str, str], offline: bool = False) -> Provider:
     """
     Read a provider file of the user's own.
 
@@ -25,32 +25,21 @@ def own_provider(path: Path, *, base_url: str, environ: Mapping[str, str]) -> Pr
         path: The file.
         base_url: The job's `account.base_url`; empty when it has none.
         environ: The environment.
+        offline: Nothing is sent, so no host has to be allowed.
 
     Raises:
         InputError: It is no provider file, takes the name of a built-in one, or would send a key where it must not go.
     """
     provider = load_provider(path, is_own=True)
-    for known in built_in_providers():
-        if provider.name == known.name:
-            raise _problem(path, "provider", f"'{known.name}' comes with batcher; choose another name")
-        if provider.key_variable == known.key_variable and _host(provider.base_url) != _host(known.base_url):
-            message = f"{known.key_variable} is the key of {known.title}, and {_host(provider.base_url)} is not; choose another name"
-            raise _problem(path, "sign_in.variable", message)
+    if offline:
+        return provider
     address = base_url or environ.get(provider.base_url_variable, "") or provider.base_url
-    host = _host(address)
+    host = host_of(address)
     allowed = {each.strip().lower() for each in environ.get(ALLOW_VARIABLE, "").split(",")}
     if not _is_loopback(host) and host not in allowed:
         message = f"work and {provider.key_variable} would go to {host}: if they may, set {ALLOW_VARIABLE}={host} in the environment"
-        raise _problem(path, "base_url", message)
+        raise InputError(Problem(where=path.name, message=f"base_url: {message}"))
     return provider
-
-
-def _problem(path: Path, key: str, message: str) -> InputError:
-    return InputError(Problem(where=path.name, message=f"{key}: {message}"))
-
-
-def _host(address: str) -> str:
-    return (urlsplit(address).hostname or "").lower()
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from batcher.model import Json
+from batcher.schema import unknown_key
 
 
 class Pick:
@@ -15,7 +17,7 @@ class Pick:
         source: The expression.
 
     Raises:
-        ValueError: It is not JMESPath.
+        ValueError: It is not JMESPath, or calls a function that is not there or takes another number of values.
     """
 
     def __init__(self, source: str) -> None:
@@ -27,6 +29,8 @@ class Pick:
             self._compiled: Any = jmespath.compile(source)
         except JMESPathError as error:
             raise ValueError(f"'{source}' is not a JMESPath expression") from error
+        tree: Any = self._compiled.parsed
+        _check_functions(tree)
 
     def find(self, value: Json) -> Json:
         """What stands there; None when nothing does, or when the answer has quite another form."""
@@ -41,6 +45,82 @@ class Pick:
         """Whether the expression is true of the value, in JMESPath's sense of truth."""
         found = self.find(value)
         return found is not None and found is not False and found not in ("", [], {})
+
+
+def common_word(one: Pick, other: Pick) -> str:
+    """
+    A word for which both predicates hold; empty when none is seen.
+
+    Tried with items in which everything that the two mention is there: `status == 'ready' && url` and
+    `status == 'ready' && !url` have no word in common.
+    """
+    told = list(_compared(one._compiled.parsed))
+    fields = {field for each in (one, other) for field in _fields(each._compiled.parsed)}
+    for field, word in told:
+        item: dict[str, Any] = {}
+        for each in sorted(fields, key=len):
+            _put(item, each, "there")
+        _put(item, field, word)
+        if one.holds(item) and other.holds(item):
+            return word
+    return ""
+
+
+def _check_functions(node: dict[str, Any]) -> None:
+    """JMESPath itself complains about these only when an answer has come."""
+    from jmespath.functions import Functions
+
+    for child in node["children"]:
+        _check_functions(child)
+    if node["type"] != "function_expression":
+        return
+    name, given = node["value"], len(node["children"])
+    known = Functions.FUNCTION_TABLE
+    if name not in known:
+        said = unknown_key(name, known).split("; known keys", 1)[0]
+        raise ValueError(said.replace("unknown key", "unknown function", 1))
+    signature = known[name]["signature"]
+    wanted = len(signature)
+    is_open = bool(signature) and bool(signature[-1].get("variadic"))
+    if given < wanted or (given > wanted and not is_open):
+        raise ValueError(f"the function {name} takes {wanted}{' or more' if is_open else ''} values, not {given}")
+
+
+def _chain(node: dict[str, Any]) -> tuple[str, ...]:
+    """`a.b` as its parts; empty for anything else."""
+    if node["type"] == "field":
+        return (node["value"],)
+    if node["type"] == "subexpression":
+        parts = [_chain(child) for child in node["children"]]
+        return tuple(part for each in parts for part in each) if all(parts) else ()
+    return ()
+
+
+def _fields(node: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    if chain := _chain(node):
+        yield chain
+    elif not node["type"].endswith("projection"):
+        for child in node["children"]:
+            yield from _fields(child)
+
+
+def _compared(node: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every `field == 'word'` of an expression."""
+    if node["type"] == "comparator" and node["value"] == "eq":
+        for left, right in (node["children"], node["children"][::-1]):
+            if (chain := _chain(left)) and right["type"] == "literal" and isinstance(right["value"], str):
+                yield chain, right["value"]
+    for child in node["children"]:
+        yield from _compared(child)
+
+
+def _put(item: dict[str, Any], field: tuple[str, ...], value: str) -> None:
+    for part in field[:-1]:
+        inner = item.get(part)
+        if not isinstance(inner, dict):
+            inner = item[part] = {}
+        item = inner
+    item[field[-1]] = value
 
 
 def as_text(value: Json) -> str:

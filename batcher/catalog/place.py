@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from batcher.catalog.pick import Pick
 from batcher.document import Document, KeyPath
-from batcher.errors import InputError
+from batcher.errors import InputError, Problem
 from batcher.schema import unknown_key
 
 T = TypeVar("T")
@@ -88,6 +88,10 @@ class At:
         if name is not None and name not in known:
             raise self.wrong(unknown_key(name, known).replace("unknown key", "unknown name", 1), *path)
 
+    def problem(self, message: str, *path: str | int) -> Problem:
+        """A complaint about a place."""
+        return self._document.problem((*self._path, *path), message)
+
     def wrong(self, message: str, *path: str | int) -> InputError:
         """The error to raise about a place."""
-        return InputError(self._document.problem((*self._path, *path), message))
+        return InputError(self.problem(message, *path))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from batcher.bound import BoundStep
+from batcher.bound import BoundJob, BoundStep
 from batcher.limits import limits_of
 from batcher.lines import word_of
 from batcher.opening import OpenJob
@@ -68,7 +68,7 @@ def _cost_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
         yield "Cost     no price is known for this operation"
     else:
         amount = Money(amount=plan.cost, currency=bound.currency)
-        yield f"Cost     ≈ {amount} for {plan.to_send} to send; prices of {bound.provider.prices_as_of}, {ROUNDING}"
+        yield f"Cost     ≈ {amount} for {plan.to_send} to send; {_prices_words(bound)}, {ROUNDING}"
         for step in bound.steps.values():
             yield f"         {_price_words(step)}"
         yield from _cover_lines(opened, plan)
@@ -77,6 +77,16 @@ def _cost_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
     if usual and limits.in_flight:
         seconds = max(sum(usual), plan.to_send / limits.in_flight * max(usual))
         yield f"Time     ≈ {show_duration(seconds)}, {limits.in_flight} at once"
+
+
+def _prices_words(bound: BoundJob) -> str:
+    """Whose prices these are, and how old."""
+    prices = [step.operation.price for step in bound.steps.values() if step.operation.price]
+    own = list(dict.fromkeys(price.as_of for price in prices if price.as_of))
+    words = [f"prices of the job, dated {', '.join(own)}"] if own else []
+    if any(not price.as_of for price in prices):
+        words.append(f"prices of {bound.provider.prices_as_of}")
+    return " and ".join(words)
 
 
 def _price_words(step: BoundStep) -> str:

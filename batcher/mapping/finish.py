@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from batcher.catalog.body import schemas_at
 from batcher.catalog.model import Operation
-from batcher.mapping.types import schemas_at
 from batcher.model import Json
 
 

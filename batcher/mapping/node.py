@@ -38,6 +38,7 @@ class Filling:
         outputs: What the earlier steps have made, by their names; None before they have, when all that depends on it
             is left open.
         faults: What was found, as (column or None, message).
+        kept: For lists that lost members: the list to the places in the job of those that are left.
     """
 
     cells: Sequence[str]
@@ -45,6 +46,7 @@ class Filling:
     names: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, Mapping[str, str]] | None = None
     faults: list[tuple[int | None, str]] = field(default_factory=list)
+    kept: dict[int, Sequence[int]] = field(default_factory=dict)
 
 
 class Node(Protocol):
@@ -271,7 +273,14 @@ class Items:
     def fill(self, row: Filling) -> Json | Omit:
         values = [node.fill(row) for node in self.nodes]
         kept = [value for value in values if value is not OMIT]
+        if len(kept) < len(values):
+            row.kept[id(self)] = [place for place, value in enumerate(values) if value is not OMIT]
         return OMIT if values and not kept else kept
+
+    def member(self, index: int, row: Filling) -> Node | None:
+        """The member that stands at an index of the filled list; None when there is none."""
+        places = row.kept.get(id(self), range(len(self.nodes)))
+        return self.nodes[places[index]] if index < len(places) else None
 
     def columns(self) -> Iterator[int]:
         for node in self.nodes:

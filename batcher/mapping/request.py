@@ -6,17 +6,19 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
+from batcher.catalog.body import schemas_at
 from batcher.catalog.model import Operation, Provider
 from batcher.errors import InputError, Problem
 from batcher.job import Job, Step
 from batcher.mapping.choice import Choices
 from batcher.mapping.leaf import Lookup, NamePart, mentioned_headers
-from batcher.mapping.node import Constant, Filling, Group, Items, Leaf, Merged, Node, Omit, ShapedLeaf
-from batcher.mapping.tree import TreeBuilder, fixed_values, matches, walk
-from batcher.mapping.types import enumerated, schemas_at, typed, wanted_types
+from batcher.mapping.node import BodyPath, Constant, Filling, Group, Items, Leaf, Merged, Node, Omit, ShapedLeaf
+from batcher.mapping.tree import TreeBuilder, fixed_part, fixed_values, matches, walk
+from batcher.mapping.types import enumerated, typed, wanted_types
 from batcher.model import Json
 from batcher.schema import Checker, Fault
 
@@ -117,7 +119,9 @@ class RequestMapping:
         for path, node in (*walk(self._root), *in_path):
             schemas = schemas_at(self._operation.body, path, fixed)
             types = wanted_types(schemas)
-            kind = next((name for pattern, name in self._operation.choices.items() if matches(pattern, path)), "")
+            places = (path, node.job_path[1:])  # as the API calls it, and as the job does
+            wanted = self._operation.choices.items()
+            kind = next((name for pattern, name in wanted if any(matches(pattern, each) for each in places)), "")
             known = self._choices.get(kind)
             if isinstance(node, Leaf):
                 node.types, node.words, node.choices = types, enumerated(schemas), known
@@ -169,7 +173,9 @@ class RequestMapping:
         found = [Flaw(column=column, message=message) for column, message in row.faults]
         faults = self._checker.faults(body)
         if faults:
-            found += self._row_flaws(faults, already={flaw.column for flaw in found}, is_preview=outputs is None)
+            found += self._row_flaws(faults, row, already={flaw.column for flaw in found}, is_preview=outputs is None)
+        if not found:
+            found += self._broken_rules(body, row, is_preview=outputs is None)
         digest = self._digest.copy()
         for column in self.columns:
             digest.update(b"\x1f" + cells[column].encode("utf-8", "surrogatepass"))
@@ -190,11 +196,13 @@ class RequestMapping:
                 row.faults.append((next(node.columns(), None), f"{field} is empty, and it is part of the address"))
         return self._operation.path.format(**values)
 
-    def _row_flaws(self, faults: Sequence[Fault], *, already: set[int | None], is_preview: bool) -> list[Flaw]:
+    def _row_flaws(
+        self, faults: Sequence[Fault], row: Filling, *, already: set[int | None], is_preview: bool
+    ) -> list[Flaw]:
         found: list[Flaw] = []
         wrong: list[Problem] = []
         for fault in faults:
-            node, exact = self._node_at(fault)
+            node, exact = self._node_at(fault, row)
             columns = list(dict.fromkeys(node.columns()))
             inside = [each for _, each in walk(node) if isinstance(each, Leaf | ShapedLeaf)]
             if fault.unknown_key and isinstance(node, Group):
@@ -203,7 +211,10 @@ class RequestMapping:
             if is_preview and any(each.is_later for each in inside):
                 continue
             if not any(each.varies for each in inside):
-                wrong.append(self._step.problem(node.job_path, fault.message))
+                if (_anywhere(fault.path), fault.message) in self._lasting:
+                    wrong.append(self._step.problem(node.job_path, fault.message))
+                elif not already:  # another value of the row has made it wrong
+                    found.append(Flaw(column=None, message=f"{_words(node.job_path)}: {fault.message}"))
                 continue
             if already and (not exact or already & set(columns)):
                 continue
@@ -214,7 +225,29 @@ class RequestMapping:
             raise InputError(*wrong)
         return found
 
-    def _node_at(self, fault: Fault) -> tuple[Node, bool]:
+    @cached_property
+    def _lasting(self) -> frozenset[tuple[BodyPath, str]]:
+        """What is wrong with the job alone, whatever a row holds."""
+        faults = self._checker.faults(fixed_part(self._root))
+        return frozenset((_anywhere(fault.path), fault.message) for fault in faults)
+
+    def _broken_rules(self, body: Json, row: Filling, *, is_preview: bool) -> list[Flaw]:
+        """What the schema cannot say, for a body that fits it."""
+        found: list[Flaw] = []
+        for rule in self._operation.rules:
+            if rule.holds.holds(body):
+                continue
+            nodes = [self._node_at(Fault(path=tuple(name.split(".")), message=""), row)[0] for name in rule.fields]
+            inside = [each for top in nodes for _, each in walk(top) if isinstance(each, Leaf | ShapedLeaf)]
+            if is_preview and any(each.is_later for each in inside):
+                continue
+            from_sheet = next((column for node in nodes for column in node.columns()), None)
+            if not any(each.varies for each in inside):
+                raise InputError(self._step.problem(nodes[0].job_path, rule.say))
+            found.append(Flaw(column=from_sheet, message=f"{rule.fields[0]}: {rule.say}"))
+        return found
+
+    def _node_at(self, fault: Fault, row: Filling) -> tuple[Node, bool]:
         """The node that a fault is about, and whether it is a single value rather than a group around several."""
         node: Node = self._root
         for part in (*fault.path, fault.missing_key) if fault.missing_key else fault.path:
@@ -226,12 +259,22 @@ class RequestMapping:
             elif isinstance(node, Merged):
                 groups = [each for each in node.nodes if isinstance(each, Group) and str(part) in each.entries]
                 inner = groups[0].entries[str(part)] if groups else node.nodes[0]
-            elif isinstance(node, Items) and isinstance(part, int) and part < len(node.nodes):
-                inner = node.nodes[part]
+            elif isinstance(node, Items) and isinstance(part, int):
+                inner = node.member(part, row)
             if inner is None:
                 break
             node = inner
         return node, isinstance(node, Leaf | ShapedLeaf | Constant)
+
+
+def _anywhere(path: BodyPath) -> BodyPath:
+    """A place without the indexes of its lists: members that vary are left out of what lasts."""
+    return tuple("*" if isinstance(part, int) else part for part in path)
+
+
+def _words(job_path: BodyPath) -> str:
+    """A key of the request as the person has written it."""
+    return ".".join(str(part) for part in job_path[1:])
 
 
 def _codes(provider: Provider, kind: str) -> Mapping[str, tuple[str, ...]]:

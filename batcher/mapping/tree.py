@@ -195,6 +195,19 @@ def walk(node: Node, path: BodyPath = ()) -> Iterator[tuple[BodyPath, Node]]:
         yield path, node
 
 
+def fixed_part(node: Node) -> Json:
+    """What every row has in its body: `fixed_values` without what varies."""
+    if isinstance(node, Group):
+        kept = {key: fixed_part(each) for key, each in node.entries.items() if not isinstance(each, Leaf | ShapedLeaf)}
+        return {key: value for key, value in kept.items() if value is not None}
+    if isinstance(node, Items):
+        return [value for each in node.nodes if (value := fixed_part(each)) is not None]
+    if isinstance(node, Merged):
+        parts = [fixed_part(each) for each in node.nodes]
+        return {key: each for value in parts if isinstance(value, dict) for key, each in value.items()}
+    return node.value if isinstance(node, Constant) else None
+
+
 def fixed_values(node: Node) -> Json:
     """The body as far as it is the same for every row."""
     if isinstance(node, Group):

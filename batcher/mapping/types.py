@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from batcher.model import Json
@@ -11,60 +11,6 @@ from batcher.model import Json
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}\Z")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\Z")
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-
-
-def schemas_at(schema: Mapping[str, Any], path: Sequence[str | int], tree: Json) -> list[Mapping[str, Any]]:
-    """
-    The schemas that may hold at a place of the body.
-
-    Args:
-        schema: The schema of the whole body, with its `$defs`.
-        path: The place.
-        tree: The request as far as it is fixed: branches whose constants disagree with it are left out.
-    """
-    current = _branches(schema, schema, tree)
-    for part in path:
-        tree = _child(tree, part)
-        current = [branch for each in current for branch in _branches(schema, _under(each, part), tree)]
-    return current
-
-
-def _child(tree: Json, part: str | int) -> Json:
-    if isinstance(tree, dict):
-        return tree.get(part)
-    if isinstance(tree, list) and isinstance(part, int) and part < len(tree):
-        return tree[part]
-    return None
-
-
-def _under(schema: Mapping[str, Any], part: str | int) -> Any:
-    if isinstance(part, int):
-        return schema.get("items")
-    properties = schema.get("properties", {})
-    return properties.get(part, schema.get("additionalProperties"))
-
-
-def _branches(root: Mapping[str, Any], schema: Any, tree: Json) -> list[Mapping[str, Any]]:
-    while isinstance(schema, Mapping) and "$ref" in schema:
-        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
-    if not isinstance(schema, Mapping):
-        return []
-    found: list[Mapping[str, Any]] = [schema]
-    for keyword in ("oneOf", "anyOf", "allOf"):
-        for branch in schema.get(keyword, ()):
-            found.extend(each for each in _branches(root, branch, tree) if _agrees(each, tree))
-    found.extend(each for each in _branches(root, schema.get("then"), tree) if _agrees(each, tree))
-    return found
-
-
-def _agrees(branch: Mapping[str, Any], tree: Json) -> bool:
-    if not isinstance(tree, dict):
-        return True
-    for key, schema in branch.get("properties", {}).items():
-        fixed = tree.get(key)
-        if isinstance(schema, Mapping) and "const" in schema and isinstance(fixed, str) and fixed != schema["const"]:
-            return False
-    return True
 
 
 def wanted_types(schemas: Iterable[Mapping[str, Any]]) -> frozenset[str]:
