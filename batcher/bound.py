@@ -59,6 +59,7 @@ class BoundStep:
 
     Args:
         earlier: Outputs of the steps before it, by their names.
+        later: The names of the step itself and of those after it.
 
     Attributes:
         item_column: The column that holds the members of the fan-out; None without one.
@@ -74,6 +75,7 @@ class BoundStep:
         header: _Header,
         choices: Mapping[str, Choices],
         earlier: Mapping[str, Sequence[str]],
+        later: Sequence[str],
     ) -> None:
         self.step = step
         self.operation = operation
@@ -90,6 +92,7 @@ class BoundStep:
                 headers=header.texts,
                 choices=choices,
                 earlier=earlier,
+                later=later,
             ),
         )
         fan = step.for_each
@@ -228,12 +231,19 @@ class BoundJob:
     ) -> dict[str, BoundStep]:
         bound: dict[str, BoundStep] = {}
         earlier: dict[str, Sequence[str]] = {}
+        names = [step.name for step in self.job.steps]
         for step, operation in zip(self.job.steps, operations, strict=True):
             known = dict(earlier)
             made = _kept(
                 problems,
                 lambda step=step, operation=operation, known=known: BoundStep(  # type: ignore[misc]
-                    step, provider=self.provider, operation=operation, header=header, choices=choices, earlier=known
+                    step,
+                    provider=self.provider,
+                    operation=operation,
+                    header=header,
+                    choices=choices,
+                    earlier=known,
+                    later=names[len(known) :],
                 ),
             )
             if made is not None:

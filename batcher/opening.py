@@ -15,14 +15,14 @@ from pathlib import Path
 from batcher.api.account import Account, open_account
 from batcher.api.client import AccountInfo, Client
 from batcher.bound import BoundJob, find_operations, open_job_sheet
-from batcher.catalog.extend import extended_body, extension_path, forgotten_entries
 from batcher.catalog.model import Operation, Provider
-from batcher.errors import ApiError, InputError, Problem, Rejected, StopEverything, Stopped
-from batcher.job import Job, Step
+from batcher.errors import ApiError, InputError, Problem, StopEverything, Stopped
+from batcher.job import Job
 from batcher.layout import STATUS
 from batcher.ledger.lock import job_lock
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.sqlite import SqliteLedger
+from batcher.live import learn_templates, with_template
 from batcher.mapping.choice import Choice, Choices
 from batcher.mapping.tree import matches
 from batcher.model import Json
@@ -155,7 +155,9 @@ class OpenJob:
             _ = self.info  # a key that is not accepted is told before anything else
             choices = self._choices()
             pairs = zip(self.job.steps, operations, strict=True)
-            operations = [self._live(step, each, choices) for step, each in pairs]
+            operations = [
+                with_template(step, each, client=self.client, choices=choices, notes=self.notes) for step, each in pairs
+            ]
         self._bound = BoundJob(
             self.job,
             provider=self.provider,
@@ -164,6 +166,8 @@ class OpenJob:
             choices=choices,
             items=self.ledger.items(self.job.name),
         )
+        if checked:
+            learn_templates(self._bound, client=self.client, notes=self.notes)
         return self._bound
 
     def plan(self, *, at: float) -> Plan:
@@ -213,40 +217,6 @@ class OpenJob:
         if self.client is None:
             raise ValueError("opened offline")
         return self.client
-
-    def _live(self, step: Step, operation: Operation, choices: Mapping[str, Choices]) -> Operation:
-        """The operation with what the API itself says about the template."""
-
-        def resolve(kind: str, text: str) -> str:
-            return choices[kind].resolve(text) if kind in choices else text
-
-        try:
-            path = extension_path(operation, step.request, resolve=resolve)
-        except ValueError as error:
-            raise InputError(step.problem(("request", operation.path_fields[0]), str(error))) from error
-        if not path:
-            return operation
-        if self.client is None:
-            self.notes.append("the template is not checked offline")
-            return operation
-        try:
-            answer = self.client.read(path)
-        except Rejected as error:
-            raise InputError(step.problem(("request", operation.path_fields[0]), error.message)) from error
-        except StopEverything as error:
-            raise Stopped(f"the API refuses the account: {error.message}") from error
-        except ApiError as error:
-            self.notes.append(f"the template could not be checked: {error.message}")
-            return operation
-        forgotten = forgotten_entries(operation, answer, step.request)
-        if forgotten and operation.extends:
-            field = operation.extends.field
-            message = (
-                f"the template also has {', '.join(forgotten)}; fill them, "
-                f"or write `{forgotten[0]}:` with nothing behind it to leave one as it is"
-            )
-            raise InputError(step.problem(("request", field), message))
-        return replace(operation, body=extended_body(operation, answer))
 
     def _choices(self) -> dict[str, Choices]:
         """The lists of valid values that the requests need; what cannot be read is told and not checked."""

@@ -21,7 +21,7 @@ LAYERS = (
     ("consent", "dispatcher", "reconciler"),
     ("answers", "chain", "doubts", "opening"),
     ("plan", "results"),
-    ("lines",),
+    ("lines", "live"),
     ("bound", "expiry", "senders"),
     (
         "api",

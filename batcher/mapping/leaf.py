@@ -96,7 +96,13 @@ def _closing(text: str, at: int) -> int:
 
 
 def parse_parts(
-    text: str, *, lookup: Lookup, names: Collection[str], headers: Sequence[str], steps: Steps = _NO_STEPS
+    text: str,
+    *,
+    lookup: Lookup,
+    names: Collection[str],
+    headers: Sequence[str],
+    steps: Steps = _NO_STEPS,
+    later: Sequence[str] = (),
 ) -> tuple[Part, ...]:
     """
     Compile a text.
@@ -107,6 +113,7 @@ def parse_parts(
         names: Other names that may be used: the fan-out's.
         headers: All header texts, for the suggestion when one is not there.
         steps: The steps before this one.
+        later: The names of this step and of those after it.
 
     Raises:
         ExpressionError: It cannot be read, or names a column that does not exist.
@@ -116,16 +123,18 @@ def parse_parts(
         if not is_expression:
             parts.append(content)
         else:
-            parts.append(_parse_expression(content, lookup=lookup, names=names, headers=headers, steps=steps))
+            parts.append(
+                _parse_expression(content, lookup=lookup, names=names, headers=headers, steps=steps, later=later)
+            )
     return tuple(parts)
 
 
 def _parse_expression(
-    content: str, *, lookup: Lookup, names: Collection[str], headers: Sequence[str], steps: Steps
+    content: str, *, lookup: Lookup, names: Collection[str], headers: Sequence[str], steps: Steps, later: Sequence[str]
 ) -> Part:
     if content in names:  # before the cells: [brackets] hold the column of that name
         return NamePart(name=content)
-    bare = _bare_cell(content, lookup) or _bare_output(content, steps)
+    bare = _bare_cell(content, lookup) or _bare_output(content, steps, later)
     if bare is not None:
         return bare
     try:
@@ -145,6 +154,8 @@ def _parse_expression(
             columns[variable] = column
         elif variable in steps:
             earlier[variable] = meant
+        elif variable in later:
+            raise ExpressionError(_too_early(variable, later))
         else:
             raise ExpressionError(_no_column(meant, [*headers, *names, *steps]))
     return ExpressionPart(expression=expression, columns=columns, names=others, steps=earlier)
@@ -160,14 +171,22 @@ def _bare_cell(content: str, lookup: Lookup) -> CellPart | None:
     return None
 
 
-def _bare_output(content: str, steps: Steps) -> OutputPart | None:
+def _bare_output(content: str, steps: Steps, later: Sequence[str]) -> OutputPart | None:
     step, dot, output = content.removesuffix("?").strip().partition(".")
+    if dot and step in later:
+        raise ExpressionError(_too_early(step, later))
     if not dot or step not in steps or not _PLAIN_NAME.match(output):
         return None
     if output not in steps[step]:
         said = unknown_key(output, steps[step]).replace("unknown key", f"{step} has no output", 1)
         raise ExpressionError(said.replace("known keys are", "it has", 1))
     return OutputPart(step=step, output=output, may_be_empty=content.endswith("?"))
+
+
+def _too_early(step: str, later: Sequence[str]) -> str:
+    if step == later[0]:
+        return f"'{step}' is this very step; a step sees what those before it have made"
+    return f"the step '{step}' comes later; a step sees what those before it have made, so put '{step}' first"
 
 
 def _could_be_header(content: str) -> bool:

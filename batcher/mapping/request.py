@@ -56,6 +56,14 @@ class Rendered:
     flaws: tuple[Flaw, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Live:
+    """What the API says about a template: None and a reason when it cannot be used."""
+
+    checker: Checker | None
+    wrong: str
+
+
 class RequestMapping:
     """
     The compiled request of one job.
@@ -68,6 +76,7 @@ class RequestMapping:
         headers: The header texts of the sheet.
         choices: Valid values by the name of the choice list; a list that is not there is not checked.
         earlier: The steps before it, each with the outputs that it may have.
+        later: The names of the step itself and of those after it, to say so where one is used.
 
     Raises:
         InputError: The request does not fit the operation or the header, each fault with its place in the job file.
@@ -83,13 +92,22 @@ class RequestMapping:
         headers: Sequence[str],
         choices: Mapping[str, Choices],
         earlier: Mapping[str, Sequence[str]],
+        later: Sequence[str] = (),
     ) -> None:
         self._step = step
         self._operation = operation
         self._checker = Checker(operation.body)
+        self._learned: dict[str, _Live] = {}
+        self._extended = (operation.extends.field,) if operation.extends else ()
         names = (step.for_each.name,) if step.for_each else ()
         builder = TreeBuilder(
-            shapes=provider.shapes, patterns=operation.shape, lookup=lookup, names=names, headers=headers, steps=earlier
+            shapes=provider.shapes,
+            patterns=operation.shape,
+            lookup=lookup,
+            names=names,
+            headers=headers,
+            steps=earlier,
+            later=later,
         )
         request = dict(step.request)
         self._path_nodes: dict[str, Node] = {}
@@ -167,13 +185,16 @@ class RequestMapping:
         """
         names = {self._step.for_each.name: item} if self._step.for_each else {}
         row = Filling(cells=cells, flaws=flaws, names=names, outputs=outputs)
-        path = self._path(row)
+        values = self._path_values(row)
+        live = self._live(values, row)
+        checker = live.checker if live and live.checker else self._checker
         filled = self._root.fill(row)
         body: Json = {} if isinstance(filled, Omit) else filled
         found = [Flaw(column=column, message=message) for column, message in row.faults]
-        faults = self._checker.faults(body)
-        if faults:
-            found += self._row_flaws(faults, row, already={flaw.column for flaw in found}, is_preview=outputs is None)
+        faults = checker.faults(body)
+        if faults and not (live and live.wrong):
+            already = {flaw.column for flaw in found}
+            found += self._row_flaws(faults, row, already=already, is_preview=outputs is None, is_live=live is not None)
         if not found:
             found += self._broken_rules(body, row, is_preview=outputs is None)
         digest = self._digest.copy()
@@ -182,9 +203,50 @@ class RequestMapping:
         digest.update(b"\x1e" + item.encode("utf-8", "surrogatepass"))
         if found:
             return Rendered(path="", body="", input_hash=digest.hexdigest(), flaws=tuple(dict.fromkeys(found)))
+        path = self._operation.path.format(**values)
         return Rendered(path=path, body=to_json(body), content=body, input_hash=digest.hexdigest())
 
-    def _path(self, row: Filling) -> str:
+    @property
+    def has_template_per_row(self) -> bool:
+        """Whether the API can describe what a row may fill in, and rows differ in what is to be described."""
+        return self._operation.extends is not None and any(
+            isinstance(node, Leaf) and node.varies and not node.is_later for node in self._path_nodes.values()
+        )
+
+    def template_path(self, cells: Sequence[str], *, flaws: Mapping[int, str], item: str) -> str:
+        """Where the API describes the template of a row; empty when its cell is not usable."""
+        names = {self._step.for_each.name: item} if self._step.for_each else {}
+        row = Filling(cells=cells, flaws=flaws, names=names, outputs={})
+        values = self._path_values(row)
+        return "" if row.faults or not self._operation.extends else self._operation.extends.path.format(**values)
+
+    def learn(self, path: str, *, body: Json, wrong: str) -> None:
+        """
+        Remember what the API says about a template.
+
+        Args:
+            path: As `template_path` gives it.
+            body: The schema of a body with this template; None when there is no such template.
+            wrong: Why no row can use it; empty when rows can.
+        """
+        self._learned[path] = _Live(checker=Checker(body) if body else None, wrong=wrong)
+
+    def _live(self, values: Mapping[str, str], row: Filling) -> _Live | None:
+        """What is known about the row's own template; that it cannot be used is a fault of its cell."""
+        if not self._learned or self._operation.extends is None:
+            return None
+        live = self._learned.get(self._operation.extends.path.format(**values))
+        if live and live.wrong and not row.faults:
+            row.faults.append((self._template_column, live.wrong))
+        return live
+
+    @cached_property
+    def _template_column(self) -> int | None:
+        """The column with the row's template."""
+        return next((column for node in self._path_nodes.values() for column in node.columns()), None)
+
+    def _path_values(self, row: Filling) -> dict[str, str]:
+        """The parts of the address, as they stand in it."""
         values: dict[str, str] = {}
         for field, node in self._path_nodes.items():
             before = len(row.faults)
@@ -194,10 +256,10 @@ class RequestMapping:
                 raise InputError(self._step.problem(node.job_path, "is empty, and it is part of the address"))
             if not values[field] and len(row.faults) == before:
                 row.faults.append((next(node.columns(), None), f"{field} is empty, and it is part of the address"))
-        return self._operation.path.format(**values)
+        return values
 
     def _row_flaws(
-        self, faults: Sequence[Fault], row: Filling, *, already: set[int | None], is_preview: bool
+        self, faults: Sequence[Fault], row: Filling, *, already: set[int | None], is_preview: bool, is_live: bool
     ) -> list[Flaw]:
         found: list[Flaw] = []
         wrong: list[Problem] = []
@@ -205,6 +267,14 @@ class RequestMapping:
             node, exact = self._node_at(fault, row)
             columns = list(dict.fromkeys(node.columns()))
             inside = [each for _, each in walk(node) if isinstance(each, Leaf | ShapedLeaf)]
+            if (
+                is_live
+                and fault.path[:1] == self._extended
+                and (fault.unknown_key or not any(each.varies for each in inside))
+            ):
+                label = ".".join(str(part) for part in fault.path)
+                found.append(Flaw(column=self._template_column, message=f"this template's {label}: {fault.message}"))
+                continue
             if fault.unknown_key and isinstance(node, Group):
                 wrong.append(self._step.problem((*node.job_path, fault.unknown_key), fault.message))
                 continue

@@ -22,7 +22,7 @@ class TreeBuilder:
     Args:
         shapes: Name of a shape to its cases.
         patterns: Path pattern in the request to the name of the shape that holds there.
-        lookup, names, headers, steps: As for `parse_parts`.
+        lookup, names, headers, steps, later: As for `parse_parts`.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class TreeBuilder:
         names: Sequence[str],
         headers: Sequence[str],
         steps: Steps,
+        later: Sequence[str] = (),
     ) -> None:
         self._shapes = shapes
         self._patterns = patterns
@@ -41,6 +42,7 @@ class TreeBuilder:
         self._names = names
         self._headers = headers
         self._steps = steps
+        self._later = later
         self.complaints: list[tuple[BodyPath, str]] = []
 
     def complain(self, job_path: BodyPath, message: str) -> None:
@@ -73,7 +75,14 @@ class TreeBuilder:
 
     def _leaf(self, text: str, job_path: BodyPath) -> Leaf:
         try:
-            parts = parse_parts(text, lookup=self._lookup, names=self._names, headers=self._headers, steps=self._steps)
+            parts = parse_parts(
+                text,
+                lookup=self._lookup,
+                names=self._names,
+                headers=self._headers,
+                steps=self._steps,
+                later=self._later,
+            )
         except ExpressionError as error:
             self.complain(job_path, str(error))
             parts = ("",)

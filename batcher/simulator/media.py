@@ -53,8 +53,10 @@ class Links:
 def content(name: str) -> bytes:
     """Return the bytes of a file; its name decides the kind, and makes its content unlike any other's."""
     stem, _, extension = name.rpartition(".")
-    if extension in ("mp4", "webm"):
+    if extension == "mp4":
         return _mp4(stem)
+    if extension == "webm":
+        return _webm(stem)
     if extension == "wav":
         return _wav()
     if extension == "gif":
@@ -103,6 +105,31 @@ def _mp4(stem: str) -> bytes:
         + _box(b"moov", _box(b"mvhd", header))
         + _box(b"mdat", stem.encode() + bytes(2048))
     )
+
+
+def _element(identity: str, body: bytes) -> bytes:
+    """Return an EBML element; its size always takes eight bytes."""
+    return bytes.fromhex(identity) + (len(body) | 1 << 56).to_bytes(8, "big") + body
+
+
+def _webm(stem: str) -> bytes:
+    """Return a video of one VP8 track and one second: EBML header, segment with its information and track, and data that names it."""
+    kind = (
+        _element("4286", b"\x01") + _element("42f7", b"\x01") + _element("42f2", b"\x04") + _element("42f3", b"\x08")
+        + _element("4282", b"webm") + _element("4287", b"\x02") + _element("4285", b"\x02")
+    )  # fmt: skip
+    facts = (
+        _element("2ad7b1", (1_000_000).to_bytes(3, "big")) + _element("4489", struct.pack(">d", 1000))
+        + _element("4d80", b"batcher") + _element("5741", b"batcher") + _element("7ba9", stem.encode())
+    )  # fmt: skip
+    picture = _element("b0", b"\x02\x80") + _element("ba", b"\x01\x68")
+    track = (
+        _element("d7", b"\x01") + _element("73c5", b"\x01") + _element("83", b"\x01") + _element("86", b"V_VP8")
+        + _element("e0", picture)
+    )  # fmt: skip
+    cluster = _element("e7", b"\x00") + _element("a3", b"\x81\x00\x00\x80" + bytes(2048))
+    segment = _element("1549a966", facts) + _element("1654ae6b", _element("ae", track)) + _element("1f43b675", cluster)
+    return _element("1a45dfa3", kind) + _element("18538067", segment)
 
 
 def _png() -> bytes:
