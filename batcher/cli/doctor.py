@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import click
 
 from batcher.cli.listing import provider_named
@@ -9,20 +11,24 @@ from batcher.cli.options import surroundings
 from batcher.cli.say import say
 from batcher.errors import Exit
 from batcher.ops.doctor import examine
+from batcher.ops.reach import look_at_streaming
 
 
 @click.command()
 @click.option("--provider", "provider_name", default="heygen", show_default=True, help="Whose API.")
-def doctor(*, provider_name: str) -> int:
+@click.option("--streaming", is_flag=True, help="Also the hosts and ports that interactive avatars need.")
+def doctor(*, provider_name: str, streaming: bool) -> int:
     """
     Look at the ledger, the key, the host and the account; every line that is wrong says what to do.
 
     \b
-    Example:
+    Examples:
       batcher doctor
+      batcher doctor --streaming
     """
     well = True
-    for finding in examine(provider_named(provider_name), surroundings()):
+    findings = examine(provider_named(provider_name), surroundings())
+    for finding in chain(findings, look_at_streaming() if streaming else ()):
         well = well and finding.is_well
         say(
             f"{'ok   ' if finding.is_well else 'WRONG'}  {finding.what}{f' → {finding.advice}' if finding.advice else ''}"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import socket
-import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from batcher.api.account import Account, open_account
@@ -16,24 +14,11 @@ from batcher.catalog.model import Provider
 from batcher.errors import ApiError, BatcherError, InputError, StopEverything
 from batcher.ledger.sqlite import SqliteLedger
 from batcher.opening import Surroundings
+from batcher.ops.reach import Door, Finding, Transport, reach
 from batcher.units import Money
 
 SKEW_S = 300
 """A clock further off than this makes the ages of keys and links wrong."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """
-    One thing that was looked at.
-
-    Attributes:
-        advice: What to do; empty when all is well.
-    """
-
-    is_well: bool
-    what: str
-    advice: str = ""
 
 
 def examine(provider: Provider, around: Surroundings) -> Iterator[Finding]:
@@ -53,7 +38,7 @@ def examine(provider: Provider, around: Surroundings) -> Iterator[Finding]:
         return
     where = "REAL" if account.is_real else "a rehearsal: loopback"
     yield Finding(is_well=True, what=f"{provider.title} at {account.host} ({where}), {_signed(account)}")
-    reachable = _reach(account)
+    reachable = reach(_door(account))
     yield reachable
     if reachable.is_well:
         client = Client(account, clock=around.clock)
@@ -88,24 +73,14 @@ def _ledger(around: Surroundings) -> Finding:
     return Finding(is_well=True, what=f"ledger {path}")
 
 
-def _reach(account: Account) -> Finding:
-    """Open a connection, and nothing more."""
+def _door(account: Account) -> Door:
     parts = urlsplit(account.base_url)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        with socket.create_connection((host, port), timeout=10) as plain:
-            if parts.scheme == "https":
-                ssl.create_default_context().wrap_socket(plain, server_hostname=host).close()
-    except ssl.SSLError as error:
-        advice = "check the clock and the company's certificates"
-        return Finding(is_well=False, what=f"no safe connection to {host}:{port} ({error.reason})", advice=advice)
-    except OSError as error:
-        return Finding(
-            is_well=False,
-            what=f"{host}:{port} cannot be reached ({error})",
-            advice="check the network, the proxy and the firewall",
-        )
-    return Finding(is_well=True, what=f"{host}:{port} can be reached")
+    is_safe = parts.scheme == "https"
+    return Door(
+        host=parts.hostname or "",
+        port=parts.port or (443 if is_safe else 80),
+        transport=Transport.TLS if is_safe else Transport.TCP,
+    )
 
 
 def _retired(provider: Provider, account: Account, around: Surroundings) -> Iterator[Finding]:

@@ -108,8 +108,9 @@ def _mp4(stem: str) -> bytes:
 
 
 def _element(identity: str, body: bytes) -> bytes:
-    """Return an EBML element; its size always takes eight bytes."""
-    return bytes.fromhex(identity) + (len(body) | 1 << 56).to_bytes(8, "big") + body
+    """Return an EBML element; its size takes one byte or eight."""
+    size = bytes([len(body) | 0x80]) if len(body) < 127 else (len(body) | 1 << 56).to_bytes(8, "big")
+    return bytes.fromhex(identity) + size + body
 
 
 def _webm(stem: str) -> bytes:
