@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from batcher.catalog.body import empty_words
 from batcher.catalog.model import (
     ErrorRule,
     ErrorTable,
@@ -27,7 +28,7 @@ from batcher.catalog.place import At
 from batcher.catalog.reading import choice_list, outcome, pages, repeat, settle
 from batcher.catalog.settings import filled_in
 from batcher.catalog.source import AccountCall
-from batcher.catalog.strict import faults, no_schema, taken
+from batcher.catalog.strict import faults, taken
 from batcher.document import Document, read_document
 from batcher.errors import InputError
 from batcher.schema import Checker, misfit_of, unknown_key
@@ -186,7 +187,7 @@ def _operation(root: At, name: str) -> Operation:
     definitions = root.get("definitions") or {}
     open_body = {**value["body"], "$defs": {each: definitions[each] for each in _used(at, value["body"], definitions)}}
     body = filled_in(open_body, {each: setting.default for each, setting in settings.items()})
-    _check_body(root, at, body)
+    _check_body(root, at, body, open_body)
     result = at.inner("outcome")
     return Operation(
         name=name,
@@ -231,13 +232,15 @@ def _used(at: At, body: Any, definitions: Mapping[str, Any]) -> list[str]:
     return list(found)
 
 
-def _check_body(root: At, at: At, body: Any) -> None:
+def _check_body(root: At, at: At, body: Any, open_body: Any) -> None:
     """A body that is no JSON Schema is told at its place."""
     try:
         Checker(body)
     except ValueError as error:
-        if fault := misfit_of(body):
-            raise InputError(no_schema(root, at, fault)) from error
+        if fault := misfit_of(body) or next(empty_words(open_body, at.get("settings") or ()), None):
+            inside = fault.path[:1] == ("$defs",)
+            place = root.at("definitions", *fault.path[1:]) if inside else at.at("body", *fault.path)
+            raise place.wrong(fault.message) from error
         reason = str(error).splitlines()[0]
         raise at.wrong(f"is not a JSON Schema: {reason}", "body") from error
     if "settle" in at.value and "id" not in at.value["submit"]:

@@ -12,7 +12,7 @@ from batcher.catalog.model import Operation, Provider
 from batcher.catalog.pick import common_word
 from batcher.catalog.place import At
 from batcher.errors import Problem
-from batcher.schema import Fault, unknown_key
+from batcher.schema import unknown_key
 
 
 def faults(root: At, provider: Provider) -> Iterator[Problem]:
@@ -32,6 +32,10 @@ def faults(root: At, provider: Provider) -> Iterator[Problem]:
             yield from _placeholders(at, "also", index, allowed=())
     for name in root.get("settle") or {}:
         yield from _settle(root.at("settle", name))
+    settings = {name for operation in provider.operations.values() for name in operation.settings}
+    for name, definition in (root.get("definitions") or {}).items():
+        for fault in empty_words(definition, settings):
+            yield root.problem(fault.message, "definitions", name, *fault.path)
     for name, operation in provider.operations.items():
         yield from _operation(root, root.at("operations", name), operation)
     if not provider.prices_as_of and any(each.price for each in provider.operations.values()):
@@ -114,7 +118,10 @@ def _repeated(names: Collection[str]) -> Iterator[str]:
 
 
 def _operation(root: At, at: At, operation: Operation) -> Iterator[Problem]:
-    yield from _body(root, at, operation)
+    yield from _body(at, operation)
+    if _names(operation.path) is None:
+        yield from _placeholders(at.at("submit"), allowed=())
+        return
     yield from _address(at, operation)
     yield from _repeat(at, operation)
     for name in ("token", "title_field"):
@@ -133,17 +140,13 @@ def _operation(root: At, at: At, operation: Operation) -> Iterator[Problem]:
 
 
 def _address(at: At, operation: Operation) -> Iterator[Problem]:
-    names = _names(operation.path)
-    if names is None:
-        yield from _placeholders(at.at("submit"), allowed=())
-        return
-    for name in names:
+    for name in operation.path_fields:
         if name in operation.body.get("properties", {}):
             yield at.problem(f"{{{name}}} goes into the address, so the body cannot have it too", "submit", "path")
     extends = at.inner("extends")
     if extends is None:
         return
-    yield from _placeholders(extends, allowed=names)
+    yield from _placeholders(extends, allowed=operation.path_fields)
     field = operation.body.get("properties", {}).get(extends.get("field"))
     if not isinstance(field, dict):
         known = operation.body.get("properties", {})
@@ -201,25 +204,14 @@ def _repeat(at: At, operation: Operation) -> Iterator[Problem]:
         yield place.problem("no parameter holds {token}, so nothing is searched for", "find", "query")
 
 
-def _body(root: At, at: At, operation: Operation) -> Iterator[Problem]:
+def _body(at: At, operation: Operation) -> Iterator[Problem]:
     """A body that says something without effect, with the place where that stands."""
-    for fault in empty_words(operation.open_body, operation.settings):
-        yield _in_body(root, at, fault)
+    for fault in empty_words(at.get("body"), operation.settings):
+        yield at.problem(fault.message, "body", *fault.path)
     used = str(operation.open_body)
     for name in operation.settings:
         if f"'${name}'" not in used:
             yield at.problem(f"nothing in the body is ${name}", "settings", name)
-
-
-def _in_body(root: At, at: At, fault: Fault) -> Problem:
-    if fault.path[:1] == ("$defs",):
-        return root.problem(fault.message, "definitions", *fault.path[1:])
-    return at.problem(fault.message, "body", *fault.path)
-
-
-def no_schema(root: At, at: At, fault: Fault) -> Problem:
-    """The complaint about a body that is no JSON Schema."""
-    return _in_body(root, at, fault)
 
 
 def taken(root: At, known: Mapping[str, Provider]) -> Iterator[Problem]:
