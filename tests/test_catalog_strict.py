@@ -154,9 +154,9 @@ RULES = {
         "no parameter holds {token}",
     ),
     "a rule about nothing": (
-        "    token: note",
-        "    rules: [{ holds: size, fields: [siz], say: no }]\n    token: note",
-        "the body has no field 'siz'; did you mean 'size'?",
+        "fields: [to, from]",
+        "fields: [too, from]",
+        "the body has no field 'too'; did you mean 'to'?",
     ),
     "never, and yet": ("repeat: { free: true }", "repeat: { free: true, never: true }", "nothing can stand beside it"),
 }

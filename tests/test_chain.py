@@ -16,6 +16,7 @@ from support import BATCHER, open_ledger, run_job
 
 from batcher.bound import BoundJob
 from batcher.chain import release
+from batcher.errors import InputError
 from batcher.ledger.protocol import Admission, News, Prepared
 from batcher.ledger.sqlite import SqliteLedger
 from batcher.model import Attempt, Source, State
@@ -121,10 +122,26 @@ def test_what_a_step_left_out_has_not_made_is_never_sent(
     assert len(sent) == (0 if flawed else 1)
 
 
+@pytest.mark.parametrize("text", ["{{ video.video_url }}", "{{ video.video_url or 'nothing' }}"])
+def test_a_step_used_before_it_has_run_is_named(text: str, bind: Bind, make_row: Row) -> None:
+    """The order of the steps is what is wrong, not a column."""
+    early = {**SPEECH, "request": {"text": text, "voice_id": "voice_anna"}}
+    said = r"steps\.speech\.request\.text: the step 'video' comes later; .* put 'video' first"
+    with pytest.raises(InputError, match=said):
+        chain(bind, make_row(), speech=early, video={**VIDEO, "request": {**VIDEO["request"], "audio_url": AUDIO}})  # type: ignore[dict-item]
+
+
+def test_a_step_that_uses_itself_is_told(bind: Bind, make_row: Row) -> None:
+    """It has made nothing yet."""
+    own = {**SPEECH, "request": {"text": "{{ speech.audio_url }}", "voice_id": "voice_anna"}}
+    with pytest.raises(InputError, match="'speech' is this very step"):
+        chain(bind, make_row(), speech=own)
+
+
 def test_an_output_that_does_not_exist_is_an_error_of_the_job(bind: Bind, make_row: Row) -> None:
     """With the nearest one that does."""
     request = {**VIDEO["request"], "audio_url": "{{ speech.audio_ur }}"}  # type: ignore[dict-item]
-    with pytest.raises(Exception, match="speech has no output 'audio_ur'; did you mean 'audio_url'"):
+    with pytest.raises(InputError, match="speech has no output 'audio_ur'; did you mean 'audio_url'"):
         chain(bind, make_row(), speech=SPEECH, video={**VIDEO, "request": request})
 
 

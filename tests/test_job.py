@@ -235,3 +235,29 @@ def test_keys_and_amounts_that_are_wrong_are_told_together(write_job: Callable[.
         part in said
         for part in ("limits.in_flight", "limits.budget", "limits.submissions", "limits.stop_after", "retsults")
     )
+
+
+@pytest.mark.parametrize("name", ["Video", "2nd", "my video", "sch\u00f6n", "x" * 31])
+def test_a_step_is_named_as_steps_can_be(name: str, make_job: Callable[..., Job]) -> None:
+    """What a name may be, at the name, and no regular expression."""
+    steps = {name: {"operation": "heygen.speech", "request": {"text": "Hello", "voice_id": "v"}}}
+    with pytest.raises(InputError) as caught:
+        make_job(operation=None, request=None, steps=steps)
+    (problem,) = caught.value.problems
+    assert problem.message == (
+        f"steps.{name}: a step is named with lower-case letters, digits and underscores, begins with a letter and has at "
+        "most 30 of them, such as video or cut_2"
+    )
+
+
+def test_prices_of_a_job_are_checked_with_their_places(make_job: Callable[..., Job]) -> None:
+    """All of what is wrong with them at once."""
+    price = {"amount": -1, "currency": "dollars", "per": "hour", "as_of": " "}
+    with pytest.raises(InputError) as caught:
+        make_job(prices={"heygen.template": price})
+    said = "\n".join(str(each) for each in caught.value.problems)
+    assert all(str(each).startswith("job.yaml:") for each in caught.value.problems)
+    assert "prices.heygen.template.amount: -1 is less than 0" in said
+    assert "prices.heygen.template.currency: is not a currency such as USD" in said
+    assert "prices.heygen.template.per: 'hour' is not one of: second, minute, character, video, call" in said
+    assert "prices.heygen.template.as_of: is empty; write when the price was read" in said

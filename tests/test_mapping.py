@@ -713,3 +713,15 @@ def test_bodies_of_the_sample_jobs_are_what_the_api_describes(name: str, request
     assert made
     for body in made:
         strict_schema(JOBS[name]).validate(body)
+
+
+def test_an_avatar_of_a_template_goes_by_its_name(
+    bind: Callable[..., BoundJob], make_row: Callable[..., dict[str, str]]
+) -> None:
+    """As the job calls the variable: `avatar`, whatever field of the body that becomes."""
+    known = {"avatars": Choices("avatars", [Choice(id="look_1", name="Mei")])}
+    request = {"template_id": "t", "variables": {"host": {"avatar": "{{ name }}"}}}
+    bound = bind(make_row(name="mei"), make_row(id="r2", name="Nobody"), request=request, choices=known)
+    first, second = (task for row in bound.rows() for task in bound.tasks(row))
+    assert json.loads(first.body)["variables"]["host"]["character_id"] == "look_1"
+    assert second.flaws[0][1].startswith("unknown avatar 'Nobody'")

@@ -144,6 +144,19 @@ def test_example_sends_the_shapes_of_the_page(folder: Path, server: JsonServer, 
     assert bodies["burn this"]["logo"] == {"kind": "web", "address": "https://x.example.com/logo.png"}
 
 
+def test_rule_of_the_page_is_told_at_its_cell(folder: Path, server: JsonServer, mill: Rendermill) -> None:
+    """A row whose end comes before its beginning is not sent."""
+    job = folder / "films.yaml"
+    text = job.read_text(encoding="utf-8").replace("  template:", '  from: "{{ Title }}"\n  to: 10\n  template:')
+    job.write_text(text.replace('title: "{{ Title }}", ', ""), encoding="utf-8")
+    (folder / "films.csv").write_text("id,Title,Line,Logo\na,5,x,\nb,15,x,\n", encoding="utf-8")
+    end = films(folder, server)
+
+    assert dict(end.ending.tally.words) == {"done": 1, "invalid": 1}
+    assert "films.csv!B3" in str(end.standings[1].flaws)
+    assert "to: must be after from" in str(end.standings[1].flaws)
+
+
 def test_list_by_offset_is_read_to_its_end(folder: Path, server: JsonServer) -> None:
     """The page is shorter than asked for: what follows begins where it ended, and the fourth template is found."""
     films(folder, server)
@@ -313,3 +326,17 @@ def make_client() -> Callable[..., Any]:
     return lambda provider, url: closing(
         Client(open_account(provider, base_url=url, environ={}, folders=[], state=Path("nowhere")))
     )
+
+
+@pytest.mark.parametrize("elsewhere", ["", "https://render.example.net/v1"])
+def test_offline_check_needs_no_host_to_be_allowed(
+    folder: Path, elsewhere: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is sent, so nobody has to be trusted; with the network the host has to be allowed as before."""
+    job = load_job(folder / "films.yaml")
+    environ = {"BATCHER_STATE": str(folder / "state"), "RENDERMILL_KEY": "k", "RENDERMILL_BASE_URL": elsewhere}
+    around = Surroundings(environ={key: value for key, value in environ.items() if value}, folder=folder)
+    with opened(job, around, offline=True) as at_hand:
+        assert len(list(at_hand.bind(checked=True).rows())) == 9
+    with pytest.raises(InputError, match="BATCHER_ALLOW_HOST="), opened(job, around):
+        pass

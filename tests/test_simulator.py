@@ -764,6 +764,17 @@ def test_links_cannot_be_changed(client: Client, change: tuple[str, str]) -> Non
     assert requests.get(url, timeout=10).status_code == 403
 
 
+def test_a_webm_is_a_webm() -> None:
+    """As sniffers see it: an EBML header of the type webm, and a segment that is as long as it says."""
+    made = content("ab12.webm")
+    assert sniffed(made) == "video/webm"
+    assert made[:4] == b"\x1aE\xdf\xa3"
+    assert b"\x42\x82\x84webm" in made[:64]
+    segment = made.index(b"\x18S\x80g") + 4
+    assert int.from_bytes(made[segment + 1 : segment + 8], "big") == len(made) - segment - 8
+    assert made != content("cd34.webm")
+
+
 def test_files_can_be_fetched_in_parts(client: Client) -> None:
     """Range requests resume a download."""
     url = done(client)["video_url"]
