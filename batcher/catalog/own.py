@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 
 from batcher.catalog.load import load_provider
 from batcher.catalog.model import Provider
-from batcher.catalog.strict import host_of
 from batcher.errors import InputError, Problem
+from batcher.hosts import host_of, is_loopback_host
 
 ALLOW_VARIABLE = "BATCHER_ALLOW_HOST"
 
@@ -36,16 +35,7 @@ def own_provider(path: Path, *, base_url: str, environ: Mapping[str, str], offli
     address = base_url or environ.get(provider.base_url_variable, "") or provider.base_url
     host = host_of(address)
     allowed = {each.strip().lower() for each in environ.get(ALLOW_VARIABLE, "").split(",")}
-    if not _is_loopback(host) and host not in allowed:
+    if not is_loopback_host(host) and host not in allowed:
         message = f"work and {provider.key_variable} would go to {host}: if they may, set {ALLOW_VARIABLE}={host} in the environment"
         raise InputError(Problem(where=path.name, message=f"base_url: {message}"))
     return provider
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

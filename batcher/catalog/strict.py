@@ -5,13 +5,13 @@ from __future__ import annotations
 import string
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from urllib.parse import urlsplit
 
 from batcher.catalog.body import empty_words, has_place
 from batcher.catalog.model import Operation, Provider
 from batcher.catalog.pick import common_word
 from batcher.catalog.place import At
 from batcher.errors import Problem
+from batcher.hosts import host_of
 from batcher.schema import unknown_key
 
 
@@ -233,8 +233,3 @@ def taken(root: At, known: Mapping[str, Provider]) -> Iterator[Problem]:
             message = f"{variable} is the key of {provider.title}, and {host} is not; choose another name"
             yield root.problem(message, "sign_in", "variable")
             return
-
-
-def host_of(address: str) -> str:
-    """The host of an address, in lower case."""
-    return (urlsplit(address).hostname or "").lower()
