@@ -277,20 +277,8 @@ NAMES = {
 """Keys that are names rather than words of the format: another name may be meant."""
 
 OPTIONAL = (
-    *(
-        "oauth",
-        "revoke",
-        "note",
-        "state",
-        "description",
-        "advice",
-        "title",
-        "retired",
-        "account",
-        "name",
-        "balance",
-        "unit",
-    ),
+    *("oauth", "scope", "revoke"),
+    *("note", "state", "description", "advice", "title", "retired", "account", "name", "balance", "unit"),
     *("limits", "in_flight", "submissions", "base_url_variable", "choices", "codes", "also", "paged", "most"),
     *("shapes", "shape", "rest", "pages", "more", "size", "first", "total", "last", "ready", "list", "bulk", "then"),
     *("kinds", "codes", "texts", "wrong", "code", "param", "slots_only", "missing", "error", "error_code", "stops"),
