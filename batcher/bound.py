@@ -16,9 +16,10 @@ from batcher.catalog.model import Operation, Provider
 from batcher.catalog.own import own_provider
 from batcher.catalog.settings import WrongSetting, with_settings
 from batcher.errors import InputError, Problem
+from batcher.files import Files, SeenFile
 from batcher.job import CONTENT, Job, Step
 from batcher.layout import Layout, lay_out
-from batcher.ledger.protocol import Blocked, Planned
+from batcher.ledger.protocol import Blocked, Need, Planned
 from batcher.mapping.choice import Choices
 from batcher.mapping.expression import ExpressionError
 from batcher.mapping.filter import RowFilter, compile_filter
@@ -59,6 +60,7 @@ class BoundStep:
 
     Args:
         earlier: Outputs of the steps before it, by their names.
+        files: Finds local files; None where the provider takes none.
 
     Attributes:
         item_column: The column that holds the members of the fan-out; None without one.
@@ -74,6 +76,7 @@ class BoundStep:
         header: _Header,
         choices: Mapping[str, Choices],
         earlier: Mapping[str, Sequence[str]],
+        files: Files | None,
     ) -> None:
         self.step = step
         self.operation = operation
@@ -90,6 +93,7 @@ class BoundStep:
                 headers=header.texts,
                 choices=choices,
                 earlier=earlier,
+                files=files,
             ),
         )
         fan = step.for_each
@@ -168,8 +172,10 @@ class BoundJob:
 
     Args:
         items: Members of the fan-out that the ledger knows already.
+        seen: Local files as they were looked at earlier.
 
     Attributes:
+        files: The local files that rows name; None where the provider takes none.
         steps: By name, in order; one without a name for a job without `steps`.
         layout: Which columns of the sheet are the user's own, and which are ours.
         columns: The columns that the job uses.
@@ -184,10 +190,12 @@ class BoundJob:
         sheet: Sheet,
         choices: Mapping[str, Choices],
         items: Sequence[str] = (),
+        seen: Sequence[SeenFile] = (),
     ) -> None:
         self.job = job
         self.provider = provider
         self.sheet = sheet
+        self.files = _files(job, provider, seen)
         texts = enumerate(sheet.header)
         index = {normalise(text): place for place, text in reversed(list(texts)) if text.strip()}
         header = _Header(sheet_name=sheet.name, texts=sheet.header, index=index)
@@ -233,7 +241,13 @@ class BoundJob:
             made = _kept(
                 problems,
                 lambda step=step, operation=operation, known=known: BoundStep(  # type: ignore[misc]
-                    step, provider=self.provider, operation=operation, header=header, choices=choices, earlier=known
+                    step,
+                    provider=self.provider,
+                    operation=operation,
+                    header=header,
+                    choices=choices,
+                    earlier=known,
+                    files=self.files,
                 ),
             )
             if made is not None:
@@ -366,6 +380,7 @@ class BoundJob:
         if flaws:
             return base
         estimate = step.price.estimate(rendered.content)
+        base = replace(base, needs=self._needs(step, rendered, row.number))
         if ready:
             return replace(base, path=rendered.path, body=rendered.body, estimate=estimate)
         cells = {normalise(self.sheet.header[column]): row.cells[column] for column in step.columns}
@@ -392,6 +407,23 @@ class BoundJob:
             body=rendered.body,
             flaws=flaws,
             estimate=estimate,
+            needs=() if flaws else self._needs(step, rendered, blocked.row_number),
+        )
+
+    def _needs(self, step: BoundStep, rendered: Rendered, number: int) -> tuple[Need, ...]:
+        """The files of a rendering, each with the place where it is named."""
+        return tuple(
+            Need(
+                digest=need.file.digest,
+                path=str(need.file.path),
+                size=need.file.size,
+                place=(
+                    step.step.problem(need.job_path, "").where
+                    if need.column is None
+                    else self.sheet.where(need.column, number)
+                ),
+            )
+            for need in rendered.needs
         )
 
     def _places(self, step: BoundStep, rendered: Rendered, number: int) -> Flaws:
@@ -408,6 +440,18 @@ class BoundJob:
     def final_cost(self, step: str, body: str, *, duration_s: str) -> float | None:
         """What a finished piece of work cost."""
         return self.steps[step].price.final(json.loads(body), duration_s=duration_s)
+
+
+def _files(job: Job, provider: Provider, seen: Sequence[SeenFile]) -> Files | None:
+    if provider.assets is None:
+        return None
+    return Files(
+        job_folder=job.folder,
+        sheet_folder=job.sheet.file.parent,
+        also=job.files,
+        most_bytes=provider.assets.largest,
+        seen=seen,
+    )
 
 
 def _nameless(row: Row) -> str:

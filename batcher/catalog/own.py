@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from batcher.catalog.load import built_in_providers, load_provider
 from batcher.catalog.model import Provider
 from batcher.errors import InputError, Problem
+from batcher.hosts import host_of, is_loopback_host
 
 ALLOW_VARIABLE = "BATCHER_ALLOW_HOST"
 
@@ -33,30 +32,22 @@ def own_provider(path: Path, *, base_url: str, environ: Mapping[str, str]) -> Pr
     for known in built_in_providers():
         if provider.name == known.name:
             raise _problem(path, "provider", f"'{known.name}' comes with batcher; choose another name")
-        if provider.key_variable == known.key_variable and _host(provider.base_url) != _host(known.base_url):
-            message = f"{known.key_variable} is the key of {known.title}, and {_host(provider.base_url)} is not; choose another name"
+        hosts = {host_of(provider.base_url), host_of(provider.assets.base_url if provider.assets else "")} - {""}
+        if provider.key_variable == known.key_variable and hosts != {host_of(known.base_url)}:
+            message = f"{known.key_variable} is the key of {known.title}, and {', '.join(sorted(hosts))} is not; choose another name"
             raise _problem(path, "sign_in.variable", message)
     address = base_url or environ.get(provider.base_url_variable, "") or provider.base_url
-    host = _host(address)
+    uploads = provider.assets.base_url if provider.assets else ""
     allowed = {each.strip().lower() for each in environ.get(ALLOW_VARIABLE, "").split(",")}
-    if not _is_loopback(host) and host not in allowed:
-        message = f"work and {provider.key_variable} would go to {host}: if they may, set {ALLOW_VARIABLE}={host} in the environment"
-        raise _problem(path, "base_url", message)
+    for key, each in (("base_url", address), ("assets.base_url", uploads or address)):
+        host = host_of(each)
+        if not is_loopback_host(host) and host not in allowed:
+            message = f"work and {provider.key_variable} would go to {host}: if they may, set {ALLOW_VARIABLE}={host} in the environment"
+            raise _problem(path, key, message)
+        if not is_loopback_host(host) and not each.startswith("https://"):
+            raise _problem(path, key, f"'{each}' would carry the key unencrypted; use https")
     return provider
 
 
 def _problem(path: Path, key: str, message: str) -> InputError:
     return InputError(Problem(where=path.name, message=f"{key}: {message}"))
-
-
-def _host(address: str) -> str:
-    return (urlsplit(address).hostname or "").lower()
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

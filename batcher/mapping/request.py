@@ -11,7 +11,9 @@ from urllib.parse import quote
 
 from batcher.catalog.model import Operation, Provider
 from batcher.errors import InputError, Problem
+from batcher.files import Files
 from batcher.job import Job, Step
+from batcher.mapping.asset import NamedFile, shown, stored
 from batcher.mapping.choice import Choices
 from batcher.mapping.leaf import Lookup, NamePart, mentioned_headers
 from batcher.mapping.node import Constant, Filling, Group, Items, Leaf, Merged, Node, Omit, ShapedLeaf
@@ -41,10 +43,11 @@ class Rendered:
 
     Attributes:
         path: Where to send it, without the base address; empty when there are flaws.
-        body: JSON text; empty when there are flaws.
-        content: The same body as a value; None when there are flaws.
-        input_hash: Changes when the cells used or the job's request change, and with nothing else.
+        body: JSON text, assets in it still to be put in their places; empty when there are flaws.
+        content: The same body as a value, with something in the place of each asset; None when there are flaws.
+        input_hash: Changes when the cells used, the files that they name or the job's request change, and with nothing else.
         flaws: Why the row cannot be sent; empty when it can.
+        needs: The files that must be uploaded first.
     """
 
     path: str
@@ -52,6 +55,7 @@ class Rendered:
     input_hash: str
     content: Json = None
     flaws: tuple[Flaw, ...] = ()
+    needs: tuple[NamedFile, ...] = ()
 
 
 class RequestMapping:
@@ -66,6 +70,7 @@ class RequestMapping:
         headers: The header texts of the sheet.
         choices: Valid values by the name of the choice list; a list that is not there is not checked.
         earlier: The steps before it, each with the outputs that it may have.
+        files: Finds local files; None where none can be sent.
 
     Raises:
         InputError: The request does not fit the operation or the header, each fault with its place in the job file.
@@ -81,8 +86,10 @@ class RequestMapping:
         headers: Sequence[str],
         choices: Mapping[str, Choices],
         earlier: Mapping[str, Sequence[str]],
+        files: Files | None = None,
     ) -> None:
         self._step = step
+        self._files = files
         self._operation = operation
         self._checker = Checker(operation.body)
         names = (step.for_each.name,) if step.for_each else ()
@@ -162,21 +169,31 @@ class RequestMapping:
             InputError: A fault that no cell can mend: the job itself is wrong.
         """
         names = {self._step.for_each.name: item} if self._step.for_each else {}
-        row = Filling(cells=cells, flaws=flaws, names=names, outputs=outputs)
+        row = Filling(cells=cells, flaws=flaws, names=names, outputs=outputs, files=self._files)
         path = self._path(row)
         filled = self._root.fill(row)
-        body: Json = {} if isinstance(filled, Omit) else filled
+        if row.wrong:
+            raise InputError(*(self._step.problem(place, message) for place, message in row.wrong))
+        kept: Json = {} if isinstance(filled, Omit) else filled
+        body = shown(kept) if row.needs else kept
         found = [Flaw(column=column, message=message) for column, message in row.faults]
         faults = self._checker.faults(body)
         if faults:
             found += self._row_flaws(faults, already={flaw.column for flaw in found}, is_preview=outputs is None)
+        input_hash = self._input_hash(row, item)
+        if found:
+            return Rendered(path="", body="", input_hash=input_hash, flaws=tuple(dict.fromkeys(found)))
+        text = to_json(stored(kept) if row.needs else body)
+        return Rendered(path=path, body=text, content=body, input_hash=input_hash, needs=tuple(row.needs))
+
+    def _input_hash(self, row: Filling, item: str) -> str:
         digest = self._digest.copy()
         for column in self.columns:
-            digest.update(b"\x1f" + cells[column].encode("utf-8", "surrogatepass"))
+            digest.update(b"\x1f" + row.cells[column].encode("utf-8", "surrogatepass"))
         digest.update(b"\x1e" + item.encode("utf-8", "surrogatepass"))
-        if found:
-            return Rendered(path="", body="", input_hash=digest.hexdigest(), flaws=tuple(dict.fromkeys(found)))
-        return Rendered(path=path, body=to_json(body), content=body, input_hash=digest.hexdigest())
+        for need in row.needs:
+            digest.update(b"\x1d" + need.file.digest.encode())
+        return str(digest.hexdigest())
 
     def _path(self, row: Filling) -> str:
         values: dict[str, str] = {}
