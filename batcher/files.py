@@ -25,7 +25,16 @@ MISSING = -1
 
 
 class Unusable(Exception):
-    """A file that cannot be sent; the message is for the person."""
+    """
+    A file that cannot be sent; the message is for the person.
+
+    Args:
+        digest: What it held when it was there; empty when it is still there, or never was.
+    """
+
+    def __init__(self, message: str, *, digest: str = "") -> None:
+        super().__init__(message)
+        self.digest = digest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +46,8 @@ class SeenFile:
         path: Absolute.
         size: In bytes; `MISSING` when it was not there.
         mtime_ns: When it was last written.
-        digest: SHA-256 of its content, in hexadecimal; empty when it was not read.
+        digest: SHA-256 of its content, in hexadecimal; of what it held before when it is no longer there; empty when it
+            was not read.
     """
 
     path: str
@@ -93,7 +103,7 @@ class Files:
         self._open_folders = [folder.resolve() for folder in (sheet_folder, *also)]
         self._most_bytes = most_bytes
         self._before = {each.path: each for each in seen}
-        self._looked: dict[tuple[str, str], LocalFile | str] = {}
+        self._looked: dict[tuple[str, str], LocalFile | Unusable] = {}
         self._seen: dict[str, SeenFile] = {}
 
     @property
@@ -118,10 +128,10 @@ class Files:
             try:
                 found = self._look(text, written)
             except Unusable as error:
-                found = str(error)
+                found = Unusable(str(error), digest=error.digest)
             self._looked[text, written] = found
-        if isinstance(found, str):
-            raise Unusable(found)
+        if isinstance(found, Unusable):
+            raise Unusable(str(found), digest=found.digest)
         if found.kind not in kinds:
             raise Unusable(f"'{text}' is {found.kind.value} inside; taken here: {_one_of(kinds)}")
         return found
@@ -173,10 +183,12 @@ class Files:
         try:
             status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
-            self._seen[str(path)] = SeenFile(path=str(path), size=MISSING, mtime_ns=0)
+            before = self._before.get(str(path))
+            digest = before.digest if before else ""
+            self._seen[str(path)] = SeenFile(path=str(path), size=MISSING, mtime_ns=0, digest=digest)
             near = _near(path)
             hint = f"; did you mean '{near}'?" if near else "; a web address begins with https://"
-            raise Unusable(f"no such file: '{text}' in {path.parent}{hint}") from None
+            raise Unusable(f"no such file: '{text}' in {path.parent}{hint}", digest=digest) from None
         except OSError as error:
             raise Unusable(f"'{text}' cannot be read: {error.strerror or error}") from error
         self._seen[str(path)] = SeenFile(path=str(path), size=status.st_size, mtime_ns=status.st_mtime_ns)

@@ -141,7 +141,7 @@ class Run:
                 reason = self._ended(dispatcher, reconciler)
                 if not reason:
                     self._pass(dispatcher, reconciler)
-            while self.senders.under_way():
+            while self.senders.under_way() > self._uploads.under_way:
                 self._pass(dispatcher, reconciler, is_over=True)
         finally:
             self.senders.close()

@@ -76,6 +76,11 @@ class Uploads:
                 self._wanted.setdefault(need.digest, _Wanted(need=need, at=now))
 
     @property
+    def under_way(self) -> int:
+        """How many files are being sent: nobody has to wait for them, since sending them again is free."""
+        return len(self._under_way)
+
+    @property
     def due_at(self) -> float | None:
         """When the next file can be tried; None when none is left to this run, or enough are under way."""
         if self.stop or len(self._under_way) >= AT_ONCE:

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Hurry, Killed, open_ledger, run_hurried, run_job, write_job
+from support import Hurry, Killed, open_ledger, raw_server, run_hurried, run_job, write_job
 
-from batcher.errors import Exit, InputError
+from batcher.api.account import open_account
+from batcher.api.client import Client
+from batcher.catalog.load import provider_of
+from batcher.errors import Exit, InputError, StopEverything
 from batcher.ledger.sqlite import SqliteLedger
 from batcher.model import State
 from batcher.simulator import Behaviour, Running, start
@@ -391,7 +394,46 @@ def test_a_row_whose_file_holds_something_else_has_changed(make_site: Make, tmp_
     assert len(site.titles()) == 2
 
 
+def test_a_file_that_was_cleared_away_changes_nothing(make_site: Make, tmp_path: Path) -> None:
+    """What was made from it stays made; only a new row would miss it."""
+    logo = picture(tmp_path / "logo.png")
+    site = make_site("logo.png")
+    site.run()
+    logo.unlink()
+
+    assert (site.run().exit, site.run().exit) == (Exit.DONE, Exit.DONE)
+    assert site.results()[0]["what_to_do"] == ""
+
+
+def test_nobody_waits_for_an_upload_when_the_run_is_over(make_site: Make, tmp_path: Path) -> None:
+    """It can be sent again free of charge; a paid request is waited for."""
+    picture(tmp_path / "logo.png")
+    with raw_server(lambda talk, request, over: over.wait()) as (url, heard):
+        site = make_site("logo.png")
+        with pytest.MonkeyPatch.context() as patch:
+            store = Client.store
+            elsewhere = Client(open_account(provider_of("heygen.template"), base_url=url, environ={}, folders=[]))  # type: ignore[arg-type]
+            patch.setattr(Client, "store", lambda client, *args, **rest: store(elsewhere, *args, **rest))
+            ending = run_job(site.job, site.simulator.url, interrupted=lambda: bool(heard.requests))
+
+    assert ending.exit is Exit.INTERRUPTED
+    assert site.run().exit is Exit.DONE
+
+
 # --- other ways to send
+
+
+@pytest.mark.parametrize(
+    "url", ["http://store.example/x", "https://127.0.0.1/x", "https://me@store.example/x", "store"]
+)
+def test_a_large_file_goes_to_no_unsafe_address(url: str, tmp_path: Path) -> None:
+    """Whatever the answer of the announcement says."""
+    provider = provider_of("heygen.template")
+    environ = {"HEYGEN_API_KEY": "secret"}
+    client = Client(open_account(provider, base_url="", environ=environ, folders=[]))  # type: ignore[arg-type]
+    with picture(tmp_path / "a.png").open("rb") as file, pytest.raises(StopEverything, match="no safe address"):
+        client.put_elsewhere(url, file, headers={}, deadline_s=5)
+    client.close()
 
 
 def test_a_large_file_goes_straight_to_the_store(make_site: Make, tmp_path: Path) -> None:

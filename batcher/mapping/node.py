@@ -44,6 +44,7 @@ class Filling:
         faults: What was found, as (column or None, message).
         wrong: The same where no cell can mend it, as (place in the job, message).
         needs: The files that must be uploaded first.
+        digests: Of what the named files hold, or held as long as they were there.
     """
 
     cells: Sequence[str]
@@ -54,6 +55,7 @@ class Filling:
     faults: list[tuple[int | None, str]] = field(default_factory=list)
     wrong: list[tuple[BodyPath, str]] = field(default_factory=list)
     needs: list[NamedFile] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
 
 
 class Node(Protocol):
@@ -245,11 +247,13 @@ class ShapedLeaf:
                 raise Unusable(f"'{text}' is a file, and files are not taken here")
             found = row.files.find(text, written=written.lstrip(), kinds=frozenset().union(*(c.kinds for c in cases)))
         except Unusable as error:
+            row.digests.append(error.digest)
             if self.varies:
                 row.faults.append((column, str(error)))
             else:
                 row.wrong.append((self.job_path, str(error)))
             return OMIT
+        row.digests.append(found.digest)
         row.needs.append(NamedFile(file=found, column=column, job_path=self.job_path))
         form = next(case.form for case in cases if found.kind in case.kinds)
         parts = {"$": Pending(digest=found.digest, part="id"), "$url": Pending(digest=found.digest, part="url")}

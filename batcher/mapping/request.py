@@ -191,8 +191,8 @@ class RequestMapping:
         for column in self.columns:
             digest.update(b"\x1f" + row.cells[column].encode("utf-8", "surrogatepass"))
         digest.update(b"\x1e" + item.encode("utf-8", "surrogatepass"))
-        for need in row.needs:
-            digest.update(b"\x1d" + need.file.digest.encode())
+        for held in row.digests:
+            digest.update(b"\x1d" + held.encode())
         return str(digest.hexdigest())
 
     def _path(self, row: Filling) -> str:
