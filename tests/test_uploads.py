@@ -412,7 +412,9 @@ def test_nobody_waits_for_an_upload_when_the_run_is_over(make_site: Make, tmp_pa
         site = make_site("logo.png")
         with pytest.MonkeyPatch.context() as patch:
             store = Client.store
-            elsewhere = Client(open_account(provider_of("heygen.template"), base_url=url, environ={}, folders=[]))  # type: ignore[arg-type]
+            elsewhere = Client(
+                open_account(provider_of("heygen.template"), base_url=url, environ={}, folders=[], state=tmp_path)
+            )  # type: ignore[arg-type]
             patch.setattr(Client, "store", lambda client, *args, **rest: store(elsewhere, *args, **rest))
             ending = run_job(site.job, site.simulator.url, interrupted=lambda: bool(heard.requests))
 
@@ -430,7 +432,7 @@ def test_a_large_file_goes_to_no_unsafe_address(url: str, tmp_path: Path) -> Non
     """Whatever the answer of the announcement says."""
     provider = provider_of("heygen.template")
     environ = {"HEYGEN_API_KEY": "secret"}
-    client = Client(open_account(provider, base_url="", environ=environ, folders=[]))  # type: ignore[arg-type]
+    client = Client(open_account(provider, base_url="", environ=environ, folders=[], state=tmp_path))  # type: ignore[arg-type]
     with picture(tmp_path / "a.png").open("rb") as file, pytest.raises(StopEverything, match="no safe address"):
         client.put_elsewhere(url, file, headers={}, deadline_s=5)
     client.close()
