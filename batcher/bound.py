@@ -20,6 +20,7 @@ from batcher.files import Files, SeenFile
 from batcher.job import CONTENT, Job, Step
 from batcher.layout import Layout, lay_out
 from batcher.ledger.protocol import Blocked, Need, Planned
+from batcher.mapping.asset import NamedFile, files_of
 from batcher.mapping.choice import Choices
 from batcher.mapping.expression import ExpressionError
 from batcher.mapping.filter import RowFilter, compile_filter
@@ -195,7 +196,7 @@ class BoundJob:
         self.job = job
         self.provider = provider
         self.sheet = sheet
-        self.files = _files(job, provider, seen)
+        self.files = files_of(job, provider, seen)
         texts = enumerate(sheet.header)
         index = {normalise(text): place for place, text in reversed(list(texts)) if text.strip()}
         header = _Header(sheet_name=sheet.name, texts=sheet.header, index=index)
@@ -412,18 +413,15 @@ class BoundJob:
 
     def _needs(self, step: BoundStep, rendered: Rendered, number: int) -> tuple[Need, ...]:
         """The files of a rendering, each with the place where it is named."""
+
+        def place(need: NamedFile) -> str:
+            if need.column is not None:
+                return self.sheet.where(need.column, number)
+            return step.step.problem(need.job_path, "").where
+
         return tuple(
-            Need(
-                digest=need.file.digest,
-                path=str(need.file.path),
-                size=need.file.size,
-                place=(
-                    step.step.problem(need.job_path, "").where
-                    if need.column is None
-                    else self.sheet.where(need.column, number)
-                ),
-            )
-            for need in rendered.needs
+            Need(digest=each.file.digest, path=str(each.file.path), size=each.file.size, place=place(each))
+            for each in rendered.needs
         )
 
     def _places(self, step: BoundStep, rendered: Rendered, number: int) -> Flaws:
@@ -440,18 +438,6 @@ class BoundJob:
     def final_cost(self, step: str, body: str, *, duration_s: str) -> float | None:
         """What a finished piece of work cost."""
         return self.steps[step].price.final(json.loads(body), duration_s=duration_s)
-
-
-def _files(job: Job, provider: Provider, seen: Sequence[SeenFile]) -> Files | None:
-    if provider.assets is None:
-        return None
-    return Files(
-        job_folder=job.folder,
-        sheet_folder=job.sheet.file.parent,
-        also=job.files,
-        most_bytes=provider.assets.largest,
-        seen=seen,
-    )
 
 
 def _nameless(row: Row) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from batcher.files import LocalFile
+from batcher.catalog.model import Provider
+from batcher.files import Files, LocalFile, SeenFile
+from batcher.job import Job
 from batcher.model import Asset, Json
 
 _MARK = "$file"
@@ -39,6 +41,24 @@ class NamedFile:
     file: LocalFile
     column: int | None
     job_path: tuple[str | int, ...]
+
+
+def files_of(job: Job, provider: Provider, seen: Iterable[SeenFile]) -> Files | None:
+    """
+    The files that a job may send; None where the provider takes none.
+
+    Args:
+        seen: Files as they were looked at earlier.
+    """
+    if provider.assets is None:
+        return None
+    return Files(
+        job_folder=job.folder,
+        sheet_folder=job.sheet.file.parent,
+        also=job.files,
+        most_bytes=provider.assets.largest,
+        seen=seen,
+    )
 
 
 def shown(body: Json) -> Json:
