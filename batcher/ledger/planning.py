@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.errors import InputError, Problem
+from batcher.ledger.filing import set_needs
 from batcher.ledger.moving import move_task
 from batcher.ledger.protocol import Blocked, JobRecord, Known, Planned
 from batcher.model import Source, State, TaskKey
@@ -130,6 +131,9 @@ def _plan_group(db: sqlite3.Connection, tasks: list[Planned], *, at: float) -> N
             db.execute(_SEE, (found[1],))
             _renew(db, task, known=found[0], task_id=found[1], at=at)
     db.executemany(_NEW, new)
+    for task in tasks:
+        if task.needs and task.key not in before:
+            set_needs(db, task)
 
 
 def _renew(db: sqlite3.Connection, task: Planned, *, known: Known, task_id: int, at: float) -> None:
@@ -140,6 +144,7 @@ def _renew(db: sqlite3.Connection, task: Planned, *, known: Known, task_id: int,
         db.execute(_SAME, (task.row_number, task.input_hash, task_id, task.row_number, task.input_hash))
         return  # what an earlier step has made of it since is kept
     db.execute(_RENEW, (task.row_number, task.operation, *_content(task), task_id))
+    set_needs(db, task, task_id)
     after = State.INVALID if task.flaws else State.WAITING
     if after is not known.state:
         cause = task.flaws[0][1] if task.flaws else "the row has been mended"
@@ -177,6 +182,8 @@ def unblock(db: sqlite3.Connection, task: Planned, *, at: float) -> None:
     """Make one blocked task ready, or invalid, inside the caller's transaction."""
     values = (task.path, task.body, _flaws(task), task.estimate, int(not task.flaws))
     found = db.execute(_UNBLOCK, (*values, *_identity(task))).fetchone()
+    if found:
+        set_needs(db, task, found[0])
     if found and task.flaws:
         move_task(
             db,

@@ -13,6 +13,36 @@ SCHEMA_VERSION = 2
 
 _STATES = ", ".join(f"'{state.value}'" for state in State)
 
+_FILES = """
+CREATE TABLE needs (                     -- the files that must be at the account before a task is sent
+    task_id INTEGER NOT NULL,
+    digest TEXT NOT NULL,                -- SHA-256 of the content
+    path TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    place TEXT NOT NULL,                 -- the cell that names it
+    PRIMARY KEY (task_id, digest)
+) STRICT;
+CREATE INDEX needs_by_digest ON needs (digest);
+
+CREATE TABLE assets (                    -- the files that accounts hold
+    account TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    asset_id TEXT NOT NULL,
+    url TEXT NOT NULL DEFAULT '',
+    expires_at REAL,                     -- NULL: the API states no end
+    PRIMARY KEY (account, digest)
+) STRICT;
+
+CREATE TABLE files (                     -- what the last plan of a job has looked at on this machine
+    job TEXT NOT NULL,
+    path TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (job, path)
+) STRICT;
+"""
+
 TABLES = f"""
 CREATE TABLE jobs (
     job TEXT PRIMARY KEY,
@@ -116,7 +146,12 @@ CREATE TABLE moves (                     -- the history of every task
     cause TEXT NOT NULL
 ) STRICT;
 CREATE INDEX moves_by_task ON moves (task_id);
-"""
+{_FILES}"""
 
-MIGRATIONS: Mapping[int, tuple[str, ...]] = {1: ()}
+
+def _statements(script: str) -> tuple[str, ...]:
+    return tuple(statement for statement in script.split(";\n") if statement.strip())
+
+
+MIGRATIONS: Mapping[int, tuple[str, ...]] = {1: (*_statements(_FILES),)}
 """What leads from each version to the next; a ledger of every one that was ever released stands among the tests."""

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from batcher.errors import LedgerError
-from batcher.ledger import admission, planning, reading, recording
+from batcher.files import SeenFile
+from batcher.ledger import admission, filing, planning, reading, recording
 from batcher.ledger.protocol import (
     Admission,
     Admitted,
@@ -18,13 +19,14 @@ from batcher.ledger.protocol import (
     InFlight,
     JobRecord,
     Known,
+    Need,
     News,
     Planned,
     Prepared,
     Standing,
 )
 from batcher.ledger.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, TABLES
-from batcher.model import WORST_FIRST, Attempt, State, TaskKey
+from batcher.model import WORST_FIRST, Asset, Attempt, State, TaskKey
 
 BUSY_S = 60
 _RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
@@ -275,6 +277,41 @@ class SqliteLedger:
         """See `Ledger.render_times`."""
         with self._reading() as db:
             return reading.render_times(db, account, operation)
+
+    def wanted(self, job: str, account: str, *, at: float) -> Sequence[Need]:
+        """See `Ledger.wanted`."""
+        with self._reading() as db:
+            return filing.wanted(db, job, account, at=at)
+
+    def assets(self, account: str, digests: Collection[str], *, at: float) -> Mapping[str, Asset]:
+        """See `Ledger.assets`."""
+        with self._reading() as db:
+            return filing.assets(db, account, digests, at=at)
+
+    def uploaded(self, account: str, asset: Asset) -> None:
+        """See `Ledger.uploaded`."""
+        with self._writing() as db:
+            filing.uploaded(db, account, asset)
+
+    def unusable(self, job: str, digest: str, *, reason: str, at: float) -> int:
+        """See `Ledger.unusable`."""
+        with self._writing() as db:
+            return filing.unusable(db, job, digest, reason=reason, at=at)
+
+    def forget_assets(self, attempt_id: int) -> None:
+        """See `Ledger.forget_assets`."""
+        with self._writing() as db:
+            filing.forget_assets(db, attempt_id)
+
+    def files(self, job: str) -> Sequence[SeenFile]:
+        """See `Ledger.files`."""
+        with self._reading() as db:
+            return filing.files(db, job)
+
+    def saw(self, job: str, files: Collection[SeenFile]) -> None:
+        """See `Ledger.saw`."""
+        with self._writing() as db:
+            filing.saw(db, job, files)
 
     def close(self) -> None:
         """See `Ledger.close`."""
