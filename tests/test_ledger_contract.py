@@ -608,7 +608,7 @@ def test_the_mark_changes_with_every_move_and_with_nothing_else(ledger: Ledger) 
 def test_what_the_results_show_is_kept_until_the_next_writing(ledger: Ledger) -> None:
     """Planning again does not forget it."""
     plan(ledger, *rows(1))
-    ledger.written(JOB, "m1")
+    ledger.written(JOB, "m1", renew_at=None)
     plan(ledger, *rows(1))
 
     record = ledger.job(JOB)

@@ -17,7 +17,7 @@ from batcher.model import Source, State, TaskKey
 GROUP = 500
 """Rows per look-up: below SQLite's oldest limit of 999 parameters."""
 
-_JOB = "SELECT job, path, account, operation, sheet, fingerprint, row_count, skipped, planned_at, written FROM jobs WHERE job = ?"
+_JOB = "SELECT job, path, account, operation, sheet, fingerprint, row_count, skipped, planned_at, written, renew_at FROM jobs WHERE job = ?"
 _REGISTER = """
 INSERT INTO jobs (job, path, account, operation, sheet) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (job) DO UPDATE SET path = excluded.path, account = excluded.account, operation = excluded.operation, sheet = excluded.sheet"""
@@ -37,6 +37,9 @@ WHERE job = ? AND ready = 0 AND state = 'waiting' AND gone = 0"""
 _UNBLOCK = """
 UPDATE tasks SET path = ?, body = ?, flaws = ?, estimate = ?, ready = ?
 WHERE job = ? AND row_id = ? AND step = ? AND item = ? AND ready = 0 AND state = 'waiting' RETURNING task_id"""
+_BLOCK = """
+UPDATE tasks SET ready = 0
+WHERE job = ? AND row_id = ? AND state = 'waiting' AND ready = 1 AND cells <> ''"""
 _SAME = "UPDATE tasks SET row_number = ?, input_hash = ? WHERE task_id = ? AND (row_number <> ? OR input_hash <> ?)"
 _BEGIN = """
 CREATE TEMP TABLE IF NOT EXISTS seen (task_id INTEGER PRIMARY KEY);
@@ -63,6 +66,7 @@ def read_job(db: sqlite3.Connection, job: str) -> JobRecord | None:
         skipped=found[7],
         planned_at=found[8],
         written=found[9],
+        renew_at=found[10],
     )
 
 
@@ -188,6 +192,11 @@ def unblock(db: sqlite3.Connection, task: Planned, *, at: float) -> None:
             source=Source.PLAN,
             cause=task.flaws[0][1],
         )
+
+
+def block(db: sqlite3.Connection, job: str, row_ids: Collection[str]) -> int:
+    """As `Ledger.block`, inside the caller's transaction: only what once had to wait has kept its cells."""
+    return sum(db.execute(_BLOCK, (job, row_id)).rowcount for row_id in row_ids)
 
 
 def _flaws(task: Planned) -> str:

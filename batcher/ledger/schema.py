@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from batcher.model import State
+from batcher.model import FileState, State
 
 APPLICATION_ID = 0x62746368
 """`btch`: how SQLite and `file` know a ledger."""
@@ -12,6 +12,20 @@ APPLICATION_ID = 0x62746368
 SCHEMA_VERSION = 2
 
 _STATES = ", ".join(f"'{state.value}'" for state in State)
+
+_FILES = f"""
+CREATE TABLE files (                     -- what has become of each file that is wanted of a task
+    task_id INTEGER NOT NULL REFERENCES tasks,
+    output TEXT NOT NULL,
+    attempt_id INTEGER NOT NULL,         -- whose link it was fetched from
+    state TEXT NOT NULL CHECK (state IN ({", ".join(f"'{state.value}'" for state in FileState)})),
+    path TEXT NOT NULL,                  -- relative to the folder of the results file
+    bytes INTEGER NOT NULL DEFAULT 0,
+    at REAL NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (task_id, output)
+) STRICT""".strip()
 
 TABLES = f"""
 CREATE TABLE jobs (
@@ -24,7 +38,8 @@ CREATE TABLE jobs (
     row_count INTEGER NOT NULL DEFAULT 0,
     skipped INTEGER NOT NULL DEFAULT 0,
     planned_at REAL,
-    written TEXT NOT NULL DEFAULT ''     -- the state of the ledger that the results file shows
+    written TEXT NOT NULL DEFAULT '',    -- the state of the ledger that the results file shows
+    renew_at REAL                        -- when the first of its links should be renewed
 ) STRICT;
 
 CREATE TABLE tasks (
@@ -116,7 +131,9 @@ CREATE TABLE moves (                     -- the history of every task
     cause TEXT NOT NULL
 ) STRICT;
 CREATE INDEX moves_by_task ON moves (task_id);
+
+{_FILES};
 """
 
-MIGRATIONS: Mapping[int, tuple[str, ...]] = {1: ()}
+MIGRATIONS: Mapping[int, tuple[str, ...]] = {1: ("ALTER TABLE jobs ADD COLUMN renew_at REAL", _FILES)}
 """What leads from each version to the next; a ledger of every one that was ever released stands among the tests."""
