@@ -42,7 +42,8 @@ class Shown:
         if self._quiet:
             return
         if self._bar is not None:
-            self._bar.set_postfix_str(f"{progress.in_flight} in work", refresh=False)
+            files = f", {progress.files_left} files to come" if progress.files_left else ""
+            self._bar.set_postfix_str(f"{progress.in_flight} in work{files}", refresh=False)
             self._bar.update(progress.finished - self._bar.n)
         elif progress.sweeps != self._sweeps:
             self._sweeps = progress.sweeps

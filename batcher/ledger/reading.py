@@ -21,7 +21,8 @@ SELECT COALESCE(SUM(CASE WHEN a.state = 'done' THEN COALESCE(a.cost, a.estimate,
 FROM attempts a JOIN tasks t USING (task_id) WHERE t.job = ?"""
 _STANDINGS = """
 SELECT t.row_id, t.step, t.item, t.row_number, t.state, t.flaws, t.input_hash, t.made_hash, t.estimate,
-       a.number, a.remote_id, a.word, a.outputs, a.error_code, a.error, a.advice, a.cost, s.first_sent_at, a.completed_at, a.checked_at, a.attempt_id
+       a.number, a.remote_id, a.word, a.outputs, a.error_code, a.error, a.advice, a.cost, s.first_sent_at, a.completed_at,
+       a.checked_at, a.attempt_id
 FROM tasks t
 LEFT JOIN attempts a ON a.task_id = t.task_id AND a.number = (SELECT MAX(number) FROM attempts WHERE attempts.task_id = t.task_id)
 LEFT JOIN submissions s USING (submission_id)
@@ -124,7 +125,20 @@ def _standing(job: str, row: Sequence[object], files: Files) -> Standing:
     key = TaskKey(job=job, row_id=str(row_id), step=str(step), item=str(item))
     current = State(str(state))
     waits = current in (State.WAITING, State.INVALID)
-    number, remote_id, word, outputs, error_code, error, advice, cost, submitted_at, completed_at, checked_at, attempt_id = attempt
+    (
+        number,
+        remote_id,
+        word,
+        outputs,
+        error_code,
+        error,
+        advice,
+        cost,
+        submitted_at,
+        completed_at,
+        checked_at,
+        attempt_id,
+    ) = attempt
     if number is None or waits:
         return Standing(
             key=key,
