@@ -31,7 +31,7 @@ class Renewal:
     Renews the links of one run.
 
     Attributes:
-        renewed_rows: Rows whose links were renewed since somebody last asked.
+        changed_rows: Rows whose links were renewed, or whose later steps wait for that, since somebody last asked.
         count: How many tasks have new links.
     """
 
@@ -40,7 +40,7 @@ class Renewal:
     ledger: Ledger
     senders: Senders
     clock: Callable[[], float]
-    renewed_rows: set[str] = field(default_factory=set)
+    changed_rows: set[str] = field(default_factory=set)
     count: int = 0
     _waiting: list[list[Standing]] = field(default_factory=list)
     _asked: set[tuple[int, float | None]] = field(default_factory=set)
@@ -60,11 +60,13 @@ class Renewal:
         is_known = record is not None and record.written and len(self.bound.steps) < 2
         if record is not None and is_known and (record.renew_at is None or record.renew_at > now):
             return  # since then nothing but fresh links has come
-        due = [each for each in due_links(self.bound, self.ledger, now) if self._key(each) not in self._asked]
-        self._asked |= {self._key(each) for each in due}
-        if len(self.bound.steps) > 1 and due:
-            self.ledger.block(self.bound.job.name, {each.key.row_id for each in due})
-        self._waiting += batches(self.bound, due)
+        dying = [each for each in dying_links(self.bound, self.ledger, now) if self._key(each) not in self._asked]
+        self._asked |= {self._key(each) for each in dying}
+        if len(self.bound.steps) > 1 and dying:
+            rows = {each.key.row_id for each in dying}
+            self.ledger.block(self.bound.job.name, rows)
+            self.changed_rows |= rows
+        self._waiting += batches(self.bound, [each for each in dying if _is_renewable(self.bound, each)])
 
     def _key(self, standing: Standing) -> tuple[int, float | None]:
         return standing.attempt_id, standing.links_at
@@ -88,19 +90,19 @@ class Renewal:
             raise returned.error
         news = news_of(returned.about, returned.value, at=self.clock())
         ids = {each.attempt_id for each in news}
-        self.renewed_rows |= {each.key.row_id for each in returned.about if each.attempt_id in ids}
+        self.changed_rows |= {each.key.row_id for each in returned.about if each.attempt_id in ids}
         self.count += len(news)
         return news
 
 
-def due_links(bound: BoundJob, ledger: Ledger, now: float | None) -> list[Standing]:
-    """The finished tasks whose links are about to stop working, and can be renewed; with None all that can be."""
+def dying_links(bound: BoundJob, ledger: Ledger, now: float) -> list[Standing]:
+    """The finished tasks whose links are about to stop working."""
     found = []
-    for each in ledger.standings(bound.job.name):
-        if not _is_renewable(bound, each):
-            continue
-        moment = renew_at(bound.operation(each.key.step), each)
-        if now is None or (moment is not None and moment <= now):
+    has_links = any(step.operation.link_columns for step in bound.steps.values())
+    for each in ledger.standings(bound.job.name) if has_links else ():
+        step = bound.steps.get(each.key.step)
+        moment = renew_at(step.operation, each) if step is not None else None
+        if moment is not None and moment <= now:
             found.append(each)
     return found
 
@@ -174,7 +176,7 @@ def renew_all(
     Returns:
         How many tasks have new links, and how many have none.
     """
-    due = due_links(bound, ledger, None)
+    due = [each for each in ledger.standings(bound.job.name) if _is_renewable(bound, each)]
     count = 0
     for some in batches(bound, due):
         settle = bound.operation(some[0].key.step).settle

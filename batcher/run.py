@@ -21,7 +21,7 @@ from batcher.plan import Plan
 from batcher.reconciler import Reconciler
 from batcher.renewal import Renewal, first_renewal
 from batcher.results import Tally, count_rows, write_results
-from batcher.senders import Returned, Senders, ThreadedSenders
+from batcher.senders import Senders, ThreadedSenders
 from batcher.stops import FailureWatch
 
 SENDERS = 16
@@ -132,6 +132,7 @@ class Run:
         try:
             while not reason:
                 renewal.step()
+                self._follow_links(renewal, dispatcher)
                 if self.verbs is not Verbs.RECONCILE:
                     dispatcher.step()
                 if self.verbs is not Verbs.SUBMIT:
@@ -169,7 +170,10 @@ class Run:
             if cut:
                 downloads.end(cut)
                 return cut
-            self._take_files(downloads, wait_s=TICK_S)
+            is_idle = not downloads.pool.under_way()
+            self._take_files(downloads, wait_s=0.0 if is_idle else TICK_S)
+            if is_idle and not downloads.pool.under_way():
+                self.senders.collect(wait_s=TICK_S)  # only waits: what is left is to be tried again later
             self._write_if_due()
         downloads.end("the run is over")
         return reason
@@ -233,8 +237,8 @@ class Run:
         news: list[News] = []
         wait_s = TICK_S if is_over else self._wait(dispatcher, reconciler)
         for returned in self.senders.collect(wait_s=wait_s):
-            if returned.owner is self._renewal:
-                self._renew(returned, dispatcher)
+            if self._renewal is not None and returned.owner is self._renewal:
+                self._dirty = bool(self.opened.ledger.record(self._renewal.take(returned))) or self._dirty
                 continue
             owner = dispatcher if returned.owner is dispatcher else reconciler
             news += owner.take(returned)
@@ -243,18 +247,16 @@ class Run:
             self._take_files(self._downloads, wait_s=0.0)
         self._write_if_due()
 
-    def _renew(self, returned: Returned, dispatcher: Dispatcher) -> None:
-        """Links have come: later steps may send them, and files be fetched from them."""
-        renewal, ledger = self._renewal, self.opened.ledger
-        if renewal is None or not (news := renewal.take(returned)):
+    def _follow_links(self, renewal: Renewal, dispatcher: Dispatcher) -> None:
+        """Where links have come later steps may send them, and files be fetched from them."""
+        rows = set(renewal.changed_rows)
+        if not rows:
             return
-        ledger.record(news)
-        self._dirty = True
-        if release(self.opened.bound, ledger, renewal.renewed_rows, at=self.around.clock()):
+        renewal.changed_rows.clear()
+        if release(self.opened.bound, self.opened.ledger, rows, at=self.around.clock()):
             dispatcher.reopen()
         if self._downloads is not None:
-            self._downloads.finished(renewal.renewed_rows)
-        renewal.renewed_rows.clear()
+            self._downloads.finished(rows)
 
     def _learn(self, news: list[News], dispatcher: Dispatcher, reconciler: Reconciler) -> None:
         """Record news in one transaction, then let both verbs know."""

@@ -155,7 +155,7 @@ def _identity(task: Planned) -> tuple[str, str, str, str]:
 
 
 def _content(task: Planned) -> tuple[object, ...]:
-    cells = json.dumps(task.cells, ensure_ascii=False) if task.cells else ""
+    cells = json.dumps(task.cells, ensure_ascii=False) if task.cells or not task.ready else ""
     return task.input_hash, task.path, task.body, _flaws(task), task.estimate, int(task.ready), cells
 
 
