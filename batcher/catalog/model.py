@@ -210,6 +210,7 @@ class Price:
         step_s: Output is billed in steps of so many seconds, the last one in full.
         guess_s: The length to assume when nothing better is known.
         text: Where in the body the spoken text stands, from which the length is estimated; empty when there is none.
+        length: Where in the body the address of a file stands that is as long as the work; empty when there is none.
     """
 
     per: str
@@ -218,6 +219,7 @@ class Price:
     step_s: float = 1
     guess_s: float = 30
     text: str = ""
+    length: str = ""
     note: str = ""
     cases: tuple[PriceCase, ...] = ()
 
@@ -358,6 +360,7 @@ class Provider:
         oauth: How one signs in without a key; None where only keys are known.
         note: What a person should know before choosing it; empty when there is nothing.
         is_own: It comes from a file of the user's, not with batcher: its host must be allowed before it gets a key.
+        media_bytes: `picture`, `video`, `sound` to the size up to which such a file is taken.
         shapes: Name of a shape to its cases, tried in order.
     """
 
@@ -377,5 +380,6 @@ class Provider:
     submissions: tuple[Rate, ...] = ()
     account: AccountCall | None = None
     prices_as_of: str = ""
+    media_bytes: Mapping[str, float] = field(default_factory=dict)
     choices: Mapping[str, ChoiceList] = field(default_factory=dict)
     shapes: Mapping[str, tuple[Mapping[str, Json], ...]] = field(default_factory=dict)

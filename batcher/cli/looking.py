@@ -8,22 +8,35 @@ import click
 
 from batcher.cli import show
 from batcher.cli.options import JOB, JSON, OFFLINE, QUIET, REHEARSE, VERBOSE, surroundings, together
+from batcher.cli.progress import LinksShown
 from batcher.cli.say import say
 from batcher.downloads import count_files
 from batcher.errors import Exit
+from batcher.fetch.probe import Prober
 from batcher.filenames import check_file_names
 from batcher.job import load_job
 from batcher.ledger.lock import job_lock
-from batcher.opening import check_results_file, opened
-from batcher.plan import look
+from batcher.links import check_links
+from batcher.opening import OpenJob, check_results_file, opened
+from batcher.plan import Plan, look
 from batcher.renewal import renew_all
 from batcher.results import count_rows
 from batcher.run import Ending, exit_code, write_job_results
 
 
 @click.command()
-@together(JOB, OFFLINE, REHEARSE, QUIET, VERBOSE, JSON)
-def check(job_file: Path, *, offline: bool, rehearse: bool, quiet: bool, verbose: bool, as_json: bool) -> int:
+@together(
+    JOB,
+    OFFLINE,
+    click.option("--links", is_flag=True, help="Also look at every address in the cells: is it the file it should be?"),
+    REHEARSE,
+    QUIET,
+    VERBOSE,
+    JSON,
+)
+def check(
+    job_file: Path, *, offline: bool, links: bool, rehearse: bool, quiet: bool, verbose: bool, as_json: bool
+) -> int:
     """
     Validate the job and every row, and show the plan: what is new, done, changed, invalid, and what it will cost.
 
@@ -33,13 +46,18 @@ def check(job_file: Path, *, offline: bool, rehearse: bool, quiet: bool, verbose
     Examples:
       batcher check jobs/welcome.yaml
       batcher check jobs/welcome.yaml --offline
+      batcher check jobs/translations.yaml --links
     """
+    if offline and links:
+        raise click.UsageError("--links needs the network, --offline forbids it")
     job = load_job(job_file)
     check_results_file(job)
     with opened(job, surroundings(quiet=quiet), offline=offline, rehearse=rehearse) as at_hand:
         bound = at_hand.bind(checked=True)
         at_hand.notes += [str(each) for each in check_file_names(bound)]
         plan = look(bound, at_hand.ledger)
+        if links:
+            _look_at_links(at_hand, plan, quiet=quiet or as_json)
         if as_json:
             say(show.plan_summary(at_hand, plan))
         elif quiet:
@@ -50,6 +68,21 @@ def check(job_file: Path, *, offline: bool, rehearse: bool, quiet: bool, verbose
             if plan.to_send:
                 say(f"Next     batcher run {job_file}")
         return int(Exit.SOME_FAILED if plan.problem_count else Exit.DONE)
+
+
+def _look_at_links(at_hand: OpenJob, plan: Plan, *, quiet: bool) -> None:
+    """What is found out about addresses joins the plan: complaints, and lengths that make its cost exact."""
+    prober = Prober(allow_loopback=not at_hand.is_real)
+    try:
+        with LinksShown(quiet=quiet) as shown:
+            found = check_links(at_hand.bound, at_hand.ledger, prober, report=shown)
+    finally:
+        prober.close()
+    plan.add_problems(found.problems)
+    if found.cost_change is not None and plan.cost is not None:
+        plan.cost += found.cost_change
+    measured = f", the length of {len(found.seconds)} known" if found.seconds else ""
+    at_hand.notes.append(f"{found.addresses} addresses looked at{measured}")
 
 
 @click.command()
