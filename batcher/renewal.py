@@ -21,7 +21,7 @@ AT_ONCE = 2000
 AGAIN_S = 6 * 3600.0
 """Links that could not be renewed are asked for again after this."""
 
-LOOK_EVERY_S = 600.0
+LOOK_EVERY_S = 60.0
 """How often a run looks whether a link is about to stop working."""
 
 

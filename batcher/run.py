@@ -360,7 +360,7 @@ class Run:
             tally = count_rows(self.opened.bound, self.opened.ledger)
         cost, expected = self.opened.ledger.spent(self.opened.bound.job.name)
         stopped = bool(dispatcher.stop or reconciler.stop)
-        files = count_files(self.opened.bound, self.opened.ledger) if self.fetches else NO_FILES
+        files = count_files(self.opened.bound, self.opened.ledger) if self._downloads is not None else NO_FILES
         disk = self._downloads.disk_trouble if self._downloads is not None else ""
         return Ending(
             exit=exit_code(tally, reason=reason, stopped=stopped, results_error=results_error, files=files),
