@@ -22,7 +22,7 @@ LAYERS = (
     ("answers", "chain", "doubts", "opening"),
     ("plan", "results"),
     ("lines", "live"),
-    ("bound", "expiry", "senders"),
+    ("bound", "expiry", "senders", "starter"),
     (
         "api",
         "doubt",

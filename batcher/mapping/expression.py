@@ -113,7 +113,7 @@ def _rename_brackets(source: str, names: dict[str, str]) -> str:
             quote = char
         elif char == "[":
             end = source.find("]", index)
-            before = "".join(out).rstrip()
+            before = "".join(out)
             if end < 0 or (before and (before[-1].isalnum() or before[-1] in "_)]")):
                 raise ExpressionError(f"'{source}': square brackets hold the text of a header, as in [First name]")
             name = f"cell_{len(names)}_"
