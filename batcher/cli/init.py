@@ -69,19 +69,18 @@ def init(
         _list_operations(providers)
         return 0
     provider, found = _find(providers, operation)
-    target = folder or Path(name or slug(operation.rsplit(".", 1)[-1]))
     wish = Wish(
-        name=_checked_name(name),
+        name=_checked_name(name) or (slug(folder.name) if folder else ""),
         template_id=template_id.strip(),
         fixed=_fixed(settings),
         variables=tuple(each.strip() for each in variables.split(",") if each.strip()),
         as_csv=as_csv,
-        catalog=os.path.relpath(catalog, target) if catalog else "",
+        catalog=os.path.relpath(catalog, folder or "new") if catalog else "",
     )
     with ExitStack() as stack:
-        client = None if offline else _client(provider, [target, Path.cwd()], stack)
+        client = None if offline else _client(provider, [*([folder] if folder else []), Path.cwd()], stack)
         begun = begin(provider, found, wish, client=client)
-    written = write_folder(begun, target)
+    written = write_folder(begun, folder or Path(begun.name))
     for note in begun.notes:
         say(f"Note     {note}")
     for path in written:

@@ -85,7 +85,7 @@ def begin(provider: Provider, operation: Operation, wish: Wish, *, client: Clien
     taken = {each.casefold() for each in (ROW_ID, *BEFORE, *AFTER, *operation.output_names)}
     drawn = sketch(provider, operation, fixed=fixed, entries=entries, taken=taken)
     named = live.name_of(operation, fixed)
-    name = wish.name or slug(named) or slug(operation.name.rsplit(".", 1)[-1])
+    name = wish.name or slug(named) or slug(f"{operation.name.rsplit('.', 1)[-1]} {wish.template_id}")
     _add_title(operation, drawn, name)
     if drawn.unnamed:
         live.notes.append(

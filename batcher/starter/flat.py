@@ -11,6 +11,9 @@ from batcher.model import Json
 Fixed = Mapping[str, str]
 """Dotted place in the request to the text that is the same for every row."""
 
+OTHERS = "others"
+"""The key of a flat schema for what must not stand beside the form that was chosen."""
+
 
 def dotted(path: Sequence[str | int]) -> str:
     """A place as a person writes it: `voice_settings.speed`."""
@@ -45,14 +48,24 @@ def flat_schema(root: Mapping[str, Any], schema: Json, path: Sequence[str | int]
     for union in unions:
         if union:
             forms = [flat_schema(root, each, path, fixed) for each in union]
-            _lay(flat, _chosen(forms, path, fixed))
+            chosen = _chosen(forms, path, fixed)
+            _lay(flat, chosen)
+            _lay(flat, {OTHERS: _others(forms, chosen)})
     return flat
+
+
+def _others(forms: Sequence[dict[str, Any]], chosen: dict[str, Any]) -> list[str]:
+    """What the other forms of an "exactly one of" are about."""
+    if any("properties" in form for form in forms):
+        return []
+    names = [name for form in forms for name in form.get("required", ())]
+    return [name for name in names if name not in chosen.get("required", ())]
 
 
 def _lay(flat: dict[str, Any], more: Mapping[str, Any]) -> None:
     """Add to a schema; what it says already about itself stays, what is said about its parts comes together."""
     for key, value in more.items():
-        if key == "required":
+        if key in ("required", OTHERS):
             flat[key] = list(dict.fromkeys([*flat.get(key, ()), *value]))
         elif key == "properties":
             before = flat.get(key, {})

@@ -62,6 +62,10 @@ def _filling_in(title: str, *, is_workbook: bool) -> Iterator[Line]:
     where = f"the tab {ROWS_TAB}" if is_workbook else "the sheet"
     yield _text(f"1. Fill in one row for each piece of work in {where}, under the names in the first row.")
     yield _text("2. Give every row an id of its own in the first column, and do not change it later.")
+    if is_workbook:
+        yield _text(
+            "   Dark columns are needed, lighter ones may stay empty. Point at a column's name to read what goes in."
+        )
     yield _text(
         f'3. The rows whose id begins with "{EXAMPLE_MARK}" show how it is meant. They are never made: delete them, or leave them.'
     )

@@ -60,9 +60,8 @@ class JobFile:
         if self.tab:
             yield f"  tab: {quoted(self.tab)}"
         yield _commented(f"  row_id: {ROW_ID}", "what identifies a row between runs: never renumber it")
-        yield _commented(
-            f'  where: not [{ROW_ID}].strip().lower().startswith("{EXAMPLE_MARK}")', "the example rows are never sent"
-        )
+        yield f'  # the example rows are never sent: their ids begin with "{EXAMPLE_MARK}"'
+        yield f'  where: not [{ROW_ID}].strip().lower().startswith("{EXAMPLE_MARK}")'
         yield ""
         yield from self._request(drawn)
         yield from self._rest()

@@ -13,7 +13,7 @@ from batcher.mapping.tree import matches
 from batcher.mapping.types import typed, wanted_types
 from batcher.model import Json
 from batcher.schema import unknown_key
-from batcher.starter.flat import Fixed, constants, dotted, flat_schema
+from batcher.starter.flat import OTHERS, Fixed, constants, dotted, flat_schema
 from batcher.starter.words import free_header, header_for
 
 Path = tuple[str | int, ...]
@@ -143,7 +143,8 @@ class _Artist:
             if self._is_ours(at) and dotted(at) not in self._fixed:
                 continue
             is_required = name in flat.get("required", ())
-            node = self._node(schema, at, is_required=is_required)
+            is_other = name in flat.get(OTHERS, ()) and dotted(at) not in self._fixed
+            node = None if is_other else self._node(schema, at, is_required=is_required)
             if node is not None:
                 drawn[name] = node
             elif not path and not name.startswith("callback"):

@@ -49,7 +49,7 @@ def free_header(header: str, taken: Collection[str], *, above: str = "") -> str:
         above: What it is part of, to tell it apart.
     """
     candidates = [header, *([f"{above} {header.lower()}"] if above else [])]
-    candidates += [f"{header} {number}" for number in range(2, len(taken) + 3)]
+    candidates += [f"{header} to use", *(f"{header} {number}" for number in range(2, len(taken) + 3))]
     return next(each for each in candidates if each.casefold() not in taken)
 
 

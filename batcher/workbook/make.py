@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ LISTS_TAB = "Lists"
 INSTRUCTIONS_TAB = "Instructions"
 _HEADER_FILL, _OPTIONAL_FILL, _HEAD_FILL = "1F4E78", "5B7F9F", "D9E2EC"
 _EXAMPLE_GREY = "808080"
+_FONT = "Calibri"
 _WIDTHS = (24, 10, 84, 44)
 """Of the instructions' columns, in characters."""
 _ERROR_LENGTH, _LIST_ROWS = 220, MAX_ROWS - 1
@@ -49,7 +51,7 @@ def _fill_rows(tab: Any, form: Form) -> None:
     for index, column in enumerate(form.columns):
         cell = tab.cell(row=1, column=index + 1)
         _put(cell, column.header)
-        cell.font = Font(bold=True, color="FFFFFF")
+        cell.font = Font(name=_FONT, bold=True, color="FFFFFF")
         fill = _HEADER_FILL if column.is_required else _OPTIONAL_FILL
         cell.fill = PatternFill("solid", fgColor=fill)
         cell.alignment = Alignment(vertical="center", wrap_text=True)
@@ -125,7 +127,7 @@ def _fill_lists(tab: Any, rows: Any, columns: Iterable[FormColumn]) -> None:
             at = len(places)
             places[choices] = letters(at)
             _put(tab.cell(row=1, column=at + 1), column.header)
-            tab.cell(row=1, column=at + 1).font = Font(bold=True)
+            tab.cell(row=1, column=at + 1).font = Font(name=_FONT, bold=True)
             tab.column_dimensions[letters(at)].width = 40
             for number, text in enumerate(choices, 2):
                 _put(tab.cell(row=number, column=at + 1), text)
@@ -176,9 +178,9 @@ def _line(tab: Any, number: int, line: Line) -> None:
     from openpyxl.styles import Alignment, Font, PatternFill
 
     fonts = {
-        LineKind.TITLE: Font(bold=True, size=18, color=_HEADER_FILL),
-        LineKind.HEADING: Font(bold=True, size=13, color=_HEADER_FILL),
-        LineKind.HEAD: Font(bold=True),
+        LineKind.TITLE: Font(name=_FONT, bold=True, size=18, color=_HEADER_FILL),
+        LineKind.HEADING: Font(name=_FONT, bold=True, size=13, color=_HEADER_FILL),
+        LineKind.HEAD: Font(name=_FONT, bold=True),
     }
     is_table = line.kind in (LineKind.HEAD, LineKind.CELLS)
     for index, text in enumerate(line.texts):
@@ -188,7 +190,7 @@ def _line(tab: Any, number: int, line: Line) -> None:
         if line.kind in fonts:
             cell.font = fonts[line.kind]
         elif is_table and index == 0:
-            cell.font = Font(bold=True)
+            cell.font = Font(name=_FONT, bold=True)
         if line.kind is LineKind.HEAD:
             cell.fill = PatternFill("solid", fgColor=_HEAD_FILL)
     if line.fill:
@@ -202,7 +204,7 @@ def _line(tab: Any, number: int, line: Line) -> None:
 def _rows_needed(line: Line) -> int:
     if line.kind is LineKind.TEXT:
         return 1
-    return max(1 + len(text) // width for text, width in zip(line.texts, _WIDTHS, strict=False))
+    return max(math.ceil(len(text) / (1.1 * width)) or 1 for text, width in zip(line.texts, _WIDTHS, strict=False))
 
 
 def _fit_to_width(tab: Any) -> None:
