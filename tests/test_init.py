@@ -14,14 +14,20 @@ from typing import Any
 
 import openpyxl
 import pytest
-from stand_ins import run_job
+from hypothesis import example, given
+from hypothesis import strategies as st
+from stand_ins import json_server, run_job
 from test_operations import OPERATIONS, environment, other_apis
+from test_own_provider import CATALOG, Rendermill
 
+from batcher.catalog.load import provider_of
 from batcher.cli.main import main
-from batcher.job import load_job
+from batcher.document import parse_document
+from batcher.job import job_schema, load_job
 from batcher.mapping.choice import Choice, Choices
 from batcher.sheet import SheetSpec, open_sheet
 from batcher.simulator import Running
+from batcher.starter import Wish, begin
 
 TEMPLATES = {
     "heygen.template": "tpl_presenter",
@@ -269,6 +275,42 @@ def test_texts_of_the_api_become_no_formulas(folder: Path) -> None:
     cells = [*book["Rows"]["A"], *book["Lists"]["A"]]
     assert {cell.data_type for cell in cells} == {"s"}
     assert [cell.value for cell in book["Lists"]["A"]] == ["=A1", "+1", "=2", "007"]
+
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
+
+
+@given(names=st.lists(NAMES, min_size=1, max_size=6, unique=True))
+@example(names=["error", "Row id", "row_id", "batcher_status", "video_url", "ERROR"])
+@example(names=["a]b", "{{x}}", "{% x %}", "yes", "null", "1e5", "a: b", "#x", "-", "\x85", "\u2028", "it's", "x?"])
+def test_any_names_of_variables_make_a_job_that_reads_back(names: list[str]) -> None:
+    """Whatever a template calls its variables: the job holds them all, and every cell it names has its column."""
+    provider = provider_of("synthesia.template")
+    assert provider is not None
+    wish = Wish(name="made", template_id="T", variables=names)
+    begun = begin(provider, provider.operations["synthesia.template"], wish, client=None)
+
+    request = parse_document(begun.job_text, name="made.yaml", schema=job_schema()).value["request"]
+    columns = {f"{{{{ {column.header} }}}}": column for column in begun.form.columns}
+    assert list(request["templateData"]) == names
+    assert all(text in columns for text in request["templateData"].values())
+    assert len({each.header.casefold() for each in begun.form.columns}) == len(names) + 1
+    assert not {each.header.casefold() for each in begun.form.columns} & {"error", "batcher_status", "video_url"}
+
+
+def test_provider_of_ones_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A described API gets its workbook too; the job finds the description from where it lies."""
+    (folder / "rendermill.yaml").write_text(CATALOG, encoding="utf-8")
+    with json_server(Rendermill().answer) as server:
+        monkeypatch.setenv("RENDERMILL_BASE_URL", server.url)
+        more = ["--catalog", "rendermill.yaml", "--variables", "title,line"]
+        path = made(*more, operation="rendermill.film", template="Welcome")
+        release(path)
+        job = folder / "made" / "made.yaml"
+        ended = run_job(job, state=folder / "state", environ={"RENDERMILL_BASE_URL": server.url}).ending
+
+    assert ended.tally.words["done"] == 2
+    assert load_job(job).steps[0].request["template"] == "k4"
 
 
 @needs_office

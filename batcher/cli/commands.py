@@ -69,6 +69,7 @@ def batcher() -> None:
 
     \b
     Begin with:
+      batcher init heygen.template --template-id ID
       batcher check jobs/welcome.yaml
       batcher run jobs/welcome.yaml --rehearse
       batcher run jobs/welcome.yaml

@@ -97,13 +97,13 @@ class JobFile:
 
 
 def quoted(value: Json) -> str:
-    """A value as YAML reads it back."""
+    """A value as YAML reads it back: JSON, but for the characters that YAML allows nowhere or takes for line ends."""
     if not isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     if _PLAIN.match(value) and value.casefold() not in _MEANT_OTHERWISE:
         return value
-    # JSON's texts are YAML's, but for the separators that YAML takes for line ends
-    return json.dumps(value, ensure_ascii=False).replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in text)
 
 
 def _node_lines(key: str, node: Any, indent: str) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
+from batcher.sheet import normalise
+
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _EXACT = frozenset({"code", "id", "number", "phone", "postcode", "sku", "zip"})
@@ -29,7 +31,7 @@ def header_for(name: str, *, is_picked: bool = False) -> str:
         name: The API's own name.
         is_picked: Its values are chosen by name: `voice_id` is then a `Voice`.
     """
-    words = _WORD.findall(_HUMP.sub(" ", name))
+    words = _WORD.findall(_HUMP.sub(" ", normalise(name)))
     if is_picked and len(words) > 1 and words[-1].lower() == "id":
         words = words[:-1]
     if len(words) > 1 and words[-1].lower() == "url":
