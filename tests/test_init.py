@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import re
 import shutil
@@ -28,6 +29,7 @@ from batcher.mapping.choice import Choice, Choices
 from batcher.sheet import SheetSpec, open_sheet
 from batcher.simulator import Running
 from batcher.starter import Wish, begin
+from batcher.workbook import InPlaceUpdate, update_workbook
 
 TEMPLATES = {
     "heygen.template": "tpl_presenter",
@@ -311,6 +313,46 @@ def test_provider_of_ones_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     assert ended.tally.words["done"] == 2
     assert load_job(job).steps[0].request["template"] == "k4"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_offline_folder_passes_an_offline_check(
+    operation: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without key and network, for every operation; the released examples hold what the job wants."""
+    assert main(["init", operation, "made", *arguments(operation), "--offline"]) == 0
+    release(folder / "made" / "made.xlsx")
+
+    assert main(["check", "made/made.yaml", "--offline"]) == 0
+    assert "2 rows = 2 waiting" in capsys.readouterr().out
+
+
+def test_template_without_variables_is_no_template_for_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every row would be the same video."""
+    with json_server(
+        lambda asked: (200, {"data": [] if asked.path.endswith("templates") else {"variables": {}}})
+    ) as api:
+        monkeypatch.setenv("HEYGEN_BASE_URL", api.url)
+
+        assert main(["init", "heygen.template", "--template-id", "t"]) == 2
+
+
+def test_results_come_into_the_made_workbook(at_hand: str) -> None:
+    """Our columns at the right leave notes, lists and formats as they were."""
+    path = made()
+    before = openpyxl.load_workbook(path)
+    values = {2: ("done", "https://x.example.com/a.mp4"), 3: ("failed", "")}
+    update = InPlaceUpdate(header=("batcher_status", "video_url"), rows=values, notes=(), links=(1,), status=0)
+
+    read = hashlib.sha256(path.read_bytes()).hexdigest()
+    update_workbook(path, tab="Rows", header_row=1, update=update, read_fingerprint=read)
+
+    after = openpyxl.load_workbook(path)
+    assert [cell.value for cell in after["Rows"][1]][6:] == ["batcher_status", "video_url"]
+    assert lists(after) == lists(before)
+    assert [cell.comment.text for cell in after["Rows"][1][:6]] == [cell.comment.text for cell in before["Rows"][1]]
+    assert after["Rows"].conditional_formatting
+    assert after["Rows"].column_dimensions["A"].number_format == "@"
 
 
 @needs_office

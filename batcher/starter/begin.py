@@ -87,6 +87,9 @@ def begin(provider: Provider, operation: Operation, wish: Wish, *, client: Clien
     named = live.name_of(operation, fixed)
     name = wish.name or slug(named) or slug(f"{operation.name.rsplit('.', 1)[-1]} {wish.template_id}")
     _add_title(operation, drawn, name)
+    if operation.state or provider.note:
+        about = f"{operation.name}: {operation.state}" if operation.state else operation.name
+        live.notes.insert(0, f"{about}. {provider.note}".rstrip(". ") + ".")
     if drawn.unnamed:
         live.notes.append(
             f"the names of {drawn.unnamed} are not known: 'text' stands for them; name them with --variables"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from batcher.layout import STATUS
 from batcher.model import State
 from batcher.starter.column import EXAMPLE_MARK
 from batcher.workbook.form import ROWS_TAB, FormColumn, Line, LineKind
 from batcher.workbook.update import COLOURS, HELD
 
-_STATUS = "batcher_status"
 _WORDS = (
     ("again", "Make this row once more, also when it is done already. Making it again is paid again."),
     ("hold", "Keep this row back until the word is gone."),
@@ -60,25 +60,22 @@ def _filling_in(title: str, *, is_workbook: bool) -> Iterator[Line]:
     yield _text(f"Each row becomes one piece of work: {title[:1].lower()}{title[1:]}.")
     yield _heading("Filling in")
     where = f"the tab {ROWS_TAB}" if is_workbook else "the sheet"
-    yield _text(f"1. Fill in one row for each piece of work in {where}, under the names in the first row.")
-    yield _text("2. Give every row an id of its own in the first column, and do not change it later.")
+    steps = [
+        f"Fill in one row for each piece of work in {where}, under the names in the first row.",
+        "Give every row an id of its own in the first column, and do not change it later.",
+        f'The rows whose id begins with "{EXAMPLE_MARK}" show how it is meant. They are never made: delete or leave them.',
+        "Do not rename the columns in the first row. You may add columns of your own, sort rows, and hide what you like.",
+        "Save and close the file when you are done. After a while the links stand at the right of your columns.",
+    ]
     if is_workbook:
-        yield _text(
-            "   Dark columns are needed, lighter ones may stay empty. Point at a column's name to read what goes in."
-        )
-    yield _text(
-        f'3. The rows whose id begins with "{EXAMPLE_MARK}" show how it is meant. They are never made: delete them, or leave them.'
-    )
-    yield _text(
-        "4. Do not rename the columns in the first row. You may add columns of your own, sort rows, and hide what you like."
-    )
-    yield _text(
-        "5. Save and close the file when you are done. After a while the links stand at the right of your columns."
-    )
+        hint = "Dark columns are needed, lighter ones may stay empty. Point at a column's name to read what goes in."
+        steps.insert(1, hint)
+    for number, step in enumerate(steps, 1):
+        yield _text(f"{number}. {step}")
 
 
 def _words(*, is_workbook: bool) -> Iterator[Line]:
-    yield _heading(f"What you can write into {_STATUS}")
+    yield _heading(f"What you can write into {STATUS}")
     yield _text(
         "This column appears at the right once the sheet has been read. It is written for you, but for these words of yours:"
     )

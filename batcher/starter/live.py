@@ -78,7 +78,7 @@ class Live:
         What the template has; empty when that is not known.
 
         Raises:
-            InputError: There is no such template.
+            InputError: There is no such template, or nothing in it to fill in.
             Stopped: The key is not accepted.
         """
         path = extension_path(operation, dict(fixed))
@@ -99,6 +99,8 @@ class Live:
             return {}
         shown = _examples(operation, answer)
         kinds = live_entries(operation, answer)
+        if not kinds:
+            raise InputError(Problem(where="--template-id", message="the template has no variables to fill in"))
         return {name: Entry(type=kind, example=shown.get(name, "")) for name, kind in kinds.items()}
 
     def _near(self, operation: Operation) -> str:

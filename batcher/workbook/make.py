@@ -16,6 +16,8 @@ INSTRUCTIONS_TAB = "Instructions"
 _HEADER_FILL, _OPTIONAL_FILL, _HEAD_FILL = "1F4E78", "5B7F9F", "D9E2EC"
 _EXAMPLE_GREY = "808080"
 _FONT = "Calibri"
+_AUTHOR = "About this column"
+"""Not the author of the notes that an update in place makes: those go with their reasons, these stay."""
 _WIDTHS = (24, 10, 84, 44)
 """Of the instructions' columns, in characters."""
 _ERROR_LENGTH, _LIST_ROWS = 220, MAX_ROWS - 1
@@ -86,7 +88,7 @@ def _put(cell: Any, text: str) -> None:
 def _comment(note: str) -> Any:
     from openpyxl.comments import Comment
 
-    comment = Comment(note, "batcher")
+    comment = Comment(note, _AUTHOR)
     comment.width = 320
     lines = sum(1 + len(line) // 48 for line in note.splitlines())
     comment.height = 24 + 17 * lines
