@@ -130,6 +130,20 @@ def test_workbook_says_what_goes_in(at_hand: str) -> None:
     assert lists(book)["C"][:2] == ["Abigail casual", "Abigail in the office"]
 
 
+def test_cells_check_what_they_can(folder: Path) -> None:
+    """A repeated id and a number out of range are refused where they are typed; a long text is told."""
+    rows = openpyxl.load_workbook(made("--offline", operation="heygen.speech", template=""))["Rows"]
+    rules = {str(rule.sqref)[0]: rule for rule in rows.data_validations.dataValidation}
+
+    assert {letter: (rule.type, rule.errorStyle) for letter, rule in rules.items()} == {
+        "A": ("custom", "stop"),
+        "B": ("textLength", "warning"),
+        "D": ("decimal", "stop"),
+    }
+    assert (rules["D"].formula1, rules["D"].formula2) == ("0.5", "2.0")
+    assert [cell.value for cell in rows["D"]] == ["Speed", 1, 1.1]
+
+
 def test_names_that_several_share_are_told_apart(at_hand: str) -> None:
     """What stands in a list can be picked: two voices of one name carry their ids."""
     voices = lists(openpyxl.load_workbook(made()))["D"]

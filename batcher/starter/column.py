@@ -28,7 +28,7 @@ def row_id_column() -> FormColumn:
         f'Rows whose id begins with "{EXAMPLE_MARK}" are never made.',
     ]
     examples = (f"{EXAMPLE_MARK}-1", f"{EXAMPLE_MARK}-2")
-    return FormColumn(header=ROW_ID, note="\n".join(lines), is_text=True, longest=200, examples=examples)
+    return FormColumn(header=ROW_ID, note="\n".join(lines), is_text=True, is_unique=True, examples=examples)
 
 
 def column_for(ask: Ask, kind: str, known: Choices | None) -> FormColumn:
@@ -45,7 +45,6 @@ def column_for(ask: Ask, kind: str, known: Choices | None) -> FormColumn:
     words = tuple(as_text(each) for each in schema.get("enum", ()))
     if schema.get("type") == "boolean":
         words = ("yes", "no")
-    longest = schema.get("maxLength")
     examples = _examples(ask, kind, labels, words)
     return FormColumn(
         header=ask.header,
@@ -54,7 +53,8 @@ def column_for(ask: Ask, kind: str, known: Choices | None) -> FormColumn:
         is_text=keeps_digits(ask.name),
         choices=labels or words,
         is_closed=bool(words),
-        longest=longest,
+        is_number=schema.get("type") in ("integer", "number"),
+        longest=schema.get("maxLength"),
         least=schema.get("minimum"),
         most=schema.get("maximum"),
         examples=examples,

@@ -24,6 +24,8 @@ class FormColumn:
         is_text: Cells keep what is typed: 007 stays 007.
         choices: What can be picked, in order; empty when anything can be written.
         is_closed: Only what can be picked is right; else it is a help.
+        is_unique: No two rows may have the same.
+        is_number: Numbers go in.
         longest: Characters that fit; None without a limit.
         least, most: The range of a number; None without one.
         examples: What stands in the example rows, top to bottom.
@@ -35,6 +37,8 @@ class FormColumn:
     is_text: bool = False
     choices: Sequence[str] = ()
     is_closed: bool = False
+    is_unique: bool = False
+    is_number: bool = False
     longest: int | None = None
     least: float | None = None
     most: float | None = None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from batcher.sheet import letters
-from batcher.sheet.write_xlsx import MAX_ROWS, fit
+from batcher.sheet.write_xlsx import MAX_ROWS, MAX_TEXT, fit
 from batcher.workbook.form import ROWS_TAB, Form, FormColumn, Line, LineKind
 
 LISTS_TAB = "Lists"
@@ -20,6 +21,7 @@ _AUTHOR = "About this column"
 """Not the author of the notes that an update in place makes: those go with their reasons, these stay."""
 _WIDTHS = (24, 10, 84, 44)
 """Of the instructions' columns, in characters."""
+MAX_NUMBER = 10**12
 _ERROR_LENGTH, _LIST_ROWS = 220, MAX_ROWS - 1
 
 
@@ -66,7 +68,7 @@ def _fill_rows(tab: Any, form: Form) -> None:
     for number, texts in enumerate(form.example_rows, 2):
         for index, text in enumerate(texts):
             cell = tab.cell(row=number, column=index + 1)
-            _put(cell, text)
+            _put(cell, text, is_number=form.columns[index].is_number)
             cell.number_format = "@" if form.columns[index].is_text else "General"
             cell.alignment = Alignment(vertical="top", wrap_text=True)
     tab.row_dimensions[1].height = 30
@@ -78,11 +80,16 @@ def _fill_rows(tab: Any, form: Form) -> None:
     _grey_examples(tab, form)
 
 
-def _put(cell: Any, text: str) -> None:
-    """A text, whatever it looks like: `=1+1` is no formula, 007 no number."""
-    if text:
-        cell.value = fit(text)
-        cell.data_type = "s"
+def _put(cell: Any, text: str, *, is_number: bool = False) -> None:
+    """A text, whatever it looks like: `=1+1` is no formula, 007 no number. Only numbers are numbers."""
+    if not text:
+        return
+    if is_number:
+        with suppress(ValueError):
+            cell.value = float(text)
+            return
+    cell.value = fit(text)
+    cell.data_type = "s"
 
 
 def _comment(note: str) -> Any:
@@ -140,20 +147,26 @@ def _fill_lists(tab: Any, rows: Any, columns: Iterable[FormColumn]) -> None:
 
 
 def _limit(tab: Any, column: FormColumn, letter: str) -> None:
-    """Lengths and numbers that a cell can check by itself."""
+    """What a cell without a list can check by itself: a repeated id, a length, a number."""
     from openpyxl.worksheet.datavalidation import DataValidation
 
-    if column.least is not None or column.most is not None:
-        bounds: dict[str, Any] = {"formula1": column.least, "formula2": column.most, "operator": "between"}
-        if column.most is None:
-            bounds = {"formula1": column.least, "operator": "greaterThanOrEqual"}
-        elif column.least is None:
-            bounds = {"formula1": column.most, "operator": "lessThanOrEqual"}
-        rule = DataValidation(type="decimal", **bounds)
-        _add(tab, rule, column, letter, message="Another number is wanted: see the note on the column.", stops=True)
-    elif column.longest and column.longest < 32_767:
+    if column.is_unique:
+        rule = DataValidation(type="custom", formula1=f"COUNTIF({letter}:{letter},{letter}2)=1")
+        _add(tab, rule, column, letter, message="Another row has this already.", stops=True)
+    elif column.is_number:
+        _add(tab, _range(column), column, letter, message="See the note on the column for what goes in.", stops=True)
+    elif column.longest and column.longest < MAX_TEXT:
         rule = DataValidation(type="textLength", operator="lessThanOrEqual", formula1=column.longest)
         _add(tab, rule, column, letter, message=f"At most {column.longest:,} characters fit.", stops=False)
+
+
+def _range(column: FormColumn) -> Any:
+    from openpyxl.worksheet.datavalidation import DataValidation
+
+    least = -MAX_NUMBER if column.least is None else column.least
+    most = MAX_NUMBER if column.most is None else column.most
+    bounds: dict[str, Any] = {"formula1": least, "formula2": most}
+    return DataValidation(type="decimal", operator="between", **bounds)
 
 
 def _add(tab: Any, rule: Any, column: FormColumn, letter: str, *, message: str, stops: bool) -> None:
