@@ -351,6 +351,25 @@ def test_template_without_variables_is_no_template_for_rows(folder: Path, monkey
         assert main(["init", "heygen.template", "--template-id", "t"]) == 2
 
 
+def test_template_that_cannot_be_asked_for_is_no_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its variables the workbook would have the wrong columns: run again, or say --offline."""
+    with json_server(lambda asked: (503, {})) as api:
+        monkeypatch.setenv("HEYGEN_BASE_URL", api.url)
+
+        assert main(["init", "heygen.template", "--template-id", "t"]) == 75
+    assert not [path for path in folder.iterdir() if path.name != "state"]
+
+
+@pytest.mark.parametrize("flag", [[], ["--csv"]])
+def test_dots_in_a_name_stay(flag: list[str], folder: Path) -> None:
+    """`spring.v2` is a name as good as any."""
+    assert main(["init", "heygen.lipsync", "made", "--name", "spring.v2", "--offline", *flag]) == 0
+
+    job = load_job(folder / "made" / "spring.v2.yaml")
+    assert job.sheet.file.stem == "spring.v2"
+    assert job.results.file.name in (job.sheet.file.name, f"spring.v2-results{job.sheet.file.suffix}")
+
+
 def test_results_come_into_the_made_workbook(at_hand: str) -> None:
     """Our columns at the right leave notes, lists and formats as they were."""
     path = made()

@@ -15,11 +15,10 @@ from batcher.api.client import Client
 from batcher.catalog.load import built_in_providers, load_provider
 from batcher.catalog.model import Operation, Provider
 from batcher.catalog.own import own_provider
-from batcher.cli.options import OFFLINE
 from batcher.cli.say import say
 from batcher.errors import InputError, Problem
 from batcher.schema import unknown_key
-from batcher.starter import Wish, begin, write_folder
+from batcher.starter import Begun, Wish, begin, write_folder
 from batcher.starter.words import slug
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
@@ -38,7 +37,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
 )
 @click.option("--csv", "as_csv", is_flag=True, help="A CSV file instead of a workbook.")
 @click.option("--catalog", type=click.Path(path_type=Path), metavar="FILE", help="A provider of your own.")
-@OFFLINE
+@click.option("--offline", is_flag=True, help="Use no network: no lists to pick from, no template's variables.")
 def init(
     operation: str | None,
     folder: Path | None,
@@ -80,13 +79,16 @@ def init(
     with ExitStack() as stack:
         client = None if offline else _client(provider, [*([folder] if folder else []), Path.cwd()], stack)
         begun = begin(provider, found, wish, client=client)
-    written = write_folder(begun, folder or Path(begun.name))
+    _tell(begun, write_folder(begun, folder or Path(begun.name)))
+    return 0
+
+
+def _tell(begun: Begun, written: list[Path]) -> None:
     for note in begun.notes:
         say(f"Note     {note}")
     for path in written:
         say(f"Made     {path}")
     say(f"Next     fill in {written[0].name}, then: batcher check {written[-1]}")
-    return 0
 
 
 def _providers(catalog: Path | None, *, offline: bool) -> list[Provider]:
@@ -117,7 +119,7 @@ def _client(provider: Provider, folders: list[Path], stack: ExitStack) -> Client
     try:
         account = open_account(provider, base_url="", environ=os.environ, folders=folders)
     except InputError as error:
-        (problem,) = error.problems
+        problem = error.problems[0]
         message = f"{problem.message}; or make it without lists of names: --offline"
         raise InputError(Problem(where=problem.where, message=message)) from error
     client = Client(account)

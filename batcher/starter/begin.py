@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,6 +77,7 @@ def begin(provider: Provider, operation: Operation, wish: Wish, *, client: Clien
 
     Raises:
         InputError: The wish does not fit the operation, or there is no such template.
+        NotFinished: The API cannot be reached now.
         Stopped: The key is not accepted.
     """
     live = Live(provider=provider, client=client)
@@ -87,25 +88,32 @@ def begin(provider: Provider, operation: Operation, wish: Wish, *, client: Clien
     named = live.name_of(operation, fixed)
     name = wish.name or slug(named) or slug(f"{operation.name.rsplit('.', 1)[-1]} {wish.template_id}")
     _add_title(operation, drawn, name)
-    if operation.state or provider.note:
-        about = f"{operation.name}: {operation.state}" if operation.state else operation.name
-        live.notes.insert(0, f"{about}. {provider.note}".rstrip(". ") + ".")
-    if drawn.unnamed:
-        live.notes.append(
-            f"the names of {drawn.unnamed} are not known: 'text' stands for them; name them with --variables"
-        )
     form = _form(operation, drawn, live, is_workbook=not wish.as_csv)
-    sheet = f"{name}.{'csv' if wish.as_csv else 'xlsx'}"
-    job = JobFile(
+    job = _job_file(operation, wish, name=name, comments=_comments(operation, fixed, named))
+    notes = (*_warnings(provider, operation, drawn), *live.notes)
+    return Begun(name=name, sheet=job.sheet, job_text=job.text(drawn), form=form, notes=notes)
+
+
+def _job_file(operation: Operation, wish: Wish, *, name: str, comments: dict[str, str]) -> JobFile:
+    kind = "csv" if wish.as_csv else "xlsx"
+    sheet = f"{name}.{kind}"
+    return JobFile(
         name=name,
         operation=operation,
         sheet=sheet,
         tab="" if wish.as_csv else ROWS_TAB,
-        results=sheet if IN_PLACE and not wish.as_csv else sheet.replace(".", "-results.", 1),
+        results=sheet if IN_PLACE and not wish.as_csv else f"{name}-results.{kind}",
         catalog=wish.catalog,
-        comments=_comments(operation, fixed, named),
+        comments=comments,
     )
-    return Begun(name=name, sheet=sheet, job_text=job.text(drawn), form=form, notes=tuple(live.notes))
+
+
+def _warnings(provider: Provider, operation: Operation, drawn: Sketch) -> Iterator[str]:
+    if operation.state or provider.note:
+        about = f"{operation.name}: {operation.state}" if operation.state else operation.name
+        yield f"{about}. {provider.note}".rstrip(". ") + "."
+    if drawn.unnamed:
+        yield f"the names of {drawn.unnamed} are not known: 'text' stands for them; name them with --variables"
 
 
 def _with_template(operation: Operation, wish: Wish, live: Live) -> dict[str, str]:

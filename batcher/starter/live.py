@@ -9,7 +9,7 @@ from batcher.api.client import Client
 from batcher.catalog.extend import extension_path, live_entries
 from batcher.catalog.model import Operation, Provider
 from batcher.catalog.pick import as_text
-from batcher.errors import ApiError, InputError, Problem, Rejected, StopEverything, Stopped
+from batcher.errors import ApiError, InputError, NotFinished, Problem, Rejected, StopEverything, Stopped
 from batcher.mapping.choice import Choice, Choices
 from batcher.model import Json
 from batcher.starter.flat import Fixed
@@ -79,6 +79,7 @@ class Live:
 
         Raises:
             InputError: There is no such template, or nothing in it to fill in.
+            NotFinished: The API cannot be reached now.
             Stopped: The key is not accepted.
         """
         path = extension_path(operation, dict(fixed))
@@ -95,8 +96,8 @@ class Live:
         except StopEverything as error:
             raise Stopped(f"the API refuses the account: {error.message}") from error
         except ApiError as error:
-            self.notes.append(f"the template's variables could not be asked for: {error.message}")
-            return {}
+            message = f"the template could not be asked for: {error.message}; run again, or make it with --offline"
+            raise NotFinished(message) from error
         shown = _examples(operation, answer)
         kinds = live_entries(operation, answer)
         if not kinds:

@@ -152,7 +152,7 @@ class _Artist:
         return drawn
 
     def _is_ours(self, at: Path) -> bool:
-        """Whether batcher fills it in: its token, its key, and a title that is not asked for anyway."""
+        """Whether batcher fills it in: its token and its key."""
         return dotted(at) in (self._operation.token_field, self._operation.repeat.key_field)
 
     def _node(self, schema: Json, at: Path, *, is_required: bool) -> Any:

@@ -49,28 +49,11 @@ def make_workbook(form: Form, path: Path) -> None:
 
 
 def _fill_rows(tab: Any, form: Form) -> None:
-    from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
-
-    edge = Border(bottom=Side(style="thin", color="FFFFFF"), right=Side(style="thin", color="FFFFFF"))
     for index, column in enumerate(form.columns):
-        cell = tab.cell(row=1, column=index + 1)
-        _put(cell, column.header)
-        cell.font = Font(name=_FONT, bold=True, color="FFFFFF")
-        fill = _HEADER_FILL if column.is_required else _OPTIONAL_FILL
-        cell.fill = PatternFill("solid", fgColor=fill)
-        cell.alignment = Alignment(vertical="center", wrap_text=True)
-        cell.border = edge
-        cell.comment = _comment(column.note)
-        dimension = tab.column_dimensions[letters(index)]
-        dimension.width = _width(column)
-        if column.is_text:
-            dimension.number_format = "@"
+        _head(tab, column, index)
     for number, texts in enumerate(form.example_rows, 2):
-        for index, text in enumerate(texts):
-            cell = tab.cell(row=number, column=index + 1)
-            _put(cell, text, is_number=form.columns[index].is_number)
-            cell.number_format = "@" if form.columns[index].is_text else "General"
-            cell.alignment = Alignment(vertical="top", wrap_text=True)
+        for index, (text, column) in enumerate(zip(texts, form.columns, strict=True)):
+            _example(tab.cell(row=number, column=index + 1), text, column)
     tab.row_dimensions[1].height = 30
     tab.freeze_panes = "B2"
     tab.sheet_view.zoomScale = 110
@@ -78,6 +61,31 @@ def _fill_rows(tab: Any, form: Form) -> None:
     tab.page_setup.orientation = "landscape"
     _fit_to_width(tab)
     _grey_examples(tab, form)
+
+
+def _head(tab: Any, column: FormColumn, index: int) -> None:
+    """A column's name with its note; dark where something is needed."""
+    from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
+
+    cell = tab.cell(row=1, column=index + 1)
+    _put(cell, column.header)
+    cell.font = Font(name=_FONT, bold=True, color="FFFFFF")
+    cell.fill = PatternFill("solid", fgColor=_HEADER_FILL if column.is_required else _OPTIONAL_FILL)
+    cell.alignment = Alignment(vertical="center", wrap_text=True)
+    cell.border = Border(right=Side(style="thin", color="FFFFFF"))
+    cell.comment = _comment(column.note)
+    dimension = tab.column_dimensions[letters(index)]
+    dimension.width = _width(column)
+    if column.is_text:
+        dimension.number_format = "@"
+
+
+def _example(cell: Any, text: str, column: FormColumn) -> None:
+    from openpyxl.styles import Alignment
+
+    _put(cell, text, is_number=column.is_number)
+    cell.number_format = "@" if column.is_text else "General"
+    cell.alignment = Alignment(vertical="top", wrap_text=True)
 
 
 def _put(cell: Any, text: str, *, is_number: bool = False) -> None:
