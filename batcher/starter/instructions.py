@@ -29,6 +29,7 @@ _COLOURS = (
         State.UNSURE.value,
         "It is not known whether it was made. Ask the person who looks after this; do not write again.",
     ),
+    ("skipped", "Left out on purpose, as the example rows are."),
 )
 
 
