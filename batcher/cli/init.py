@@ -15,6 +15,7 @@ from batcher.api.client import Client
 from batcher.catalog.load import built_in_providers, load_provider
 from batcher.catalog.model import Operation, Provider
 from batcher.catalog.own import own_provider
+from batcher.cli.options import surroundings
 from batcher.cli.say import say
 from batcher.errors import InputError, Problem
 from batcher.schema import unknown_key
@@ -116,13 +117,16 @@ def _find(providers: list[Provider], name: str) -> tuple[Provider, Operation]:
 
 def _client(provider: Provider, folders: list[Path], stack: ExitStack) -> Client | None:
     """The API, when anything of this provider can be asked for."""
+    around = surroundings()
     try:
-        account = open_account(provider, base_url="", environ=os.environ, folders=folders)
+        account = open_account(
+            provider, base_url="", environ=around.environ, folders=folders, state=around.state, clock=around.clock
+        )
     except InputError as error:
         problem = error.problems[0]
         message = f"{problem.message}; or make it without lists of names: --offline"
         raise InputError(Problem(where=problem.where, message=message)) from error
-    client = Client(account)
+    client = Client(account, clock=around.clock)
     stack.callback(client.close)
     return client
 
