@@ -231,6 +231,36 @@ def test_what_is_set_stands_in_the_job(at_hand: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("operation", "settings", "key", "value"),
+    [
+        ("heygen.video", "voice_settings.speed=1.1", "voice_settings", {"speed": 1.1}),
+        ("heygen.video", "voice_id=Ben", "voice_id", "voice_ben"),
+        ("heygen.translation", "output_languages=German", "output_languages", ["German"]),
+        ("heygen.background_removal", "layers=Mask", "layers", ["mask"]),
+    ],
+)
+def test_parts_and_lists_can_be_set(
+    operation: str, settings: str, key: str, value: Any, at_hand: str, folder: Path
+) -> None:
+    """As the API has them: of its types and words, and by the ids of names."""
+    made("--set", settings, operation=operation, template="")
+
+    assert load_job(folder / "made" / "made.yaml").steps[0].request[key] == value
+    assert main(["check", "made/made.yaml"]) == 0
+
+
+def test_variables_can_be_the_same_for_every_row(at_hand: str, folder: Path) -> None:
+    """A variable that is set has no column, whatever its kind."""
+    path = made(
+        "--set", "variables.company=Acme", "--set", "variables.logo=https://x.example.com/a.png", template="Welcome"
+    )
+    release(path)
+
+    assert [cell.value for cell in openpyxl.load_workbook(path)["Rows"][1]] == ["Row id", "First name"]
+    assert run_made(folder / "made" / "made.yaml").tally.words["done"] == 2
+
+
+@pytest.mark.parametrize(
     ("more", "said"),
     [
         (["heygen.templat"], "unknown operation 'heygen.templat'; did you mean 'heygen.template'?"),
@@ -239,6 +269,11 @@ def test_what_is_set_stands_in_the_job(at_hand: str, folder: Path) -> None:
         (["heygen.video", "--template-id", "x"], "heygen.video takes no template"),
         (["heygen.video", "--set", "type=imag"], "'imag' is none of avatar, image, cinematic_avatar, studio"),
         (["heygen.video", "--set", "resolutio=4k"], "takes no 'resolutio'; did you mean 'resolution'?"),
+        (["heygen.video", "--set", "voice_settings=fast"], "has parts of its own: set voice_settings.speed or"),
+        (
+            ["heygen.template", "--template-id", "Welcome", "--set", "variables.compny=x"],
+            "did you mean 'variables.company'",
+        ),
         (["heygen.video", "--set", "resolution"], "'resolution' is not of the form KEY=VALUE"),
         (["heygen.video", "--name", "a b"], "'a b' cannot be the name of a job"),
     ],

@@ -85,11 +85,15 @@ def begin(provider: Provider, operation: Operation, wish: Wish, *, client: Clien
     entries = live.entries(operation, fixed) or {name: Entry() for name in wish.variables}
     taken = {each.casefold() for each in (ROW_ID, *BEFORE, *AFTER, *operation.output_names)}
     drawn = sketch(provider, operation, fixed=fixed, entries=entries, taken=taken)
-    named = live.name_of(operation, fixed)
-    name = wish.name or slug(named) or slug(f"{operation.name.rsplit('.', 1)[-1]} {wish.template_id}")
+    names = live.names(operation, fixed)
+    name = (
+        wish.name
+        or slug(names.get(_template_place(operation), ""))
+        or slug(f"{operation.name.rsplit('.', 1)[-1]} {wish.template_id}")
+    )
     _add_title(operation, drawn, name)
     form = _form(operation, drawn, live, is_workbook=not wish.as_csv)
-    job = _job_file(operation, wish, name=name, comments=_comments(operation, fixed, named))
+    job = _job_file(operation, wish, name=name, comments=_comments(operation, names))
     notes = (*_warnings(provider, operation, drawn), *live.notes)
     return Begun(name=name, sheet=job.sheet, job_text=job.text(drawn), form=form, notes=notes)
 
@@ -162,9 +166,9 @@ def _form(operation: Operation, drawn: Sketch, live: Live, *, is_workbook: bool)
     return Form(columns=tuple(columns), example_mark=EXAMPLE_MARK, instructions=lines)
 
 
-def _comments(operation: Operation, fixed: Mapping[str, str], named: str) -> dict[str, str]:
-    place = _template_place(operation)
-    comments = {place: named} if place in fixed and named and named != fixed[place] else {}
+def _comments(operation: Operation, names: Mapping[str, str]) -> dict[str, str]:
+    """What is said beside the keys of the request: whose id stands there, and what else a person should know."""
+    comments = dict(names)
     if operation.title_field:
         comments[operation.title_field] = "how it is called at the provider"
     if operation.extends:

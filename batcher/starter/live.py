@@ -108,14 +108,15 @@ class Live:
         """The templates that there are, for a message; empty when that is not known."""
         return listed(self.choices(operation.choices.get(operation.path_fields[0], ""), is_open=True))
 
-    def name_of(self, operation: Operation, fixed: Fixed) -> str:
-        """What people call the template; empty when that is not known."""
+    def names(self, operation: Operation, fixed: Fixed) -> dict[str, str]:
+        """What people call the ids among what is fixed, by their places; what is not known is left out."""
+        found = {}
         for place, kind in operation.choices.items():
             known = self._lists.get(kind) if place in fixed else None
             for member in known.members if known else ():
-                if member.id == fixed[place]:
-                    return member.name
-        return ""
+                if member.id == fixed[place] != member.name:
+                    found[place] = member.name
+        return found
 
 
 def listed(known: Choices | None) -> str:

@@ -101,10 +101,19 @@ def sketch(
     made = artist.draw()
     unused = [name for name in fixed if name not in artist.used]
     if unused:
-        known = [*operation.path_fields, *operation.body.get("properties", {}), *artist.seen]
-        said = unknown_key(unused[0], dict.fromkeys(known)).replace("unknown key", f"{operation.name} takes no", 1)
-        raise InputError(Problem(where=f"--set {unused[0]}", message=said.replace("known keys are", "it takes", 1)))
+        raise InputError(Problem(where=f"--set {unused[0]}", message=_unknown(operation, unused[0], artist.seen)))
     return made
+
+
+def _unknown(operation: Operation, place: str, seen: Sequence[str]) -> str:
+    parts = [each for each in seen if each.startswith(f"{place}.")]
+    if parts:
+        return f"'{place}' has parts of its own: set {' or '.join(parts[:5])}"
+    above = place.rpartition(".")[0]
+    beside = [each for each in seen if above and each.startswith(f"{above}.")]
+    known = dict.fromkeys(beside or [*operation.path_fields, *operation.body.get("properties", {}), *seen])
+    said = unknown_key(place, known).replace("unknown key", f"{operation.name} takes no", 1)
+    return said.replace("known keys are", "it takes", 1)
 
 
 class _Artist:
@@ -173,8 +182,17 @@ class _Artist:
         if isinstance(flat.get("additionalProperties"), Mapping):
             return self._map(flat, at)
         if flat.get("type") == "array":
-            return [self._node(flat.get("items", {}), (*at, 0), is_required=True)]
+            return self._items(flat, at)
         return self._value(at, flat, is_required=is_required)
+
+    def _items(self, flat: Mapping[str, Any], at: Path) -> list[Any]:
+        """A list of one member, which more can be put behind in the job file."""
+        place = dotted(at)
+        if place not in self._fixed:
+            return [self._node(flat.get("items", {}), (*at, 0), is_required=True)]
+        self.used.add(place)
+        items = flat_schema(self._operation.body, flat.get("items", {}), (*at, 0), self._fixed)
+        return [_fixed_value(self._fixed[place], items, place)]
 
     def _cases(self, at: Path) -> Sequence[Mapping[str, Json]]:
         patterns = self._operation.shape.items()
@@ -204,6 +222,7 @@ class _Artist:
             entries = {"text": Entry()}
             self._made.unnamed = dotted(at)
         usual = flat.get("additionalProperties") or flat.get("items") or {}
+        self.seen += [dotted((*at, name)) for name in entries]
         return {name: self._entry(usual, (*at, name), entry) for name, entry in entries.items()}
 
     def _entry(self, usual: Json, at: Path, entry: Entry) -> Any:
@@ -216,6 +235,9 @@ class _Artist:
         fits = [case for case in cases if not entry.type or case.get("to", {}).get(by) == entry.type]
         is_plain = not fits or "plain" in fits[0] or "each" in fits[0]
         path = at if is_plain else (*at, str(fits[0]["key"]))
+        if dotted(at) in self._fixed:
+            self.used.add(dotted(at))
+            return self._fixed[dotted(at)] if is_plain else {path[-1]: self._fixed[dotted(at)]}
         header = self._free(header_for(name))
         ask = Ask(path=path, name=name, header=header, is_required=is_plain, schema=leaf, entry=entry)
         return ask if is_plain else {path[-1]: ask}
