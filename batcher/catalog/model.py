@@ -239,6 +239,7 @@ class Extends:
         name: The name of an item of a list; None for a mapping.
         type: The type of an entry; None when there are no types.
         by: The key of the body's entry that must be that type.
+        example: What the template itself shows there; None when it does not.
     """
 
     path: str
@@ -247,6 +248,7 @@ class Extends:
     name: Pick | None = None
     type: Pick | None = None
     by: str = "type"
+    example: Pick | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

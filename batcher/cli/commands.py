@@ -9,6 +9,7 @@ import click
 from batcher.version import VERSION
 
 _COMMANDS = {
+    "init": ("init", "A workbook to fill in and its job file, for any operation."),
     "run": ("running", "Send rows, watch them, and write the results: the whole job."),
     "check": ("looking", "Validate everything and show the plan; sends nothing."),
     "submit": ("running", "Only send what may be sent now."),
@@ -69,6 +70,7 @@ def batcher() -> None:
 
     \b
     Begin with:
+      batcher init heygen.template --template-id ID
       batcher check jobs/welcome.yaml
       batcher run jobs/welcome.yaml --rehearse
       batcher run jobs/welcome.yaml
