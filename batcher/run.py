@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NoReturn
 
 from batcher.chain import release
 from batcher.dispatcher import Dispatcher
 from batcher.doubts import Doubts
-from batcher.errors import Exit, InputError
+from batcher.errors import Exit, InputError, LedgerError, NotRecorded
 from batcher.expiry import iso
 from batcher.ledger.protocol import Gate, InFlight, News
+from batcher.ledger.unrecorded import line_of
 from batcher.limits import limits_of
 from batcher.model import Attempt, State
 from batcher.opening import OpenJob, Surroundings
@@ -102,6 +105,7 @@ class Run:
     _written_at: float = 0.0
     _write_took: float = 0.0
     _dirty: bool = True
+    _lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._uploads = Uploads(
@@ -119,7 +123,8 @@ class Run:
         Send, look and write until nothing is left to do, or something ends the run.
 
         Raises:
-            LedgerError: The ledger cannot be written; nothing more was sent.
+            LedgerError: The ledger cannot be written; nothing more was sent, and the answers in the air are recorded.
+            NotRecorded: As above, but some answers could not be: they are kept beside the ledger.
             InputError: The sheet cannot be read any more.
         """
         watch = FailureWatch(self.opened.bound.job.limits.stop_after)
@@ -138,11 +143,15 @@ class Run:
                     dispatcher.step()
                 if self.verbs is not Verbs.SUBMIT:
                     reconciler.step()
+                if dispatcher.take_settled():
+                    reconciler.begin()
                 reason = self._ended(dispatcher, reconciler)
                 if not reason:
                     self._pass(dispatcher, reconciler)
             while self.senders.under_way() > self._uploads.under_way:
                 self._pass(dispatcher, reconciler, is_over=True)
+        except LedgerError as error:
+            self._rescue(dispatcher, reconciler, error)
         finally:
             self.senders.close()
         return self._ending(dispatcher, reconciler, "" if reason == "finished" else reason)
@@ -186,17 +195,60 @@ class Run:
 
     def _pass(self, dispatcher: Dispatcher, reconciler: Reconciler, *, is_over: bool = False) -> None:
         """Wait for something to happen, write down what did, and show it; `is_over`: only what is in the air counts."""
-        news: list[News] = []
         wait_s = TICK_S if is_over else self._wait(dispatcher, reconciler)
+        self._collect(dispatcher, reconciler, wait_s=wait_s)
+        self._write_if_due()
+
+    def _collect(self, dispatcher: Dispatcher, reconciler: Reconciler, *, wait_s: float) -> None:
+        """Write down what has come back; a ledger that fails over one answer does not take the others along."""
+        news: list[News] = []
+        trouble: LedgerError | None = None
         for returned in self.senders.collect(wait_s=wait_s):
             owner = next(each for each in (dispatcher, self._uploads, reconciler) if each is returned.owner)
-            news += owner.take(returned)
+            try:
+                news += owner.take(returned)
+            except LedgerError as error:
+                trouble = error
         self._learn(news, dispatcher, reconciler)
-        self._write_if_due()
+        if trouble is not None:
+            raise trouble
+
+    def _rescue(self, dispatcher: Dispatcher, reconciler: Reconciler, error: LedgerError) -> NoReturn:
+        """The ledger cannot be written: nothing more is sent, but what is in the air may still bring ids."""
+        while self.senders.under_way() > self._uploads.under_way:
+            with suppress(LedgerError):
+                self._collect(dispatcher, reconciler, wait_s=TICK_S)
+        if not self._lines:
+            raise error
+        raise NotRecorded(
+            f"{error}\n{len(self._lines)} answers could not be recorded. Their ids stand below and in "
+            f"{self.opened.unrecorded.path}; once the ledger can be written again, the next run reads that file back "
+            "before anything is sent\n" + "\n".join(self._lines)
+        ) from error
+
+    def _keep(self, news: list[News], dispatcher: Dispatcher) -> None:
+        """Answers to paid requests go into a file of their own; what cannot even be written there is said at the end."""
+        attempts = dispatcher.accepted
+        lines = [
+            line_of(attempts[each.attempt_id], each)
+            for each in news
+            if each.attempt_id in attempts and each.state in (State.IN_PROGRESS, State.DONE)
+        ]
+        if lines:
+            self._lines += lines
+            try:
+                self.opened.unrecorded.keep(lines)
+            except OSError as error:
+                self.around.tell(f"{self.opened.unrecorded.path}: cannot be written either ({error.strerror}): keep what is said below")
 
     def _learn(self, news: list[News], dispatcher: Dispatcher, reconciler: Reconciler) -> None:
         """Record news in one transaction, then let both verbs know."""
-        for each in self.opened.ledger.record(news):
+        try:
+            recorded = self.opened.ledger.record(news)
+        except LedgerError:
+            self._keep(news, dispatcher)
+            raise
+        for each in recorded:
             if each.state is State.IN_PROGRESS and each.remote_id:
                 reconciler.accepted(_flying(dispatcher.accepted.pop(each.attempt_id), each))
                 self.progress.sent += 1

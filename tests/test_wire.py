@@ -320,6 +320,19 @@ def test_the_deadline_holds_over_tls(authority: trustme.CA, name: str) -> None:
     assert _run_late(*DRIPS[name], tls=_server_context(authority, "127.0.0.1")).how is Break.LOST
 
 
+@pytest.mark.parametrize("first", [b"", b"\x16\x03\x03"], ids=["says nothing", "begins a record"])
+def test_the_deadline_holds_while_tls_is_agreed_on(first: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that takes the connection and is silent: the deadline ends it, not only the time to connect."""
+    monkeypatch.setattr(wire, "CONNECT_S", 60.0)
+    late = Late(first, b"")
+    with raw_server(late, listens=False) as (url, _):
+        late.wire = Wire(url.replace("http:", "https:"), {})
+        with pytest.raises(Broken, match="no connection in time") as caught:
+            late.wire.exchange("POST", "/v3/x", body="{}", deadline_s=50.0)
+        late.wire.close()
+    assert caught.value.how is Break.NOT_SENT
+
+
 # --- kept connections
 
 

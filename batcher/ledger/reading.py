@@ -21,7 +21,8 @@ SELECT COALESCE(SUM(CASE WHEN a.state = 'done' THEN COALESCE(a.cost, a.estimate,
 FROM attempts a JOIN tasks t USING (task_id) WHERE t.job = ?"""
 _STANDINGS = """
 SELECT t.row_id, t.step, t.item, t.row_number, t.state, t.flaws, t.input_hash, t.made_hash, t.estimate,
-       a.number, a.remote_id, a.word, a.outputs, a.error_code, a.error, a.advice, a.cost, s.first_sent_at, a.completed_at, a.checked_at
+       a.number, a.remote_id, a.word, a.outputs, a.error_code, a.error, a.advice, a.cost, s.first_sent_at, a.completed_at, a.checked_at,
+       a.flag
 FROM tasks t
 LEFT JOIN attempts a ON a.task_id = t.task_id AND a.number = (SELECT MAX(number) FROM attempts WHERE attempts.task_id = t.task_id)
 LEFT JOIN submissions s USING (submission_id)
@@ -60,6 +61,22 @@ def attempts(db: sqlite3.Connection, job: str, state: State) -> list[Attempt]:
     return [attempt_from(row) for row in db.execute(query, (job, state.value))]
 
 
+def find(
+    db: sqlite3.Connection, *, job: str | None, account: str | None, keys: Collection[str] | None
+) -> list[Attempt]:
+    """As `Ledger.find`."""
+    narrow = "WHERE (? IS NULL OR t.job = ?) AND (? IS NULL OR a.account = ?)"
+    values = (job, job, account, account)
+    if keys is None:
+        return [attempt_from(row) for row in db.execute(f"{ATTEMPT} {narrow} ORDER BY a.attempt_id", values)]
+    found: list[Attempt] = []
+    left = iter(dict.fromkeys(keys))
+    while some := list(islice(left, 500)):
+        query = f"{ATTEMPT} {narrow} AND a.key IN ({', '.join('?' * len(some))}) ORDER BY a.attempt_id"
+        found += [attempt_from(row) for row in db.execute(query, (*values, *some))]
+    return sorted(found, key=lambda each: each.attempt_id)
+
+
 def waiting(db: sqlite3.Connection, job: str) -> tuple[int, float | None]:
     """As `Ledger.waiting`."""
     count, cost = db.execute(_WAITING, (job,)).fetchone()
@@ -95,7 +112,8 @@ def _standing(job: str, row: Sequence[object]) -> Standing:
     key = TaskKey(job=job, row_id=str(row_id), step=str(step), item=str(item))
     current = State(str(state))
     waits = current in (State.WAITING, State.INVALID)
-    number, remote_id, word, outputs, error_code, error, advice, cost, submitted_at, completed_at, checked_at = attempt
+    number, remote_id, word, outputs, error_code, error, advice, cost, submitted_at, *rest = attempt
+    completed_at, checked_at, flag = rest
     if number is None or waits:
         return Standing(
             key=key,
@@ -122,6 +140,7 @@ def _standing(job: str, row: Sequence[object]) -> Standing:
         submitted_at=_number(submitted_at),
         completed_at=_number(completed_at),
         links_at=_number(checked_at),
+        flag=str(flag or ""),
     )
 
 

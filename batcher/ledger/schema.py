@@ -114,6 +114,7 @@ CREATE TABLE attempts (
     took_s REAL,                         -- render time, where it is known well enough to learn from
     checked_at REAL,
     misses INTEGER NOT NULL DEFAULT 0,
+    flag TEXT NOT NULL DEFAULT '',       -- what a person should know of it, whatever its state
     UNIQUE (task_id, number)
 ) STRICT;
 CREATE INDEX attempts_open ON attempts (state, account) WHERE state IN ('sending', 'in progress', 'unsure');
@@ -153,5 +154,7 @@ def _statements(script: str) -> tuple[str, ...]:
     return tuple(statement for statement in script.split(";\n") if statement.strip())
 
 
-MIGRATIONS: Mapping[int, tuple[str, ...]] = {1: (*_statements(_FILES),)}
+MIGRATIONS: Mapping[int, tuple[str, ...]] = {
+    1: (*_statements(_FILES), "ALTER TABLE attempts ADD COLUMN flag TEXT NOT NULL DEFAULT ''"),
+}
 """What leads from each version to the next; a ledger of every one that was ever released stands among the tests."""
