@@ -239,7 +239,9 @@ class Run:
             try:
                 self.opened.unrecorded.keep(lines)
             except OSError as error:
-                self.around.tell(f"{self.opened.unrecorded.path}: cannot be written either ({error.strerror}): keep what is said below")
+                self.around.tell(
+                    f"{self.opened.unrecorded.path}: cannot be written either ({error.strerror}): keep what is said below"
+                )
 
     def _learn(self, news: list[News], dispatcher: Dispatcher, reconciler: Reconciler) -> None:
         """Record news in one transaction, then let both verbs know."""

@@ -54,7 +54,9 @@ def _nothing_forgotten(db: sqlite3.Connection, job: str) -> Iterator[Contradicti
         if wrong := _disagreement(State(task_state), attempt_state, remote_id):
             yield Contradiction(invariant="I2", row_number=row, message=wrong)
     for row, remote_id in db.execute(_SAME_ID, (job,)):
-        yield Contradiction(invariant="I2", row_number=row, message=f"its id {remote_id} belongs to another row as well")
+        yield Contradiction(
+            invariant="I2", row_number=row, message=f"its id {remote_id} belongs to another row as well"
+        )
     for row, message in db.execute(_FLAGGED, (job,)):
         yield Contradiction(invariant="I2", row_number=row, message=message)
 
