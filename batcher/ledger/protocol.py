@@ -366,7 +366,8 @@ class Ledger(Protocol):
             API has mixed two rows up, the attempt is unsure, and the other one is flagged.
 
         States that are final stay: a worse word for a finished attempt is noted as a move from and to the same state.
-        News of an older attempt is kept on that attempt and does not move the task.
+        News of an older attempt is kept on that attempt and does not move the task. A doubt about an attempt that another
+        process has settled meanwhile is noted, and changes nothing.
         """
 
     def claim(self, job: str, account: str, owner: str) -> int:

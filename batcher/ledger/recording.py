@@ -12,6 +12,8 @@ from batcher.ledger.protocol import News
 from batcher.model import Source, State, TaskKey
 
 FINAL = (State.DONE, State.FAILED)
+_KNOWS_LESS = (State.SENDING, State.UNSURE, State.WAITING)
+"""What a process says that has not heard of an attempt's acceptance."""
 
 _ATTEMPT = """
 SELECT a.task_id, a.state, a.submission_id, a.outputs, t.state,
@@ -71,6 +73,10 @@ def record(db: sqlite3.Connection, news: News) -> News:
         _note(db, task_id, replace(news, state=before, cause=cause), before=before)
         return news
     if before is not news.state and not may_move(before, news.state):
+        if news.state in _KNOWS_LESS:
+            cause = f"{news.cause}; ignored, another process has settled it"
+            _note(db, task_id, replace(news, state=before, cause=cause), before=before)
+            return replace(news, state=before)
         raise ValueError(
             f"attempt {news.attempt_id} cannot move from {before.value} to {news.state.value} ({news.cause})"
         )
