@@ -87,7 +87,7 @@ def cut(site: Site) -> None:
 
 def log_the_key(site: Site) -> None:
     (site.folder / "state" / "logs").mkdir()
-    (site.folder / "state" / "logs" / "y.txt").write_text("key: test-key")
+    (site.folder / "state" / "logs" / "holds-the-key.txt").write_text("key: test-key")
 
 
 def narrow(site: Site) -> None:
@@ -116,7 +116,7 @@ TAMPERED: dict[str, tuple[Callable[[Site], None] | str, str, str]] = {
     "a row is gone": (cut, "I3", "line 4: is missing"),
     "pushed back": (_PUSHED, "I4", "row 3: waiting, but its history ends with done"),
     "sent too fast": (narrow, "I6", "3 requests within 0.00 s, and 2 in 1 s are allowed"),
-    "the key in a log": (log_the_key, "I7", "y.txt shows the key"),
+    "the key in a log": (log_the_key, "I7", "holds-the-key.txt shows the key"),
     "no results": (lambda site: site.results.write_bytes(b"\xff\xfe\x00"), "I9", "out.csv"),
     "a word": (lambda site: edit(site, "done", "no"), "I10", "line 2: batcher_status is 'no', the ledger has 'done'"),
     "another id": (_OTHER_ID, "API", "row 2: v_none does not exist there"),
