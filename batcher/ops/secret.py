@@ -6,21 +6,32 @@ import base64
 import json
 import mmap
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 from batcher.api.account import REHEARSAL_KEY
+from batcher.api.signing import KeySignature
+from batcher.errors import ApiError
 from batcher.opening import OpenJob, ledger_name
 
 
-def places_of_key(opened: OpenJob) -> Iterator[str]:
-    """A sentence for every file of ours that shows the key, in any of the forms that files give it."""
+def secrets_of(opened: OpenJob) -> list[str]:
+    """What signs the account's requests, without what stands before it; nothing where none can be had without the network."""
     account = opened.account
-    if account is None:
-        return
-    for header in account.headers.values():
-        secret = header.removeprefix(account.provider.key_value.format(key=""))
+    if account is None or (opened.client is None and not isinstance(account.signature, KeySignature)):
+        return []
+    before = account.provider.key_value.format(key="")
+    try:
+        headers = account.signature.headers().values()
+    except ApiError:  # a sign-in that cannot be renewed signs nothing
+        return []
+    return [each.removeprefix(before).removeprefix("Bearer ") for each in headers]
+
+
+def places_of(secrets: Collection[str], opened: OpenJob) -> Iterator[str]:
+    """A sentence for every file of ours that shows a secret, in any of the forms that files give it."""
+    for secret in secrets:
         if secret == REHEARSAL_KEY:  # no secret, and a word that people write
             continue
         for path in _written(opened):

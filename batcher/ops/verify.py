@@ -12,7 +12,7 @@ from batcher.model import Attempt
 from batcher.opening import OpenJob
 from batcher.ops.comparing import Comparison, compare_results
 from batcher.ops.existing import Existing, look_at_existing
-from batcher.ops.secret import places_of_key
+from batcher.ops.secret import places_of, secrets_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,9 +106,10 @@ def _too_fast(opened: OpenJob, attempts: Sequence[Attempt]) -> Iterator[str]:
 
 def _key_kept(opened: OpenJob) -> Verdict:
     promise = "the key is in nothing that was written"
-    if opened.account is None:
+    secrets = secrets_of(opened)
+    if not secrets:
         return Verdict(name="I7", promise=promise, holds=None, found=["no key is at hand to search for"])
-    return _judged("I7", promise, list(places_of_key(opened)))
+    return _judged("I7", promise, list(places_of(secrets, opened)))
 
 
 def _without_reason(compared: Comparison) -> Iterator[str]:
