@@ -106,6 +106,9 @@ def test_a_ledger_that_is_gone_stops_the_run_and_its_ids_stop_the_next(
     assert "Put the ledger back" in refused.stderr
     for each in elsewhere.iterdir():
         shutil.move(each, scene.state / each.name)
+    looked = scene.run("verify", "--offline")
+    assert (looked.exit, kept(scene)) == (0, []), looked.stdout
+    assert "recovered 2 ids" in looked.stderr
     again = scene.run()
     assert again.exit == 0, again.stderr
     assert_holds(scene.evidence(stand_in, again))
