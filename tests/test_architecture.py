@@ -59,6 +59,7 @@ OWNERS = {
     "lxml": ("workbook",),
     "openpyxl": ("sheet", "workbook"),
     "pandas": ("sheet", "notebook"),
+    "psycopg": ("ledger.postgres",),
     "python_calamine": ("sheet",),
     "requests": ("api", "fetch"),
     "sqlite3": ("ledger",),

@@ -33,21 +33,30 @@ from batcher.units import Rate
 Open = Callable[[], Ledger]
 
 
-def _sqlite(folder: Path) -> Ledger:
-    return SqliteLedger(folder / "ledger.db")
+def _sqlite(request: pytest.FixtureRequest) -> Ledger:
+    return SqliteLedger(request.getfixturevalue("tmp_path") / "ledger.db")
 
 
-LEDGERS = [pytest.param(_sqlite, id="sqlite")]
-"""Each opens the ledger that lives in a folder; called twice it opens the same one."""
+def _postgres(request: pytest.FixtureRequest) -> Ledger:
+    from batcher.ledger.postgres import PostgresLedger
+
+    return PostgresLedger(request.getfixturevalue("postgres"), schema=request.getfixturevalue("schema"))
+
+
+LEDGERS = [
+    pytest.param(_sqlite, id="sqlite"),
+    pytest.param(_postgres, id="postgres", marks=pytest.mark.cluster),
+]
+"""Each opens the ledger of one test; called twice it opens the same one."""
 
 
 @pytest.fixture(params=LEDGERS)
-def open_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+def open_ledger(request: pytest.FixtureRequest) -> Iterator[Open]:
     """Opens the test's ledger; as often as wanted."""
     opened: list[Ledger] = []
 
     def open_it() -> Ledger:
-        opened.append(request.param(tmp_path))
+        opened.append(request.param(request))
         return opened[-1]
 
     yield open_it
