@@ -29,9 +29,8 @@ _WAITING = """
 SELECT task_id, row_id, step, item, row_number, operation, path, body, estimate,
        (SELECT COALESCE(MAX(number), 0) + 1 FROM attempts WHERE attempts.task_id = tasks.task_id)
 FROM tasks WHERE job = ? AND state = 'waiting' AND ready = 1 AND gone = 0 ORDER BY row_number, task_id LIMIT ?"""
-_SUBMISSION = (
-    "INSERT INTO submissions (account, operation, key, first_sent_at) VALUES (?, ?, ?, ?) RETURNING submission_id"
-)
+_SUBMISSION = """
+INSERT INTO submissions (account, operation, key, first_sent_at, holder) VALUES (?, ?, ?, ?, ?) RETURNING submission_id"""
 _ATTEMPT = """
 INSERT INTO attempts (task_id, number, submission_id, account, operation, state, path, body, key, token, estimate)
 VALUES (?, ?, ?, ?, ?, 'sending', ?, ?, ?, ?, ?) RETURNING attempt_id"""
@@ -158,7 +157,7 @@ def _begin(db: Db, wish: Admission, row: Sequence[object], prepare: Callable[[Ca
     key = TaskKey(job=wish.job, row_id=str(row_id), step=str(step), item=str(item))
     candidate = Candidate(task_id=int(str(task_id)), key=key, number=int(str(number)), path=str(path), body=str(body))
     ready = prepare(candidate)
-    submission_id = db.execute(_SUBMISSION, (wish.account, operation, ready.key, wish.now)).fetchone()[0]
+    submission_id = db.execute(_SUBMISSION, (wish.account, operation, ready.key, wish.now, wish.holder)).fetchone()[0]
     values = (candidate.task_id, candidate.number, submission_id, wish.account, operation)
     attempt_id: int = db.execute(
         _ATTEMPT, (*values, candidate.path, ready.body, ready.key, ready.token, estimate)

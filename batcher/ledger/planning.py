@@ -112,34 +112,30 @@ def _known_with_ids(db: Db, job: str, row_ids: Collection[str]) -> dict[TaskKey,
 
 def _plan_group(db: Db, tasks: list[Planned], *, at: float) -> None:
     before = _known_with_ids(db, tasks[0].key.job, [task.key.row_id for task in tasks])
-    new = []
+    writes: dict[str, list[tuple[object, ...]]] = {_NEW: [], _SEE: [], _SAME: [], _RENEW: []}
     for task in tasks:
         found = before.get(task.key)
         if found is None:
             state = State.INVALID if task.flaws else State.WAITING
-            new.append(
-                (
-                    *_identity(task),
-                    task.row_number,
-                    task.operation,
-                    state.value,
-                    *_content(task),
-                )
-            )
+            writes[_NEW].append((*_identity(task), task.row_number, task.operation, state.value, *_content(task)))
         else:
-            db.execute(_SEE, (found[1],))
-            _renew(db, task, known=found[0], task_id=found[1], at=at)
-    db.executemany(_NEW, new)
+            writes[_SEE].append((found[1],))
+            _renew(db, task, writes, known=found[0], task_id=found[1], at=at)
+    for statement, values in writes.items():
+        if values:
+            db.executemany(statement, values)
 
 
-def _renew(db: Db, task: Planned, *, known: Known, task_id: int, at: float) -> None:
-    if known.state not in (State.WAITING, State.INVALID):
-        db.execute(_SAME, (task.row_number, task.input_hash, task_id, task.row_number, task.input_hash))
+def _renew(
+    db: Db, task: Planned, writes: dict[str, list[tuple[object, ...]]], *, known: Known, task_id: int, at: float
+) -> None:
+    is_sent = known.state not in (State.WAITING, State.INVALID)
+    # what an earlier step has made of a blocked task since is kept
+    is_blocked = not task.ready and not task.flaws and known.state is State.WAITING
+    if is_sent or (is_blocked and known.input_hash == task.input_hash):
+        writes[_SAME].append((task.row_number, task.input_hash, task_id, task.row_number, task.input_hash))
         return
-    if not task.ready and not task.flaws and known.state is State.WAITING and known.input_hash == task.input_hash:
-        db.execute(_SAME, (task.row_number, task.input_hash, task_id, task.row_number, task.input_hash))
-        return  # what an earlier step has made of it since is kept
-    db.execute(_RENEW, (task.row_number, task.operation, *_content(task), task_id))
+    writes[_RENEW].append((task.row_number, task.operation, *_content(task), task_id))
     after = State.INVALID if task.flaws else State.WAITING
     if after is not known.state:
         cause = task.flaws[0][1] if task.flaws else "the row has been mended"

@@ -56,7 +56,13 @@ CREATE TABLE submissions (               -- one HTTP write, with the time its fi
     operation TEXT NOT NULL,
     key TEXT NOT NULL,
     first_sent_at REAL NOT NULL,
-    sends INTEGER NOT NULL DEFAULT 1
+    sends INTEGER NOT NULL DEFAULT 1,
+    holder TEXT NOT NULL DEFAULT ''      -- the worker that sends it; '' for the run that holds the job's lock
+) STRICT;
+
+CREATE TABLE holders (                   -- workers, and until when each is believed to be alive
+    holder TEXT PRIMARY KEY,
+    alive_until REAL NOT NULL
 ) STRICT;
 
 CREATE TABLE attempts (
@@ -118,7 +124,12 @@ CREATE TABLE moves (                     -- the history of every task
 CREATE INDEX moves_by_task ON moves (task_id);
 """
 
-MIGRATIONS: Mapping[int, tuple[str, ...]] = {1: ()}
+MIGRATIONS: Mapping[int, tuple[str, ...]] = {
+    1: (
+        "ALTER TABLE submissions ADD COLUMN holder TEXT NOT NULL DEFAULT ''",
+        "CREATE TABLE holders (holder TEXT PRIMARY KEY, alive_until REAL NOT NULL) STRICT",
+    )
+}
 """What leads from each version to the next; a ledger of every one that was ever released stands among the tests."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from batcher.ledger import admission, planning, reading, recording
+from batcher.ledger import admission, holding, planning, reading, recording
 from batcher.ledger.db import Db, Touched
 from batcher.ledger.protocol import (
     Admission,
@@ -123,6 +123,16 @@ class SqlLedger(ABC):
         """See `Ledger.in_doubt`."""
         with self._reading() as db:
             return reading.in_doubt(db, job, account)
+
+    def alive(self, holder: str, *, at: float, until: float) -> bool:
+        """See `Ledger.alive`."""
+        return self._write(lambda db: holding.alive(db, holder, at=at, until=until), repeats=True)
+
+    def take_over(self, job: str, account: str, holder: str, *, at: float) -> Sequence[Attempt]:
+        """See `Ledger.take_over`."""
+        return self._write(
+            lambda db: holding.take_over(db, job, account, holder, at=at), Touched(jobs=[job]), repeats=True
+        )
 
     def unsure(self, job: str) -> Sequence[Attempt]:
         """See `Ledger.unsure`."""
