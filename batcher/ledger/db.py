@@ -10,6 +10,10 @@ from typing import Any, Protocol
 class Rows(Protocol):
     """What a statement brings."""
 
+    @property
+    def description(self) -> Any:
+        """For each column a sequence that begins with its name."""
+
     def fetchone(self) -> Any:
         """The next row as a tuple; None when there is no more."""
 
@@ -37,6 +41,9 @@ class Db(Protocol):
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> object:
         """Run one statement for each of many rows."""
 
+    def stream(self, sql: str, /) -> Iterator[Any]:
+        """Rows of a query that may bring more than fits into memory."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Touched:
@@ -49,9 +56,11 @@ class Touched:
         beside_others: Others may change other tasks of these jobs at the same time; not so while one is planned.
         account: Its windows, slots and hold-offs.
         attempts: These, their tasks and their jobs.
+        everything: The whole ledger.
     """
 
     jobs: Sequence[str] = ()
     beside_others: bool = False
     account: str = ""
     attempts: Sequence[int] = ()
+    everything: bool = False

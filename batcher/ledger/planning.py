@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from batcher.errors import InputError, Problem
+from batcher.errors import InputError, LedgerError, Problem
 from batcher.ledger.db import Db
 from batcher.ledger.moving import move_task
 from batcher.ledger.protocol import Blocked, JobRecord, Known, Planned
@@ -70,6 +70,8 @@ def read_job(db: Db, job: str) -> JobRecord | None:
 
 def register(db: Db, record: JobRecord) -> None:
     """As `Ledger.register`."""
+    if moved := db.execute("SELECT place FROM moved").fetchone():
+        raise LedgerError(f"the ledger has been moved to {moved[0]}")
     before = read_job(db, record.job)
     if before and before.path != record.path and before.path and Path(before.path).exists():
         message = (

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import StrDumperUnknown
 
 from batcher.errors import LedgerError, LedgerUnreachable, NotFinished
 from batcher.ledger.db import Db, Rows, Touched
 from batcher.ledger.dialect import ddl_for_postgres, query_for_postgres
-from batcher.ledger.schema import MIGRATIONS, SCHEMA_VERSION, TABLES
+from batcher.ledger.schema import MIGRATIONS, SCHEMA_VERSION, TABLES, key_of_tables
+from batcher.ledger.server import connected, shown, words_of
 from batcher.ledger.sql import SqlLedger, T
 
-CONNECT_S = 15
 TRIES = 5
 """How often a transaction is begun that PostgreSQL undoes for the sake of another one."""
+
+STREAMED = 2000
+"""Rows that are fetched at once where there may be very many."""
 
 _SETTINGS = """
 SET client_encoding = 'UTF8';
@@ -42,6 +43,10 @@ SELECT task_id FROM tasks WHERE task_id IN (SELECT task_id FROM attempts WHERE a
 ORDER BY task_id FOR UPDATE"""
 # Numbers are given out before they can be seen: while others are writing, only the whole snapshot names the state.
 _MARK = "SELECT (SELECT COALESCE(MAX(rowid), 0) FROM moves), pg_current_snapshot()::text"
+
+
+_NUMBERED = """
+SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ? AND is_identity = 'YES'"""
 
 
 class _Text(StrDumperUnknown):
@@ -66,6 +71,11 @@ class _Db:
         with self._connection.cursor() as cursor:
             cursor.executemany(query_for_postgres(sql), parameters)
 
+    def stream(self, sql: str, /) -> Iterator[Any]:
+        with self._connection.cursor(name=f"stream_{uuid.uuid4().hex}") as cursor:
+            cursor.itersize = STREAMED
+            yield from cursor.execute(query_for_postgres(sql))
+
 
 class PostgresLedger(SqlLedger):
     """
@@ -87,13 +97,9 @@ class PostgresLedger(SqlLedger):
     """
 
     def __init__(self, address: str, *, schema: str = "batcher") -> None:
-        self._password = _settings_of(address).get("password")
         self.name = f"{shown(address)} ({schema})"
         self._schema = schema
-        try:
-            self._connection = psycopg.connect(address, autocommit=True, connect_timeout=CONNECT_S)
-        except psycopg.Error as error:
-            raise self._trouble(error) from error
+        self._connection = connected(address)
         self._db = _Db(self._connection)
         try:
             self._open()
@@ -140,7 +146,8 @@ class PostgresLedger(SqlLedger):
             self._keep_others_out("schema", self._schema)
             version = self._version()
             if version == 0:
-                if self._connection.execute("SELECT to_regnamespace(%s)", (self._schema,)).fetchone() == (None,):
+                found = self._connection.execute("SELECT to_regnamespace(%s)", (self._schema,)).fetchone()
+                if found == (None,):
                     self._connection.execute(f"CREATE SCHEMA {self._schema}".encode())
                 scripts: Iterable[str] = (TABLES, _VERSION, "INSERT INTO ledger_version (version) VALUES (0)")
             else:
@@ -151,14 +158,11 @@ class PostgresLedger(SqlLedger):
             self._connection.execute("UPDATE ledger_version SET version = %s", (SCHEMA_VERSION,))
 
     def _trouble(self, error: psycopg.Error) -> LedgerError:
-        text = " ".join(str(error).split()) or type(error).__name__
-        if self._password:
-            text = text.replace(self._password, "***")
-        if isinstance(error, psycopg.OperationalError) and (
-            not hasattr(self, "_connection") or self._connection.broken
-        ):
-            return LedgerUnreachable(f"{self.name}: the ledger cannot be reached: {text}; what is recorded is safe")
-        return LedgerError(f"{self.name}: the ledger cannot be used: {text}")
+        if self._connection.broken:
+            return LedgerUnreachable(
+                f"{self.name}: the connection is lost: {words_of(error)}; what is recorded is safe"
+            )
+        return LedgerError(f"{self.name}: the ledger cannot be used: {words_of(error)}")
 
     def _write(self, work: Callable[[Db], T], touched: Touched | None = None, *, repeats: bool = False) -> T:
         """See `SqlLedger._write`."""
@@ -177,6 +181,8 @@ class PostgresLedger(SqlLedger):
 
     def _hold(self, touched: Touched) -> None:
         """Keep others away, always in the same order: jobs, the account, tasks."""
+        if touched.everything:
+            self._connection.execute(f"LOCK TABLE {', '.join(key_of_tables())} IN EXCLUSIVE MODE".encode())
         jobs, beside_others = sorted(set(touched.jobs)), touched.beside_others
         if touched.attempts:
             jobs = [job for (job,) in self._connection.execute(_JOBS, (list(touched.attempts),))]
@@ -227,33 +233,14 @@ class PostgresLedger(SqlLedger):
             with suppress(psycopg.Error):  # with the connection, the lock is gone as well
                 self._connection.execute("SELECT pg_advisory_unlock(%s)", (number,))
 
-    def ahead_s(self, clock: Callable[[], float] = time.time) -> float:
-        """How far the database's clock is ahead of ours, to half the time of a round trip."""
-        with self._reading():
-            before = clock()
-            found = self._connection.execute("SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8").fetchone()
-            after = clock()
-        return float(found[0]) - (before + after) / 2 if found else 0.0
+    def numbers_taken(self, db: Db) -> None:
+        """See `SqlLedger.numbers_taken`."""
+        for table, column in db.execute(_NUMBERED, (self._schema,)).fetchall():
+            db.execute(
+                f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'), COALESCE(MAX({column}), 0) + 1, false) "
+                f"FROM {table}"
+            )
 
     def close(self) -> None:
         """See `Ledger.close`."""
         self._connection.close()
-
-
-def _settings_of(address: str) -> dict[str, Any]:
-    try:
-        return dict(conninfo_to_dict(address))
-    except psycopg.Error as error:  # its words may hold a piece of the password
-        raise LedgerError(
-            "BATCHER_STATE: the address of the database cannot be read; expected postgresql://user@host:5432/database, "
-            "with a password in ~/.pgpass, or its special characters as %40"
-        ) from error
-
-
-def shown(address: str) -> str:
-    """An address as it may be shown to anybody: without user and password."""
-    found = _settings_of(address)
-    host = str(found.get("host") or "localhost")
-    place = quote(host, safe="") if host.startswith("/") else host
-    port = f":{found['port']}" if found.get("port") else ""
-    return f"postgresql://{place}{port}/{found.get('dbname') or ''}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from batcher.model import State
@@ -11,6 +12,7 @@ APPLICATION_ID = 0x62746368
 
 SCHEMA_VERSION = 2
 
+_TABLE = re.compile(r"CREATE TABLE (\w+) \((?:\s*--.*)?\s*(\w+) ([^,\n]*)")
 _STATES = ", ".join(f"'{state.value}'" for state in State)
 
 TABLES = f"""
@@ -122,12 +124,18 @@ CREATE TABLE moves (                     -- the history of every task
     cause TEXT NOT NULL
 ) STRICT;
 CREATE INDEX moves_by_task ON moves (task_id);
+
+CREATE TABLE moved (                     -- one row once the ledger lives elsewhere: from then on nothing is done with it
+    place TEXT PRIMARY KEY,
+    at REAL NOT NULL
+) STRICT;
 """
 
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {
     1: (
         "ALTER TABLE submissions ADD COLUMN holder TEXT NOT NULL DEFAULT ''",
         "CREATE TABLE holders (holder TEXT PRIMARY KEY, alive_until REAL NOT NULL) STRICT",
+        "CREATE TABLE moved (place TEXT PRIMARY KEY, at REAL NOT NULL) STRICT",
     )
 }
 """What leads from each version to the next; a ledger of every one that was ever released stands among the tests."""
@@ -136,3 +144,18 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
 def statements(script: str) -> Sequence[str]:
     """The statements of a script, one by one."""
     return [each for each in script.split(";\n") if each.strip()]
+
+
+def key_of_tables() -> Mapping[str, str]:
+    """Each table, those that others refer to first, with the column that tells its rows apart in their order."""
+    keys = (key_of(each) for each in statements(TABLES))
+    return dict(each for each in keys if each)
+
+
+def key_of(statement: str) -> tuple[str, str] | None:
+    """
+    The table that a statement makes, and the column that tells its rows apart: the first one, where that is declared
+    as its key; otherwise `rowid`, which SQLite gives silently. None when it makes no table.
+    """
+    found = _TABLE.search(statement)
+    return (found[1], found[2] if "PRIMARY KEY" in found[3] else "rowid") if found else None

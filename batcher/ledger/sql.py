@@ -34,7 +34,14 @@ WHERE excluded.held_until > accounts.held_until"""
 
 
 class SqlLedger(ABC):
-    """A `Ledger` in an SQL database; how it is opened, written and read stands with each database."""
+    """
+    A `Ledger` in an SQL database; how it is opened, written and read stands with each database.
+
+    Attributes:
+        name: Where it is, as it may be shown to anybody.
+    """
+
+    name: str
 
     @abstractmethod
     def _write(self, work: Callable[[Db], T], touched: Touched | None = None, *, repeats: bool = False) -> T:
@@ -50,6 +57,33 @@ class SqlLedger(ABC):
     @abstractmethod
     def _reading(self) -> AbstractContextManager[Db]:
         """Read, without a transaction."""
+
+    @abstractmethod
+    def lock(self, job: str) -> AbstractContextManager[None]:
+        """See `Ledger.lock`."""
+
+    @abstractmethod
+    def numbers_taken(self, db: Db) -> None:
+        """Rows have come in with numbers of their own: give out none of them again."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """See `Ledger.close`."""
+
+    def exclusively(self, work: Callable[[Db], T]) -> T:
+        """Carry out one transaction during which nobody else changes anything."""
+        return self._write(work, Touched(everything=True))
+
+    def jobs(self) -> Sequence[str]:
+        """The labels of all jobs."""
+        with self._reading() as db:
+            return [job for (job,) in db.execute("SELECT job FROM jobs ORDER BY job")]
+
+    def moved_to(self) -> str:
+        """Where it lives now; empty while it is here."""
+        with self._reading() as db:
+            found = db.execute("SELECT place FROM moved").fetchone()
+            return str(found[0]) if found else ""
 
     def register(self, record: JobRecord) -> None:
         """See `Ledger.register`."""
@@ -100,7 +134,7 @@ class SqlLedger(ABC):
 
     def admit(self, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
         """See `Ledger.admit`."""
-        touched = Touched(jobs=[wish.job], beside_others=True, account=wish.account)
+        touched = Touched(jobs=[wish.job], beside_others=wish.budget is None, account=wish.account)
         return self._write(lambda db: admission.admit(db, wish, prepare), touched, repeats=True)
 
     def record(self, news: Sequence[News]) -> Sequence[News]:

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from batcher.errors import LedgerError
 from batcher.ledger.db import Db, Touched
@@ -22,6 +22,10 @@ class _Connection(sqlite3.Connection):
     """A `Db`: whoever writes is alone, so that nothing needs to be claimed row by row."""
 
     claiming: ClassVar[str] = ""
+
+    def stream(self, sql: str, /) -> Iterator[Any]:
+        """See `Db.stream`: SQLite never brings more than one row at a time."""
+        return self.execute(sql)
 
 
 class SqliteLedger(SqlLedger):
@@ -40,6 +44,7 @@ class SqliteLedger(SqlLedger):
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.name = str(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -147,6 +152,9 @@ class SqliteLedger(SqlLedger):
     def lock(self, job: str) -> AbstractContextManager[None]:
         """See `Ledger.lock`: a file beside the ledger, which the kernel lets go of when the process dies."""
         return job_lock(self._path.parent / "locks", job)
+
+    def numbers_taken(self, db: Db) -> None:
+        """See `SqlLedger.numbers_taken`: SQLite looks for the highest one itself."""
 
     def close(self) -> None:
         """See `Ledger.close`."""
