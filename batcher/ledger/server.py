@@ -12,6 +12,14 @@ from psycopg.conninfo import conninfo_to_dict
 from batcher.errors import LedgerError, LedgerUnreachable
 
 CONNECT_S = 15
+_REFUSED = (
+    "does not exist",
+    "authentication failed",
+    "no pg_hba.conf entry",
+    "no password supplied",
+    "permission denied",
+)
+"""A server that says so will say so again: somebody must edit something."""
 
 
 def settings_of(address: str) -> dict[str, Any]:
@@ -68,13 +76,16 @@ def connected(address: str) -> psycopg.Connection:
     A new connection, each statement a transaction of its own.
 
     Raises:
-        LedgerUnreachable: There is none to be had.
+        LedgerUnreachable: There is none to be had now.
+        LedgerError: The server does not let us in.
     """
     password = settings_of(address).get("password")
     try:
         return psycopg.connect(address, autocommit=True, connect_timeout=CONNECT_S)
     except psycopg.Error as error:
         text = words_of(error).replace(password or "\0", "***")
+        if any(words in text for words in _REFUSED):
+            raise LedgerError(f"{shown(address)}: the ledger cannot be opened: {text}") from None
         raise LedgerUnreachable(f"{shown(address)}: the ledger cannot be reached: {text}") from None
 
 

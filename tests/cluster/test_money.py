@@ -133,8 +133,10 @@ def test_a_run_survives_a_restart_of_the_database_by_being_run_again(
     running = scene.begin()
     until(lambda: len(stand_in.charges("restart")) >= 8, during=running)
     postgres_server.stop()
-    broken = finish(running)
-    postgres_server.start()
+    try:
+        broken = finish(running)
+    finally:
+        postgres_server.start()
     again = scene.run()
 
     assert broken.exit == NOT_FINISHED, broken

@@ -138,6 +138,14 @@ def test_a_server_that_is_away_is_no_reason_to_edit_anything() -> None:
     assert str(caught.value).startswith("postgresql://127.0.0.1:1/ledger")
 
 
+def test_a_server_that_does_not_let_us_in_wants_an_edit(postgres_server: Server) -> None:
+    """To run again later would bring the same again."""
+    with pytest.raises(LedgerError, match='database "nowhere" does not exist') as caught:
+        PostgresLedger(postgres_server.address("nowhere"))
+
+    assert caught.value.exit is Exit.EDIT
+
+
 def test_an_address_that_cannot_be_read_is_told_without_its_password() -> None:
     """A mistake in it is often a special character of the password."""
     with pytest.raises(LedgerError, match="expected postgresql://user@host:5432/database") as caught:
