@@ -15,7 +15,13 @@ from batcher.ledger.relocation import relocate
 
 @click.group()
 def ledger() -> None:
-    """The durable memory: what was made, for whom, and what it cost."""
+    """
+    The durable memory: what was made, for whom, and what it cost.
+
+    \b
+    Example:
+      batcher ledger move ~/.local/state/batcher postgresql://batcher@db.example.com/batcher
+    """
 
 
 @ledger.command()
@@ -31,7 +37,7 @@ def move(source: str, target: str) -> int:
     Example:
       batcher ledger move ~/.local/state/batcher postgresql://batcher@db.example.com/batcher
     """
-    places = [each if is_address(each) else str(Path(each).expanduser().absolute()) for each in (source, target)]
+    places = [each if is_address(each) else str(Path(each).expanduser().resolve()) for each in (source, target)]
     kinds = [loopback for loopback in (False, True) if has_ledger(places[0], loopback=loopback)]
     if not kinds:
         raise InputError(Problem(where=source, message="there is no ledger"))

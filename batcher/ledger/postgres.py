@@ -182,6 +182,7 @@ class PostgresLedger(SqlLedger):
     def _hold(self, touched: Touched) -> None:
         """Keep others away, always in the same order: jobs, the account, tasks."""
         if touched.everything:
+            self._connection.execute("SET LOCAL lock_timeout = '60s'")  # for ever, where both sides are the same ledger
             self._connection.execute(f"LOCK TABLE {', '.join(key_of_tables())} IN EXCLUSIVE MODE".encode())
         jobs, beside_others = sorted(set(touched.jobs)), touched.beside_others
         if touched.attempts:

@@ -33,6 +33,8 @@ def relocate(source: SqlLedger, target: SqlLedger, *, at: float) -> Mapping[str,
         NotFinished: A run of one of its jobs is under way.
         LedgerError: One of the two cannot be used for this; nothing was changed.
     """
+    if source.name == target.name:
+        raise LedgerError(f"{source.name}: the ledger is there already")
     with ExitStack() as held:
         for job in source.jobs():
             held.enter_context(source.lock(job))

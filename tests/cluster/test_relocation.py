@@ -123,6 +123,15 @@ def test_a_ledger_that_is_in_use_is_not_written_over(file: SqliteLedger, databas
     database.close()
 
 
+def test_a_ledger_does_not_move_to_where_it_is(file: SqliteLedger) -> None:
+    """It would wait for itself."""
+    same = SqliteLedger(Path(file.name))
+    with pytest.raises(LedgerError, match="the ledger is there already"):
+        relocate(file, same, at=5.0)
+    same.close()
+    file.close()
+
+
 def test_nothing_moves_while_a_run_is_under_way(file: SqliteLedger, database: PostgresLedger) -> None:
     """It would go on in the old place."""
     with file.lock(JOB), pytest.raises(NotFinished, match="another run"):
