@@ -16,9 +16,11 @@ from batcher.catalog.model import Operation, Provider
 from batcher.catalog.own import own_provider
 from batcher.catalog.settings import WrongSetting, with_settings
 from batcher.errors import InputError, Problem
+from batcher.files import Files, SeenFile
 from batcher.job import CONTENT, Job, Step
 from batcher.layout import Layout, lay_out
-from batcher.ledger.protocol import Blocked, Planned
+from batcher.ledger.protocol import Blocked, Need, Planned
+from batcher.mapping.asset import NamedFile, files_of
 from batcher.mapping.choice import Choices
 from batcher.mapping.expression import ExpressionError
 from batcher.mapping.filter import RowFilter, compile_filter
@@ -60,6 +62,7 @@ class BoundStep:
     Args:
         earlier: Outputs of the steps before it, by their names.
         later: The names of the step itself and of those after it.
+        files: Finds local files; None where the provider takes none.
 
     Attributes:
         item_column: The column that holds the members of the fan-out; None without one.
@@ -76,6 +79,7 @@ class BoundStep:
         choices: Mapping[str, Choices],
         earlier: Mapping[str, Sequence[str]],
         later: Sequence[str],
+        files: Files | None,
     ) -> None:
         self.step = step
         self.operation = operation
@@ -93,6 +97,7 @@ class BoundStep:
                 choices=choices,
                 earlier=earlier,
                 later=later,
+                files=files,
             ),
         )
         fan = step.for_each
@@ -171,8 +176,10 @@ class BoundJob:
 
     Args:
         items: Members of the fan-out that the ledger knows already.
+        seen: Local files as they were looked at earlier.
 
     Attributes:
+        files: The local files that rows name; None where the provider takes none.
         steps: By name, in order; one without a name for a job without `steps`.
         layout: Which columns of the sheet are the user's own, and which are ours.
         columns: The columns that the job uses.
@@ -187,10 +194,12 @@ class BoundJob:
         sheet: Sheet,
         choices: Mapping[str, Choices],
         items: Sequence[str] = (),
+        seen: Sequence[SeenFile] = (),
     ) -> None:
         self.job = job
         self.provider = provider
         self.sheet = sheet
+        self.files = files_of(job, provider, seen)
         texts = enumerate(sheet.header)
         index = {normalise(text): place for place, text in reversed(list(texts)) if text.strip()}
         header = _Header(sheet_name=sheet.name, texts=sheet.header, index=index)
@@ -244,6 +253,7 @@ class BoundJob:
                     choices=choices,
                     earlier=known,
                     later=names[len(known) :],
+                    files=self.files,
                 ),
             )
             if made is not None:
@@ -376,6 +386,7 @@ class BoundJob:
         if flaws:
             return base
         estimate = step.price.estimate(rendered.content)
+        base = replace(base, needs=self._needs(step, rendered, row.number))
         if ready:
             return replace(base, path=rendered.path, body=rendered.body, estimate=estimate)
         cells = {normalise(self.sheet.header[column]): row.cells[column] for column in step.columns}
@@ -402,6 +413,20 @@ class BoundJob:
             body=rendered.body,
             flaws=flaws,
             estimate=estimate,
+            needs=() if flaws else self._needs(step, rendered, blocked.row_number),
+        )
+
+    def _needs(self, step: BoundStep, rendered: Rendered, number: int) -> tuple[Need, ...]:
+        """The files of a rendering, each with the place where it is named."""
+
+        def place(need: NamedFile) -> str:
+            if need.column is not None:
+                return self.sheet.where(need.column, number)
+            return step.step.problem(need.job_path, "").where
+
+        return tuple(
+            Need(digest=each.file.digest, path=str(each.file.path), size=each.file.size, place=place(each))
+            for each in rendered.needs
         )
 
     def _places(self, step: BoundStep, rendered: Rendered, number: int) -> Flaws:

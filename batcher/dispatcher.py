@@ -18,6 +18,7 @@ from batcher.errors import ApiError, InDoubt, Rejected, StopEverything, Throttle
 from batcher.ledger.identity import attempt_key, attempt_token
 from batcher.ledger.protocol import Admission, Admitted, Candidate, Gate, Ledger, News, Prepared
 from batcher.limits import AccountLimits
+from batcher.mapping.asset import with_assets
 from batcher.mapping.finish import finish_body
 from batcher.mapping.request import to_json
 from batcher.model import Attempt, State
@@ -148,7 +149,9 @@ class Dispatcher:
         operation = self.bound.operation(candidate.key.step)
         token = attempt_token(candidate.key, body=candidate.body, number=candidate.number)
         key = attempt_key(candidate.key, body=candidate.body, number=candidate.number)
-        content = finish_body(operation, json.loads(candidate.body), key=key, token=token)
+        asked = json.loads(candidate.body)
+        content = with_assets(asked, candidate.assets) if candidate.assets else asked
+        content = finish_body(operation, content, key=key, token=token)
         if operation.title_field and titles_carry_token(operation, self.bound.job):
             title = content.get(operation.title_field, self.bound.job.name)
             content = {**content, operation.title_field: f"{title} [{token}]"}
@@ -211,7 +214,9 @@ class Dispatcher:
         return answers.searched(errand.attempt, returned.value, resend_lost=resend, now=now)
 
     def _refused(self, errand: _Errand, error: ApiError, now: float) -> list[News]:
-        attempt = errand.attempt
+        attempt, assets = errand.attempt, self.bound.provider.assets
+        if assets is not None and error.code in assets.gone:
+            self.ledger.forget_assets(attempt.attempt_id)
         if isinstance(error, InDoubt):
             return self._doubt(attempt, sends=errand.sends, cause=error.message, now=now)
         if attempt.sends > 1 and not self.bound.operation(attempt.task.step).repeat.free:

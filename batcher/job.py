@@ -165,6 +165,8 @@ class Job:
     Attributes:
         name: The label under which the ledger keeps it.
         path: The job file; None for a job made in Python.
+        folder: What paths in the job are relative to.
+        files: Folders whose files cells may name, beside the sheet's own.
         steps: What is done for each row, in order; at least one.
         resend_lost: Lost rows are sent again without a question.
         resend_below: Only those that cost no more than this; None without such a limit.
@@ -176,6 +178,7 @@ class Job:
 
     name: str
     path: Path | None
+    folder: Path
     base_url: str
     sheet: SheetPart
     steps: tuple[Step, ...]
@@ -189,6 +192,7 @@ class Job:
     catalog: Path | None = None
     prices: Mapping[str, OwnPrice] = field(default_factory=dict)
     notify: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
     def problem(self, path: tuple[str | int, ...], message: str) -> Problem:
         """A problem at a key of the job file."""
@@ -273,12 +277,15 @@ def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
     sheet_file, results_file = _file(reader, folder, "sheet", "file"), _file(reader, folder, "results", "file")
     catalog = _file(reader, folder, "catalog") if "catalog" in value else None
     report_file = _file(reader, folder, "results", "report") if "report" in results else None
+    files = tuple(_file(reader, folder, "files", index) for index in range(len(value.get("files", ()))))
     steps = _steps(reader, document)
     resend_below = reader.parsed(("resend_below",), parse_money) if "resend_below" in value else None
     reader.raise_problems()
     return Job(
         name=value["job"],
         path=path,
+        folder=folder,
+        files=files,
         base_url=value.get("account", {}).get("base_url", ""),
         sheet=SheetPart(
             file=sheet_file,
@@ -337,7 +344,7 @@ def _step(reader: _Reader, document: Document, place: tuple[str, ...]) -> Step:
     )
 
 
-def _file(reader: _Reader, folder: Path, *key: str) -> Path:
+def _file(reader: _Reader, folder: Path, *key: str | int) -> Path:
     def parse(text: str) -> Path:
         try:
             return (folder / Path(text).expanduser()).resolve()
@@ -404,7 +411,7 @@ class _Reader:
         self._document = document
         self._problems: list[Problem] = []
 
-    def parsed(self, path: tuple[str, ...], parse: Callable[[str], T]) -> T | None:
+    def parsed(self, path: tuple[str | int, ...], parse: Callable[[str], T]) -> T | None:
         value = self._document.value
         for part in path:
             value = value[part]

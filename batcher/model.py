@@ -137,6 +137,24 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Asset:
+    """
+    A file that an account holds.
+
+    Attributes:
+        digest: SHA-256 of its content, in hexadecimal.
+        asset_id: The API's name for it.
+        url: Its address at the API; empty where there is none.
+        expires_at: Unix seconds from which on it may be gone; None where the API states no end.
+    """
+
+    digest: str
+    asset_id: str
+    url: str = ""
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
     """
     One try at a task that may cost money.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from batcher import files
 from batcher.api.account import Account, open_account
 from batcher.api.client import AccountInfo, Client
 from batcher.bound import BoundJob, find_operations, open_job_sheet
@@ -26,7 +27,7 @@ from batcher.live import learn_templates, with_template
 from batcher.mapping.choice import Choice, Choices
 from batcher.mapping.tree import matches
 from batcher.model import Json
-from batcher.plan import Plan, fingerprint, make_plan, remembered
+from batcher.plan import Plan, fingerprint, make_plan, remembered, with_files
 from batcher.sheet import Sheet, SheetSpec, open_sheet
 
 STATE_VARIABLE = "BATCHER_STATE"
@@ -180,6 +181,7 @@ class OpenJob:
             sheet=self.sheet,
             choices=choices,
             items=self.ledger.items(self.job.name),
+            seen=self.ledger.files(self.job.name),
         )
         if checked:
             learn_templates(self._bound, client=self.client, notes=self.notes)
@@ -194,10 +196,11 @@ class OpenJob:
         """
         mark = self.fingerprint
         record = self.ledger.job(self.job.name)
-        if record is not None and record.fingerprint == mark and record.path == str(self.job.path or ""):
+        as_planned = with_files(mark, files.now(self.ledger.files(self.job.name)))
+        if record is not None and record.fingerprint == as_planned and record.path == str(self.job.path or ""):
             if self.ledger.blocked(self.job.name):
                 self.bind(checked=True)  # later steps are still to be made from their cells, names looked up
-            return remembered(record, self.ledger)
+            return remembered(record, self.ledger, at=at)
         bound = self.bind(checked=True)
         return make_plan(bound, self.ledger, account=self.account_name, mark=mark, at=at)
 

@@ -20,6 +20,7 @@ from batcher.reconciler import Reconciler
 from batcher.results import Tally, count_rows, write_results
 from batcher.senders import Senders
 from batcher.stops import FailureWatch
+from batcher.uploads import Uploads
 
 SENDERS = 16
 TICK_S = 0.5
@@ -97,9 +98,21 @@ class Run:
     interrupted: Callable[[], bool] = lambda: False
     report: Callable[[Progress], None] = lambda _: None
     progress: Progress = field(default_factory=Progress)
+    _uploads: Uploads = field(init=False)
     _written_at: float = 0.0
     _write_took: float = 0.0
     _dirty: bool = True
+
+    def __post_init__(self) -> None:
+        self._uploads = Uploads(
+            bound=self.opened.bound,
+            account=self.opened.account_name,
+            client=self.opened.online(),
+            ledger=self.opened.ledger,
+            senders=self.senders,
+            clock=self.around.clock,
+            tell=self.around.tell,
+        )
 
     def go(self) -> Ending:
         """
@@ -115,17 +128,20 @@ class Run:
         self._claim()
         self._learn(dispatcher.begin(), dispatcher, reconciler)
         reconciler.begin()
+        self._uploads.look()
         reason = ""
         try:
             while not reason:
                 if self.verbs is not Verbs.RECONCILE:
+                    if not dispatcher.stop:
+                        self._uploads.step()
                     dispatcher.step()
                 if self.verbs is not Verbs.SUBMIT:
                     reconciler.step()
                 reason = self._ended(dispatcher, reconciler)
                 if not reason:
                     self._pass(dispatcher, reconciler)
-            while self.senders.under_way():
+            while self.senders.under_way() > self._uploads.under_way:
                 self._pass(dispatcher, reconciler, is_over=True)
         finally:
             self.senders.close()
@@ -173,7 +189,7 @@ class Run:
         news: list[News] = []
         wait_s = TICK_S if is_over else self._wait(dispatcher, reconciler)
         for returned in self.senders.collect(wait_s=wait_s):
-            owner = dispatcher if returned.owner is dispatcher else reconciler
+            owner = next(each for each in (dispatcher, self._uploads, reconciler) if each is returned.owner)
             news += owner.take(returned)
         self._learn(news, dispatcher, reconciler)
         self._write_if_due()
@@ -192,8 +208,10 @@ class Run:
             if each.state is State.WAITING:
                 dispatcher.reopen()
         self._release(dispatcher, reconciler)
-        if reconciler.stop:
-            dispatcher.stop = dispatcher.stop or reconciler.stop
+        if self._uploads.arrived:
+            self._uploads.arrived, self._dirty = False, True
+            dispatcher.reopen()
+        dispatcher.stop = dispatcher.stop or reconciler.stop or self._uploads.stop
         if news:
             self._dirty = True
         self.progress.in_flight, self.progress.sweeps = reconciler.in_flight, reconciler.sweeps
@@ -204,13 +222,14 @@ class Run:
         rows = reconciler.made_rows
         if rows and release(self.opened.bound, self.opened.ledger, rows, at=self.around.clock()):
             dispatcher.reopen()
+            self._uploads.look()
         reconciler.made_rows.clear()
 
     def _wait(self, dispatcher: Dispatcher, reconciler: Reconciler) -> float:
         now = self.around.clock()
         wakes = [dispatcher.due_at, reconciler.due_at, self.deadline]
         if self.verbs is not Verbs.RECONCILE and not dispatcher.stop and self.senders.free() > 0:
-            wakes.append(dispatcher.wake_at)
+            wakes += [dispatcher.wake_at, self._uploads.due_at]
             if dispatcher.gate is Gate.OPEN and dispatcher.wake_at is None:
                 return 0.0
         soonest = min((wake for wake in wakes if wake is not None), default=now + TICK_S)
@@ -235,8 +254,10 @@ class Run:
         if dispatcher.due_at is not None:
             far = dispatcher.due_at - now > LONG_WAIT_S
             return f"rows whose answer was lost can be looked for from {iso(dispatcher.due_at)} on" if far else ""
+        if (due_at := self._uploads.due_at) is not None:
+            return f"files can be uploaded from {iso(due_at)} on" if due_at - now > LONG_WAIT_S else ""
         if dispatcher.gate is Gate.NOTHING_WAITING:
-            return "finished"
+            return self._uploads.later or "finished"
         if dispatcher.gate is Gate.BUDGET:
             dispatcher.stop = f"the budget of {self.opened.job.limits.budget} would be passed; raise it, then run again"
             return dispatcher.stop

@@ -26,9 +26,10 @@ from support import (
 )
 
 from batcher.errors import InputError, NotFinished
-from batcher.ledger.protocol import Gate, JobRecord, Ledger, Planned
+from batcher.files import SeenFile
+from batcher.ledger.protocol import Candidate, Gate, JobRecord, Ledger, Need, Planned, Prepared
 from batcher.ledger.sqlite import SqliteLedger
-from batcher.model import Source, State
+from batcher.model import Asset, Source, State
 from batcher.units import Rate
 
 Open = Callable[[], Ledger]
@@ -856,3 +857,104 @@ def test_what_postgresql_cannot_keep_is_no_reason_to_lose_an_answer(ledger: Ledg
     (standing,) = ledger.standings(JOB)
     assert standing.state is State.FAILED
     assert standing.error in ("broken\0words", "broken\ufffdwords")
+
+
+# --- wanted, assets, uploaded, unusable, forget_assets, files, saw
+
+
+def need(digest: str = "d1", **changes: Any) -> Need:
+    """A file that a task needs."""
+    return Need(
+        **{"digest": digest, "path": f"/sheets/{digest}.png", "size": 10, "place": f"people.csv!{digest}", **changes}
+    )
+
+
+def held(digest: str = "d1", **changes: Any) -> Asset:
+    """A file that an account holds."""
+    return Asset(**{"digest": digest, "asset_id": f"asset-{digest}", **changes})
+
+
+def test_a_task_waits_for_all_its_files(ledger: Ledger) -> None:
+    """It is admitted with what the account calls them, and no other task waits for it."""
+    plan(ledger, planned("r1", needs=(need("d1"), need("d2"))), planned("r2"))
+    assert [each.task.row_id for each in admit(ledger).attempts] == ["r2"]
+    ledger.uploaded(ACCOUNT, held("d1"))
+    assert admit(ledger).gate is Gate.NOTHING_WAITING
+    ledger.uploaded(ACCOUNT, held("d2", url="https://x"))
+    given = []
+
+    def see(candidate: Candidate) -> Prepared:
+        given.append(candidate.assets)
+        return prepare(candidate)
+
+    assert [each.task.row_id for each in ledger.admit(wish(), see).attempts] == ["r1"]
+    assert given == [{"d1": held("d1"), "d2": held("d2", url="https://x")}]
+
+
+def test_files_of_another_account_do_not_count(ledger: Ledger) -> None:
+    """An asset belongs to the account that it was sent to."""
+    plan(ledger, planned("r1", needs=(need(),)))
+    ledger.uploaded("another", held())
+
+    assert not admit(ledger).attempts
+    assert ledger.assets(ACCOUNT, ["d1"], at=0.0) == {}
+
+
+def test_a_file_that_may_be_gone_is_wanted_again(ledger: Ledger) -> None:
+    """From the end that the API states on; what comes anew replaces what was known."""
+    plan(ledger, planned("r1", needs=(need(),)))
+    ledger.uploaded(ACCOUNT, held(expires_at=100.0))
+
+    assert (ledger.wanted(JOB, ACCOUNT, at=99.0), ledger.wanted(JOB, ACCOUNT, at=100.0)) == ([], [need()])
+    assert not admit(ledger, 100.0).attempts
+    ledger.uploaded(ACCOUNT, held(asset_id="newer"))
+    assert ledger.assets(ACCOUNT, ["d1", "d9"], at=100.0) == {"d1": held(asset_id="newer")}
+
+
+def test_each_content_is_wanted_once(ledger: Ledger) -> None:
+    """In the order of the rows, for those that wait and are still in the sheet."""
+    first = [
+        planned("r1", needs=(need("b"),)),
+        planned("r2", needs=(need("b"), need("a"))),
+        planned("r3", needs=(need("c"),)),
+    ]
+    plan(ledger, *first)
+    assert [each.digest for each in ledger.wanted(JOB, ACCOUNT, at=0.0)] == ["b", "a", "c"]
+
+    plan(ledger, planned("r2", needs=(need("z"),)))
+    assert [each.digest for each in ledger.wanted(JOB, ACCOUNT, at=0.0)] == ["z"]
+
+
+def test_an_unusable_file_makes_its_rows_invalid(ledger: Ledger) -> None:
+    """Each with the place where it is named; a row that was sent is past that."""
+    plan(ledger, planned("r1", needs=(need(place="A1"),)), planned("r2"), planned("r3", needs=(need(place="A3"),)))
+
+    assert ledger.unusable(JOB, "d1", reason="no picture", at=5.0) == 2
+    flaws = {each.key.row_id: list(each.flaws) for each in ledger.standings(JOB)}
+    assert flaws == {"r1": [("A1", "no picture")], "r2": [], "r3": [("A3", "no picture")]}
+    assert states(ledger)["r1"] is State.INVALID
+    assert ledger.unusable(JOB, "d1", reason="no picture", at=5.0) == 0
+
+
+def test_assets_of_an_attempt_are_forgotten(ledger: Ledger) -> None:
+    """Those of its task, at its account."""
+    plan(ledger, planned("r1", needs=(need("d1"),)))
+    for digest in ("d1", "d2"):
+        ledger.uploaded(ACCOUNT, held(digest))
+    ledger.uploaded("another", held("d1"))
+    (attempt,) = admit(ledger).attempts
+
+    ledger.forget_assets(attempt.attempt_id)
+
+    assert set(ledger.assets(ACCOUNT, ["d1", "d2"], at=0.0)) == {"d2"}
+    assert set(ledger.assets("another", ["d1"], at=0.0)) == {"d1"}
+
+
+def test_files_are_those_of_the_last_plan(ledger: Ledger) -> None:
+    """Of one job, and none that it has stopped to name."""
+    one, two = (SeenFile(path=f"/{name}", size=1, mtime_ns=10**18 + 1, digest="d") for name in "ab")
+    ledger.saw(JOB, [one, two])
+    ledger.saw("another", [one])
+    ledger.saw(JOB, [two])
+
+    assert (list(ledger.files(JOB)), list(ledger.files("another"))) == ([two], [one])

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, BinaryIO
 
 from batcher.api.deadline import Deadline, Watchdog
 from batcher.model import Json
@@ -86,12 +86,15 @@ class Wire:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: str | None = None,
+        body: str | bytes | BinaryIO | None = None,
         headers: Mapping[str, str] | None = None,
         deadline_s: float,
     ) -> Answer:
         """
         Send one request and read its answer.
+
+        Args:
+            body: JSON when it is a text; otherwise the headers say what it is.
 
         Raises:
             Broken: There is no answer.
@@ -100,7 +103,7 @@ class Wire:
         import urllib3
 
         session = self._session(fresh=method != "GET")
-        data = None if body is None else body.encode("utf-8", "surrogatepass")
+        data = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
         extra = {"Content-Type": "application/json"} if data is not None else {}
         deadline = self._watchdog.watch(deadline_s)
         try:

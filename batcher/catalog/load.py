@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from batcher.catalog.assets import assets
 from batcher.catalog.body import empty_words
 from batcher.catalog.model import (
     ErrorRule,
@@ -110,6 +111,7 @@ def provider_from(document: Document, *, is_own: bool = False) -> Provider:
             name: choice_list(root.at("choices", name), pages(root, "pages")) for name in value.get("choices", {})
         },
         shapes={name: _shape(root, name) for name in value.get("shapes", {})},
+        assets=assets(root.inner("assets")),
     )
 
 
@@ -117,6 +119,8 @@ def _shape(root: At, name: str) -> tuple[Mapping[str, Any], ...]:
     """The cases of a shape, with every `$NAME` in their forms leading to another one."""
     at = root.at("shapes", name)
     known = tuple(root.get("shapes"))
+
+    taken = root.get("assets", "types") or ()
 
     def check(form: Any, index: int, part: str, allowed: Collection[str]) -> None:
         for each in form.values() if isinstance(form, dict) else ():
@@ -126,8 +130,11 @@ def _shape(root: At, name: str) -> tuple[Mapping[str, Any], ...]:
 
     for index, case in enumerate(at.value):
         # what becomes of a text is only known when its row is: a shape within it could not be chosen beforehand
-        check(case.get("to"), index, "to", () if "plain" in case else known)
+        check(case.get("to"), index, "to", ("url",) if "file" in case else () if "plain" in case else known)
         check(case.get("each"), index, "each", known)
+        for place, kind in enumerate(case.get("file", ())):
+            if kind not in taken:
+                raise at.wrong(f"assets.types does not take {kind}", index, "file", place)
         if "rest" in case and case["rest"] not in case["to"]:
             raise at.wrong(f"'{case['rest']}' is no part of to", index, "rest")
         try:

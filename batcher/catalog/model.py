@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from batcher.catalog.assets import Assets
 from batcher.catalog.pick import Pick
 from batcher.catalog.source import AccountCall, BulkSource, ChoiceList, ListSource, SingleSource
 from batcher.model import Json
@@ -379,6 +380,7 @@ class Provider:
         note: What a person should know before choosing it; empty when there is nothing.
         is_own: It comes from a file of the user's, not with batcher: its host must be allowed before it gets a key.
         shapes: Name of a shape to its cases, tried in order.
+        assets: How files are taken; None when they are not.
     """
 
     name: str
@@ -399,3 +401,4 @@ class Provider:
     prices_as_of: str = ""
     choices: Mapping[str, ChoiceList] = field(default_factory=dict)
     shapes: Mapping[str, tuple[Mapping[str, Json], ...]] = field(default_factory=dict)
+    assets: Assets | None = None

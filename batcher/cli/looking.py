@@ -12,7 +12,7 @@ from batcher.cli.say import say
 from batcher.errors import Exit
 from batcher.job import load_job
 from batcher.opening import check_results_file, opened
-from batcher.plan import look
+from batcher.plan import leave_out_held, look
 from batcher.results import count_rows, write_results
 from batcher.run import Ending, exit_code
 
@@ -32,8 +32,10 @@ def check(job_file: Path, *, offline: bool, rehearse: bool, quiet: bool, verbose
     """
     job = load_job(job_file)
     check_results_file(job)
-    with opened(job, surroundings(quiet=quiet), offline=offline, rehearse=rehearse) as at_hand:
+    around = surroundings(quiet=quiet)
+    with opened(job, around, offline=offline, rehearse=rehearse) as at_hand:
         plan = look(at_hand.bind(checked=True), at_hand.ledger)
+        leave_out_held(plan, at_hand.ledger, account=at_hand.account_name, at=around.clock())
         if as_json:
             say(show.plan_summary(at_hand, plan))
         elif quiet:

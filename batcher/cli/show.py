@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from batcher.bound import BoundJob, BoundStep
+from batcher.files import size_words
 from batcher.limits import limits_of
 from batcher.lines import word_of
 from batcher.opening import OpenJob
@@ -56,6 +57,9 @@ def plan_lines(opened: OpenJob, plan: Plan, *, verbose: bool) -> Iterator[str]:
         rows = ", ".join(str(number) for number in plan.changed)
         yield f"Changed after they were made (not made again): rows {rows}{' …' if plan.changed_count > len(plan.changed) else ''}"
     yield ""
+    if plan.files:
+        count = len(plan.files)
+        yield f"Files    {count} to upload, {size_words(sum(plan.files.values()))}, each content once; free of charge"
     yield from _cost_lines(opened, plan)
 
 
@@ -178,6 +182,8 @@ def plan_summary(opened: OpenJob, plan: Plan) -> str:
         "new": plan.new,
         "changed": plan.changed_count,
         "to_send": plan.to_send,
+        "files_to_upload": len(plan.files),
+        "bytes_to_upload": sum(plan.files.values()),
         "cost": None if plan.cost is None else round(plan.cost, 4),
         "problems": [{"where": problem.where, "message": problem.message} for problem in plan.problems],
         "notes": list(opened.notes),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batcher.fetch import media
+from batcher import media
 from batcher.fetch.address import Gate, Network
 from batcher.fetch.errors import Refused, TryLater
 from batcher.fetch.link import Links, next_block

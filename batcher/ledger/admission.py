@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from batcher.ledger.db import Db
+from batcher.ledger.filing import HAS_ALL, assets_of
 from batcher.ledger.moving import move_task
 from batcher.ledger.protocol import Admission, Admitted, Candidate, Gate, Prepared
 from batcher.model import Attempt, Source, State, TaskKey
@@ -25,10 +26,10 @@ WHERE a.account = ? AND a.state IN ('sending', 'in progress', 'unsure') AND COAL
 _SPENT = """
 SELECT COALESCE(SUM(COALESCE(a.cost, a.estimate, 0)), 0) FROM attempts a JOIN tasks t USING (task_id)
 WHERE t.job = ? AND (a.state <> 'failed' OR a.error_code IN ('given_up', 'lost'))"""
-_WAITING = """
+_WAITING = f"""
 SELECT task_id, row_id, step, item, row_number, operation, path, body, estimate,
        (SELECT COALESCE(MAX(number), 0) + 1 FROM attempts WHERE attempts.task_id = tasks.task_id)
-FROM tasks WHERE job = ? AND state = 'waiting' AND ready = 1 AND gone = 0 ORDER BY row_number, task_id LIMIT ?"""
+FROM tasks WHERE job = :job AND state = 'waiting' AND ready = 1 AND gone = 0 AND {HAS_ALL} ORDER BY row_number, task_id LIMIT :most"""
 _SUBMISSION = """
 INSERT INTO submissions (account, operation, key, first_sent_at, holder) VALUES (?, ?, ?, ?, ?) RETURNING submission_id"""
 _ATTEMPT = """
@@ -136,7 +137,8 @@ def _fresh(
         taken = db.execute(_SLOTS, (wish.account, wish.now - OVERDUE_S)).fetchone()[0]
         if wish.in_flight - taken < at_most:
             at_most, gate = max(0, wish.in_flight - taken), Gate.SLOTS
-    rows = db.execute(_WAITING + db.claiming, (wish.job, at_most + 1)).fetchall()
+    values = {"job": wish.job, "account": wish.account, "now": wish.now, "most": at_most + 1}
+    rows = db.execute(_WAITING + db.claiming, values).fetchall()
     if len(rows) <= at_most:
         gate = Gate.NOTHING_WAITING
     elif gate is Gate.SLOTS and at_most == 0:
@@ -155,7 +157,14 @@ def _fresh(
 def _begin(db: Db, wish: Admission, row: Sequence[object], prepare: Callable[[Candidate], Prepared]) -> Attempt:
     task_id, row_id, step, item, row_number, operation, path, body, estimate, number = row
     key = TaskKey(job=wish.job, row_id=str(row_id), step=str(step), item=str(item))
-    candidate = Candidate(task_id=int(str(task_id)), key=key, number=int(str(number)), path=str(path), body=str(body))
+    candidate = Candidate(
+        task_id=int(str(task_id)),
+        key=key,
+        number=int(str(number)),
+        path=str(path),
+        body=str(body),
+        assets=assets_of(db, int(str(task_id)), wish.account),
+    )
     ready = prepare(candidate)
     submission_id = db.execute(_SUBMISSION, (wish.account, operation, ready.key, wish.now, wish.holder)).fetchone()[0]
     values = (candidate.task_id, candidate.number, submission_id, wish.account, operation)

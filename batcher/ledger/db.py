@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,14 +28,14 @@ class Db(Protocol):
     """
     A database within a transaction, or for reading.
 
-    Statements are those that SQLite and PostgreSQL both understand, with `?` for each value.
+    Statements are those that SQLite and PostgreSQL both understand, with `?` for each value, or `:name` for named ones.
     """
 
     @property
     def claiming(self) -> str:
         """What a query ends with that picks rows to be changed next: others pass over them until the transaction ends."""
 
-    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Rows:
+    def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), /) -> Rows:
         """Run one statement."""
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> object:

@@ -10,6 +10,7 @@ from typing import Any
 
 from batcher.errors import InputError, LedgerError, Problem
 from batcher.ledger.db import Db
+from batcher.ledger.filing import set_needs
 from batcher.ledger.moving import move_task
 from batcher.ledger.protocol import Blocked, JobRecord, Known, Planned
 from batcher.model import Source, State, TaskKey
@@ -126,6 +127,9 @@ def _plan_group(db: Db, tasks: list[Planned], *, at: float) -> None:
     for statement, values in writes.items():
         if values:
             db.executemany(statement, values)
+    for task in tasks:
+        if task.needs and task.key not in before:
+            set_needs(db, task)
 
 
 def _renew(
@@ -138,6 +142,7 @@ def _renew(
         writes[_SAME].append((task.row_number, task.input_hash, task_id, task.row_number, task.input_hash))
         return
     writes[_RENEW].append((task.row_number, task.operation, *_content(task), task_id))
+    set_needs(db, task, task_id)
     after = State.INVALID if task.flaws else State.WAITING
     if after is not known.state:
         cause = task.flaws[0][1] if task.flaws else "the row has been mended"
@@ -175,6 +180,8 @@ def unblock(db: Db, task: Planned, *, at: float) -> None:
     """Make one blocked task ready, or invalid, inside the caller's transaction."""
     values = (task.path, task.body, _flaws(task), task.estimate, int(not task.flaws))
     found = db.execute(_UNBLOCK, (*values, *_identity(task))).fetchone()
+    if found:
+        set_needs(db, task, found[0])
     if found and task.flaws:
         move_task(
             db,

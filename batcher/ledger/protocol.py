@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from batcher.model import Attempt, Source, State, TaskKey
+from batcher.files import SeenFile
+from batcher.model import Asset, Attempt, Source, State, TaskKey
 from batcher.units import Rate
 
 
@@ -40,6 +41,24 @@ class JobRecord:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Need:
+    """
+    A file that must be at the account before a task is sent.
+
+    Attributes:
+        digest: SHA-256 of its content, in hexadecimal.
+        path: Where it lies, absolute.
+        size: In bytes.
+        place: Where it is named: a cell, or a line of the job.
+    """
+
+    digest: str
+    path: str
+    size: int
+    place: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Planned:
     """
     One task as the sheet asks for it now.
@@ -51,6 +70,7 @@ class Planned:
         cells: Header to text, of all cells it needs to be made from later; empty when it is ready.
         flaws: Why the row is invalid, as (place, message); empty when it is not.
         estimate: What it will cost; None when that is not known.
+        needs: The files that must be at the account before it is sent.
     """
 
     key: TaskKey
@@ -63,6 +83,7 @@ class Planned:
     cells: Mapping[str, str] = field(default_factory=dict)
     flaws: tuple[tuple[str, str], ...] = ()
     estimate: float | None = None
+    needs: tuple[Need, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,13 +117,19 @@ class Known:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """A waiting task about to become an attempt."""
+    """
+    A waiting task about to become an attempt.
+
+    Attributes:
+        assets: The files that it needs, as the account holds them, by their digests.
+    """
 
     task_id: int
     key: TaskKey
     number: int
     path: str
     body: str
+    assets: Mapping[str, Asset] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -316,7 +343,8 @@ class Ledger(Protocol):
         Move waiting tasks to *sending*, as many as the account admits, and write down that they are being sent.
 
         Hold-offs, rate windows, slots and budget are one decision in one transaction. What is returned must be sent
-        at once: from here on each of them may have been charged.
+        at once: from here on each of them may have been charged. A task that needs a file which the account does not
+        hold stays where it is.
 
         Args:
             wish: Who asks, for how much, under which limits.
@@ -404,6 +432,27 @@ class Ledger(Protocol):
 
     def render_times(self, account: str, operation: str) -> Sequence[float]:
         """How long the newest pieces of work took, in seconds, newest first, at most a hundred."""
+
+    def wanted(self, job: str, account: str, *, at: float) -> Sequence[Need]:
+        """The files that waiting tasks of a job need and the account does not hold, each content once, in row order."""
+
+    def assets(self, account: str, digests: Collection[str], *, at: float) -> Mapping[str, Asset]:
+        """Those of these files that the account holds, by their digests."""
+
+    def uploaded(self, account: str, asset: Asset) -> None:
+        """The account holds a file; what was known of the same content is replaced."""
+
+    def unusable(self, job: str, digest: str, *, reason: str, at: float) -> int:
+        """Waiting tasks of a job that need a file become invalid, with the place where it is named; how many did."""
+
+    def forget_assets(self, attempt_id: int) -> None:
+        """The account no longer holds what an attempt needs: it is uploaded anew for whatever is sent next."""
+
+    def files(self, job: str) -> Sequence[SeenFile]:
+        """The local files that the last plan of a job has looked at."""
+
+    def saw(self, job: str, files: Collection[SeenFile]) -> None:
+        """These are the files that a plan of the job has looked at, and no others."""
 
     def close(self) -> None:
         """Let go of the file."""

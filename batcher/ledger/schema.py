@@ -15,6 +15,36 @@ SCHEMA_VERSION = 2
 _TABLE = re.compile(r"CREATE TABLE (\w+) \((?:\s*--.*)?\s*(\w+) ([^,\n]*)")
 _STATES = ", ".join(f"'{state.value}'" for state in State)
 
+_FILES = """
+CREATE TABLE needs (                     -- the files that must be at the account before a task is sent
+    task_id INTEGER NOT NULL,
+    digest TEXT NOT NULL,                -- SHA-256 of the content
+    path TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    place TEXT NOT NULL,                 -- the cell that names it
+    PRIMARY KEY (task_id, digest)
+) STRICT;
+CREATE INDEX needs_by_digest ON needs (digest);
+
+CREATE TABLE assets (                    -- the files that accounts hold
+    account TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    asset_id TEXT NOT NULL,
+    url TEXT NOT NULL DEFAULT '',
+    expires_at REAL,                     -- NULL: the API states no end
+    PRIMARY KEY (account, digest)
+) STRICT;
+
+CREATE TABLE files (                     -- what the last plan of a job has looked at on this machine
+    job TEXT NOT NULL,
+    path TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (job, path)
+) STRICT;
+"""
+
 TABLES = f"""
 CREATE TABLE jobs (
     job TEXT PRIMARY KEY,
@@ -129,21 +159,23 @@ CREATE TABLE moved (                     -- one row once the ledger lives elsewh
     place TEXT PRIMARY KEY,
     at REAL NOT NULL
 ) STRICT;
-"""
+{_FILES}"""
+
+
+def statements(script: str) -> Sequence[str]:
+    """The statements of a script, one by one."""
+    return [each for each in script.split(";\n") if each.strip()]
+
 
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {
     1: (
+        *statements(_FILES),
         "ALTER TABLE submissions ADD COLUMN holder TEXT NOT NULL DEFAULT ''",
         "CREATE TABLE holders (holder TEXT PRIMARY KEY, alive_until REAL NOT NULL) STRICT",
         "CREATE TABLE moved (place TEXT PRIMARY KEY, at REAL NOT NULL) STRICT",
     )
 }
 """What leads from each version to the next; a ledger of every one that was ever released stands among the tests."""
-
-
-def statements(script: str) -> Sequence[str]:
-    """The statements of a script, one by one."""
-    return [each for each in script.split(";\n") if each.strip()]
 
 
 def key_of_tables() -> Mapping[str, str]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from batcher.ledger import admission, holding, planning, reading, recording
+from batcher.files import SeenFile
+from batcher.ledger import admission, filing, holding, planning, reading, recording
 from batcher.ledger.db import Db, Touched
 from batcher.ledger.protocol import (
     Admission,
@@ -17,12 +18,13 @@ from batcher.ledger.protocol import (
     InFlight,
     JobRecord,
     Known,
+    Need,
     News,
     Planned,
     Prepared,
     Standing,
 )
-from batcher.model import WORST_FIRST, Attempt, State, TaskKey
+from batcher.model import WORST_FIRST, Asset, Attempt, State, TaskKey
 
 T = TypeVar("T")
 
@@ -221,3 +223,35 @@ class SqlLedger(ABC):
         """See `Ledger.render_times`."""
         with self._reading() as db:
             return reading.render_times(db, account, operation)
+
+    def wanted(self, job: str, account: str, *, at: float) -> Sequence[Need]:
+        """See `Ledger.wanted`."""
+        with self._reading() as db:
+            return filing.wanted(db, job, account, at=at)
+
+    def assets(self, account: str, digests: Collection[str], *, at: float) -> Mapping[str, Asset]:
+        """See `Ledger.assets`."""
+        with self._reading() as db:
+            return filing.assets(db, account, digests, at=at)
+
+    def uploaded(self, account: str, asset: Asset) -> None:
+        """See `Ledger.uploaded`."""
+        self._write(lambda db: filing.uploaded(db, account, asset), repeats=True)
+
+    def unusable(self, job: str, digest: str, *, reason: str, at: float) -> int:
+        """See `Ledger.unusable`."""
+        touched = Touched(jobs=[job])
+        return self._write(lambda db: filing.unusable(db, job, digest, reason=reason, at=at), touched, repeats=True)
+
+    def forget_assets(self, attempt_id: int) -> None:
+        """See `Ledger.forget_assets`."""
+        self._write(lambda db: filing.forget_assets(db, attempt_id), repeats=True)
+
+    def files(self, job: str) -> Sequence[SeenFile]:
+        """See `Ledger.files`."""
+        with self._reading() as db:
+            return filing.files(db, job)
+
+    def saw(self, job: str, files: Collection[SeenFile]) -> None:
+        """See `Ledger.saw`."""
+        self._write(lambda db: filing.saw(db, job, files), Touched(jobs=[job]), repeats=True)

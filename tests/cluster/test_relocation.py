@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support import ACCOUNT, JOB, accept, admit, batcher, environment, news, plan, planned, rows, states
 
 from batcher.errors import LedgerError, NotFinished
+from batcher.files import SeenFile
 from batcher.ledger.place import open_ledger
 from batcher.ledger.postgres import PostgresLedger
+from batcher.ledger.protocol import Need
 from batcher.ledger.relocation import relocate
 from batcher.ledger.schema import key_of_tables
 from batcher.ledger.sql import SqlLedger
 from batcher.ledger.sqlite import SqliteLedger
-from batcher.model import State
+from batcher.model import Asset, State
 from batcher.units import Rate
 from cluster.server import Server
 
@@ -37,6 +40,10 @@ def fill(ledger: SqlLedger) -> None:
     ledger.hold_off(ACCOUNT, until=2e9, reason="429")
     ledger.claim(JOB, ACCOUNT, "anna@acme.com")
     ledger.alive("w1", at=0.0, until=30.0)
+    need = Need(digest="d1", path="/sheets/logo.png", size=10, place="people.csv!D2")
+    plan(ledger, planned("r1", job="files", needs=(need,)), job="files")
+    ledger.uploaded(ACCOUNT, Asset(digest="d1", asset_id="asset-d1", expires_at=9e9))
+    ledger.saw("files", [SeenFile(path="/sheets/logo.png", size=10, mtime_ns=1_700_000_000_123_456_789, digest="d1")])
 
 
 def dump(ledger: SqlLedger) -> dict[str, list[tuple[object, ...]]]:
@@ -55,15 +62,18 @@ def dump(ledger: SqlLedger) -> dict[str, list[tuple[object, ...]]]:
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> SqliteLedger:
+def file(tmp_path: Path) -> Iterator[SqliteLedger]:
     ledger = SqliteLedger(tmp_path / "a" / "ledger.db")
     fill(ledger)
-    return ledger
+    yield ledger
+    ledger.close()
 
 
 @pytest.fixture
-def database(postgres: str, schema: str) -> PostgresLedger:
-    return PostgresLedger(postgres, schema=schema)
+def database(postgres: str, schema: str) -> Iterator[PostgresLedger]:
+    ledger = PostgresLedger(postgres, schema=schema)
+    yield ledger
+    ledger.close()
 
 
 def test_nothing_is_lost_on_the_way_into_a_database_and_back(
@@ -81,8 +91,7 @@ def test_nothing_is_lost_on_the_way_into_a_database_and_back(
     assert there == before == dump(back)
     assert [repr(each) for each in back.standings(JOB)] == standings
     assert database.moved_to() == back.name
-    for each in (file, database, back):
-        each.close()
+    back.close()
 
 
 def test_work_goes_on_where_the_ledger_is_now(file: SqliteLedger, database: PostgresLedger) -> None:
@@ -94,8 +103,6 @@ def test_work_goes_on_where_the_ledger_is_now(file: SqliteLedger, database: Post
 
     assert [each.key for each in database.in_doubt(JOB, ACCOUNT)][:-3] == doubtful
     assert min(each.attempt_id for each in fresh) > highest
-    file.close()
-    database.close()
 
 
 def test_the_old_ledger_refuses_from_then_on(file: SqliteLedger, database: PostgresLedger, tmp_path: Path) -> None:
@@ -106,8 +113,6 @@ def test_the_old_ledger_refuses_from_then_on(file: SqliteLedger, database: Postg
         open_ledger(str(tmp_path / "a"), loopback=False)
     with pytest.raises(LedgerError, match="has been moved to postgresql://"):
         plan(file, *rows(1))  # a program that had opened it before
-    file.close()
-    database.close()
 
 
 def test_a_ledger_that_is_in_use_is_not_written_over(file: SqliteLedger, database: PostgresLedger) -> None:
@@ -119,8 +124,6 @@ def test_a_ledger_that_is_in_use_is_not_written_over(file: SqliteLedger, databas
         relocate(file, database, at=5.0)
     assert dump(file) == before
     assert database.jobs() == ["another"]
-    file.close()
-    database.close()
 
 
 def test_a_ledger_does_not_move_to_where_it_is(file: SqliteLedger) -> None:
@@ -129,7 +132,6 @@ def test_a_ledger_does_not_move_to_where_it_is(file: SqliteLedger) -> None:
     with pytest.raises(LedgerError, match="the ledger is there already"):
         relocate(file, same, at=5.0)
     same.close()
-    file.close()
 
 
 def test_nothing_moves_while_a_run_is_under_way(file: SqliteLedger, database: PostgresLedger) -> None:
@@ -137,8 +139,6 @@ def test_nothing_moves_while_a_run_is_under_way(file: SqliteLedger, database: Po
     with file.lock(JOB), pytest.raises(NotFinished, match="another run"):
         relocate(file, database, at=5.0)
     assert (file.moved_to(), database.jobs()) == ("", [])
-    file.close()
-    database.close()
 
 
 def test_a_move_that_died_half_way_is_done_again(file: SqliteLedger, database: PostgresLedger) -> None:
@@ -150,8 +150,6 @@ def test_a_move_that_died_half_way_is_done_again(file: SqliteLedger, database: P
     assert {**dump(database), "moved": []} == before
     with pytest.raises(LedgerError, match=r"has been moved to postgresql://.* already"):
         relocate(file, database, at=6.0)
-    file.close()
-    database.close()
 
 
 def test_a_ledger_can_come_home(file: SqliteLedger, database: PostgresLedger) -> None:
@@ -163,8 +161,6 @@ def test_a_ledger_can_come_home(file: SqliteLedger, database: PostgresLedger) ->
 
     assert dump(file) == there
     assert file.moved_to() == ""
-    file.close()
-    database.close()
 
 
 def test_the_command_moves_what_is_in_a_state_folder(postgres_server: Server, schema: str, tmp_path: Path) -> None:
