@@ -83,9 +83,7 @@ class Plan:
                     self.cost = (self.cost or 0.0) + task.estimate
             if state is State.INVALID:
                 problems += [Problem(where=place, message=message) for place, message in task.flaws]
-        distinct = list(dict.fromkeys(problems))
-        self.problem_count += len(distinct)
-        self.problems += distinct[: SHOWN - len(self.problems)]
+        self.add_problems(list(dict.fromkeys(problems)))
         self.words[min(states, key=_RANK.__getitem__)] += 1
         self.new += not known_before
         self.made_seen += made
@@ -95,6 +93,11 @@ class Plan:
             self.changed_count += 1
             if len(self.changed) < SHOWN:
                 self.changed.append(tasks[0][0].row_number)
+
+    def add_problems(self, problems: Sequence[Problem]) -> None:
+        """Take in complaints; the first are kept."""
+        self.problem_count += len(problems)
+        self.problems += problems[: SHOWN - len(self.problems)]
 
 
 def _state(task: Planned, known: Known | None) -> State:
@@ -158,7 +161,7 @@ def make_plan(bound: BoundJob, ledger: Ledger, *, account: str, mark: str, at: f
     ledger.register(record)
 
     def seen() -> Collection[SeenFile]:
-        return bound.files.seen if bound.files else ()
+        return bound.local_files.seen if bound.local_files else ()
 
     def finish() -> JobRecord:
         if plan.rows == 0:

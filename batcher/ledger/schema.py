@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from batcher.model import State
+from batcher.model import FileState, State
 
 APPLICATION_ID = 0x62746368
 """`btch`: how SQLite and `file` know a ledger."""
@@ -15,7 +15,7 @@ SCHEMA_VERSION = 2
 _TABLE = re.compile(r"CREATE TABLE (\w+) \((?:\s*--.*)?\s*(\w+) ([^,\n]*)")
 _STATES = ", ".join(f"'{state.value}'" for state in State)
 
-_FILES = """
+_FILES = f"""
 CREATE TABLE needs (                     -- the files that must be at the account before a task is sent
     task_id INTEGER NOT NULL,
     digest TEXT NOT NULL,                -- SHA-256 of the content
@@ -35,13 +35,26 @@ CREATE TABLE assets (                    -- the files that accounts hold
     PRIMARY KEY (account, digest)
 ) STRICT;
 
-CREATE TABLE files (                     -- what the last plan of a job has looked at on this machine
+CREATE TABLE local_files (                     -- what the last plan of a job has looked at on this machine
     job TEXT NOT NULL,
     path TEXT NOT NULL,
     size INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL,
     digest TEXT NOT NULL,
     PRIMARY KEY (job, path)
+) STRICT;
+
+CREATE TABLE files (                     -- what has become of each file that is wanted of a task
+    task_id INTEGER NOT NULL REFERENCES tasks,
+    output TEXT NOT NULL,
+    attempt_id INTEGER NOT NULL,         -- whose link it was fetched from
+    state TEXT NOT NULL CHECK (state IN ({", ".join(f"'{state.value}'" for state in FileState)})),
+    path TEXT NOT NULL,                  -- relative to the folder of the results file
+    bytes INTEGER NOT NULL DEFAULT 0,
+    at REAL NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (task_id, output)
 ) STRICT;
 """
 
@@ -56,7 +69,8 @@ CREATE TABLE jobs (
     row_count INTEGER NOT NULL DEFAULT 0,
     skipped INTEGER NOT NULL DEFAULT 0,
     planned_at REAL,
-    written TEXT NOT NULL DEFAULT ''     -- the state of the ledger that the results file shows
+    written TEXT NOT NULL DEFAULT '',    -- the state of the ledger that the results file shows
+    renew_at REAL                        -- when the first of its links should be renewed
 ) STRICT;
 
 CREATE TABLE tasks (
@@ -169,6 +183,7 @@ def statements(script: str) -> Sequence[str]:
 
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {
     1: (
+        "ALTER TABLE jobs ADD COLUMN renew_at REAL",
         *statements(_FILES),
         "ALTER TABLE submissions ADD COLUMN holder TEXT NOT NULL DEFAULT ''",
         "CREATE TABLE holders (holder TEXT PRIMARY KEY, alive_until REAL NOT NULL) STRICT",

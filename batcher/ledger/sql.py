@@ -15,6 +15,7 @@ from batcher.ledger.protocol import (
     Admitted,
     Blocked,
     Candidate,
+    FileRecord,
     InFlight,
     JobRecord,
     Known,
@@ -134,6 +135,10 @@ class SqlLedger(ABC):
 
         self._write(work, Touched(jobs=[task.key.job for task in tasks]), repeats=True)
 
+    def block(self, job: str, row_ids: Collection[str]) -> int:
+        """See `Ledger.block`."""
+        return self._write(lambda db: planning.block(db, job, row_ids), Touched(jobs=[job]), repeats=True)
+
     def admit(self, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
         """See `Ledger.admit`."""
         touched = Touched(jobs=[wish.job], beside_others=wish.budget is None, account=wish.account)
@@ -145,6 +150,16 @@ class SqlLedger(ABC):
             return news
         touched = Touched(attempts=[each.attempt_id for each in news])
         return self._write(lambda db: [recording.record(db, each) for each in news], touched, repeats=True)
+
+    def filed(self, files: Sequence[FileRecord]) -> None:
+        """See `Ledger.filed`."""
+
+        def work(db: Db) -> None:
+            for each in files:
+                recording.filed(db, each)
+
+        if files:
+            self._write(work, Touched(attempts=[each.attempt_id for each in files]), repeats=True)
 
     def claim(self, job: str, account: str, owner: str) -> int:
         """See `Ledger.claim`."""
@@ -205,9 +220,10 @@ class SqlLedger(ABC):
         with self._reading() as db:
             return reading.mark(db)
 
-    def written(self, job: str, mark: str) -> None:
+    def written(self, job: str, mark: str, *, renew_at: float | None) -> None:
         """See `Ledger.written`."""
-        self._write(lambda db: db.execute("UPDATE jobs SET written = ? WHERE job = ?", (mark, job)))
+        statement = "UPDATE jobs SET written = ?, renew_at = ? WHERE job = ?"
+        self._write(lambda db: db.execute(statement, (mark, renew_at, job)))
 
     def spent(self, job: str) -> tuple[float, float]:
         """See `Ledger.spent`."""

@@ -12,12 +12,12 @@ from batcher.errors import LedgerError, NotFinished
 from batcher.files import SeenFile
 from batcher.ledger.place import open_ledger
 from batcher.ledger.postgres import PostgresLedger
-from batcher.ledger.protocol import Need
+from batcher.ledger.protocol import FileRecord, Need
 from batcher.ledger.relocation import relocate
 from batcher.ledger.schema import key_of_tables
 from batcher.ledger.sql import SqlLedger
 from batcher.ledger.sqlite import SqliteLedger
-from batcher.model import Asset, State
+from batcher.model import Asset, FileState, State
 from batcher.units import Rate
 from cluster.server import Server
 
@@ -36,6 +36,18 @@ def fill(ledger: SqlLedger) -> None:
     ledger.record([news(each, State.DONE, 2.5, outputs={"video_url": "https://x/ü"}, cost=0.1) for each in sent[:20]])
     ledger.record([news(sent[21], State.FAILED, 3.0, error="broken\0words 100 %", error_code="x")])
     ledger.record([news(sent[29], State.WAITING, 3.0)])
+    ledger.filed(
+        [
+            FileRecord(
+                attempt_id=sent[1].attempt_id,
+                output="video_url",
+                state=FileState.HERE,
+                path="ä/1.mp4",
+                bytes=2**40,
+                at=3.5,
+            )
+        ]
+    )
     ledger.again([sent[0].task], cause="again", at=4.0)
     ledger.hold_off(ACCOUNT, until=2e9, reason="429")
     ledger.claim(JOB, ACCOUNT, "anna@acme.com")
