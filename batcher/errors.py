@@ -4,7 +4,8 @@ What can go wrong, as a tree whose branches are chosen by what the caller does n
     BatcherError
     ├── InputError           the user must edit something: exit 2
     ├── LedgerError          the ledger cannot be trusted or written: exit 2
-    │   └── LedgerUnreachable    it cannot be reached now: exit 75
+    │   ├── LedgerUnreachable    it cannot be reached now: exit 75
+    │   └── NotRecorded      answers to paid requests are kept beside it: exit 74
     ├── Stopped              a person must decide or pay: exit 4
     ├── NotFinished          run again later: exit 75
     └── ApiError             one request did not bring what was asked for
@@ -35,6 +36,8 @@ class Exit(int, Enum):
     """Nothing is left to do, but some rows failed, are invalid or unsure, or a file could not be fetched."""
     STOPPED = 4
     """Sign-in, credit, quota, budget, approval or the failure threshold."""
+    NOT_RECORDED = 74
+    """Answers could not be written down: their ids are kept beside the ledger, and the next run reads them back."""
     NOT_FINISHED = 75
     """Not finished yet, or another run holds the job: run again."""
     INTERRUPTED = 130
@@ -90,6 +93,12 @@ class LedgerUnreachable(LedgerError):
     """There is no connection to the ledger's database; what is recorded there is safe, and the same again goes on."""
 
     exit = Exit.NOT_FINISHED
+
+
+class NotRecorded(LedgerError):
+    """The ledger could not take the answers to requests that were already sent; their ids are kept beside it."""
+
+    exit = Exit.NOT_RECORDED
 
 
 class Stopped(BatcherError):

@@ -22,8 +22,9 @@ from batcher.filenames import check_file_names
 from batcher.job import Job
 from batcher.layout import STATUS
 from batcher.ledger.lock import job_lock
-from batcher.ledger.place import is_address, open_ledger, shared_clock
+from batcher.ledger.place import file_name, is_address, open_ledger, shared_clock
 from batcher.ledger.protocol import Ledger
+from batcher.ledger.unrecorded import Unrecorded
 from batcher.live import learn_templates, with_template
 from batcher.mapping.choice import Choice, Choices
 from batcher.mapping.tree import matches
@@ -122,6 +123,25 @@ class OpenJob:
     def account_name(self) -> str:
         """How the ledger knows the account."""
         return self.account.name if self.account else ""
+
+    @property
+    def unrecorded(self) -> Unrecorded:
+        """Where answers are kept that the ledger cannot take."""
+        return Unrecorded(self.state / ledger_name(self.account), self.job.name)
+
+    @contextmanager
+    def held(self, tell: Callable[[str], None]) -> Iterator[None]:
+        """
+        Hold the job's lock; what an earlier run could not record is given to the ledger before anything else happens.
+
+        Raises:
+            NotFinished: Another process holds it.
+            LedgerError: The ledger cannot take it.
+        """
+        with self.ledger.lock(self.job.name):
+            if count := self.unrecorded.read_back(self.ledger):
+                tell(f"recovered {count} {'id' if count == 1 else 'ids'} that an earlier run could not record")
+            yield
 
     @property
     def is_real(self) -> bool:
@@ -308,6 +328,11 @@ def opened(
             sheet=sheet or open_job_sheet(job),
             state=state,
         )
+
+
+def ledger_name(account: Account | None) -> str:
+    """The file of the ledger, and what the names of all that is kept beside it in the state folder begin with."""
+    return file_name(loopback=account is not None and not account.is_real)
 
 
 def _rehearsal(job: Job, state: Path, stack: ExitStack) -> tuple[Job, Path]:

@@ -12,13 +12,17 @@ from batcher.ledger.sql import SqlLedger
 from batcher.ledger.sqlite import SqliteLedger
 
 _SCHEMES = ("postgresql://", "postgres://")
-_FILES = {False: "ledger.db", True: "loopback.db"}
 _SCHEMAS = {False: "batcher", True: "batcher_loopback"}
 
 
 def is_address(place: str) -> bool:
     """Whether it names a database rather than a folder."""
     return place.startswith(_SCHEMES)
+
+
+def file_name(*, loopback: bool) -> str:
+    """What the ledger is called where it is a file."""
+    return "loopback.db" if loopback else "ledger.db"
 
 
 def open_ledger(place: str, *, loopback: bool) -> SqlLedger:
@@ -48,7 +52,7 @@ def open_anyway(place: str, *, loopback: bool) -> SqlLedger:
         LedgerError: It cannot be used.
     """
     if not is_address(place):
-        return SqliteLedger(Path(place) / _FILES[loopback])
+        return SqliteLedger(Path(place) / file_name(loopback=loopback))
     _need_psycopg()
     from batcher.ledger.postgres import PostgresLedger
 
@@ -63,7 +67,7 @@ def has_ledger(place: str, *, loopback: bool) -> bool:
         LedgerError: The database cannot be reached.
     """
     if not is_address(place):
-        return (Path(place) / _FILES[loopback]).exists()
+        return (Path(place) / file_name(loopback=loopback)).exists()
     _need_psycopg()
     from batcher.ledger.server import has_schema
 

@@ -136,6 +136,7 @@ CREATE TABLE attempts (
     took_s REAL,                         -- render time, where it is known well enough to learn from
     checked_at REAL,
     misses INTEGER NOT NULL DEFAULT 0,
+    flag TEXT NOT NULL DEFAULT '',       -- what a person should know of it, whatever its state
     UNIQUE (task_id, number)
 ) STRICT;
 CREATE INDEX attempts_open ON attempts (state, account) WHERE state IN ('sending', 'in progress', 'unsure');
@@ -184,6 +185,7 @@ def statements(script: str) -> Sequence[str]:
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {
     1: (
         "ALTER TABLE jobs ADD COLUMN renew_at REAL",
+        "ALTER TABLE attempts ADD COLUMN flag TEXT NOT NULL DEFAULT ''",
         *statements(_FILES),
         "ALTER TABLE submissions ADD COLUMN holder TEXT NOT NULL DEFAULT ''",
         "CREATE TABLE holders (holder TEXT PRIMARY KEY, alive_until REAL NOT NULL) STRICT",

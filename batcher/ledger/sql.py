@@ -8,13 +8,14 @@ from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from batcher.files import SeenFile
-from batcher.ledger import admission, filing, holding, planning, reading, recording
+from batcher.ledger import admission, examining, filing, holding, planning, reading, recording
 from batcher.ledger.db import Db, Touched
 from batcher.ledger.protocol import (
     Admission,
     Admitted,
     Blocked,
     Candidate,
+    Contradiction,
     FileRecord,
     InFlight,
     JobRecord,
@@ -160,6 +161,18 @@ class SqlLedger(ABC):
 
         if files:
             self._write(work, Touched(attempts=[each.attempt_id for each in files]), repeats=True)
+
+    def find(
+        self, *, job: str | None = None, account: str | None = None, keys: Collection[str] | None = None
+    ) -> Sequence[Attempt]:
+        """See `Ledger.find`."""
+        with self._reading() as db:
+            return reading.find(db, job=job, account=account, keys=keys)
+
+    def examine(self, job: str) -> Sequence[Contradiction]:
+        """See `Ledger.examine`."""
+        with self._reading() as db:
+            return examining.examine(db, job)
 
     def claim(self, job: str, account: str, owner: str) -> int:
         """See `Ledger.claim`."""

@@ -16,7 +16,7 @@ from cluster.server import Server
 pytestmark = pytest.mark.cluster
 
 LIMIT = (10, 1.0)
-NOT_FINISHED = 75
+NOT_RECORDED, NOT_FINISHED = 74, 75
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +121,7 @@ def test_runs_that_are_killed_again_and_again_pay_every_row_once(
 def test_a_run_survives_a_restart_of_the_database_by_being_run_again(
     stand_in: StandIn, postgres_server: Server, address: str, tmp_path: Path
 ) -> None:
-    """It ends with 75, which schedulers know as `again later`; what was in the air is settled by the next one."""
+    """It says so with 74 or 75: answers that were in the air are kept here, and the next run goes on with them."""
     scene = Scene(
         folder=tmp_path,
         url=stand_in.url,
@@ -139,7 +139,7 @@ def test_a_run_survives_a_restart_of_the_database_by_being_run_again(
         postgres_server.start()
     again = scene.run()
 
-    assert broken.exit == NOT_FINISHED, broken
+    assert broken.exit in (NOT_RECORDED, NOT_FINISHED), broken
     assert "the connection is lost" in broken.stderr
     assert again.exit == 0, again.stderr
     assert_holds(scene.evidence(stand_in, again, windows=[(10, 1.0)]))
