@@ -66,6 +66,7 @@ class Dispatcher:
         wake_at: When it is worth asking again, unix seconds; None when something else must happen first.
         stop: Why nothing more may be sent; empty while all is well.
         accepted: Attempts that the API has just taken, for whoever watches them from here on.
+        holder: The worker that sends; empty for a run that holds the job's lock.
     """
 
     bound: BoundJob
@@ -82,6 +83,7 @@ class Dispatcher:
     wake_at: float | None = None
     stop: str = ""
     accepted: dict[int, Attempt] = field(default_factory=dict)
+    holder: str = ""
     _closed_doors: int = 0
     _asked_at: float = 0.0
     _reread_at: float = 0.0
@@ -90,7 +92,7 @@ class Dispatcher:
     def begin(self) -> list[News]:
         """Take over what an earlier run has left in *sending*: a look-up or the same key, never a blind send."""
         now = self.clock()
-        left = self.ledger.in_doubt(self.bound.job.name, self.account)
+        left = self.ledger.take_over(self.bound.job.name, self.account, self.holder, at=now)
         return [
             news for each in left for news in self._doubt(each, sends=0, cause="a run died while sending it", now=now)
         ]
@@ -150,6 +152,7 @@ class Dispatcher:
             in_flight=self.limits.in_flight,
             budget=self.limits.budget,
             grace_s=WRITE_S,
+            holder=self.holder,
         )
         return self.ledger.admit(wish, self._prepare)
 

@@ -4,6 +4,7 @@ What can go wrong, as a tree whose branches are chosen by what the caller does n
     BatcherError
     ├── InputError           the user must edit something: exit 2
     ├── LedgerError          the ledger cannot be trusted or written: exit 2
+    │   ├── LedgerUnreachable    it cannot be reached now: exit 75
     │   └── NotRecorded      answers to paid requests are kept beside it: exit 74
     ├── Stopped              a person must decide or pay: exit 4
     ├── NotFinished          run again later: exit 75
@@ -86,6 +87,12 @@ class LedgerError(BatcherError):
     """The ledger is damaged, foreign, newer than this program, or cannot be written."""
 
     exit = Exit.EDIT
+
+
+class LedgerUnreachable(LedgerError):
+    """There is no connection to the ledger's database; what is recorded there is safe, and the same again goes on."""
+
+    exit = Exit.NOT_FINISHED
 
 
 class NotRecorded(LedgerError):

@@ -60,6 +60,7 @@ OWNERS = {
     "lxml": ("workbook",),
     "openpyxl": ("sheet", "workbook"),
     "pandas": ("sheet", "notebook"),
+    "psycopg": ("ledger.postgres", "ledger.server"),
     "python_calamine": ("sheet",),
     "requests": ("api", "fetch"),
     "sqlite3": ("ledger",),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
 
+from batcher.ledger.db import Db
 from batcher.ledger.moving import may_move
 from batcher.ledger.protocol import Contradiction
 from batcher.model import Source, State
@@ -37,19 +37,19 @@ SELECT t.task_id, t.row_number, t.state, m.attempt_id, m.from_state, m.to_state,
 FROM moves m JOIN tasks t ON t.task_id = m.task_id WHERE t.job = ? ORDER BY t.task_id, m.rowid"""
 
 
-def examine(db: sqlite3.Connection, job: str) -> list[Contradiction]:
+def examine(db: Db, job: str) -> list[Contradiction]:
     """As `Ledger.examine`, for a file whose structure is sound."""
     return [*_paid_once(db, job), *_nothing_forgotten(db, job), *_final_stays(db, job)]
 
 
-def _paid_once(db: sqlite3.Connection, job: str) -> Iterator[Contradiction]:
+def _paid_once(db: Db, job: str) -> Iterator[Contradiction]:
     for row, count, allowed in db.execute(_TOO_OFTEN, (job,)):
         if count > allowed:
             message = f"sent under {count} keys, and only {allowed} were asked for"
             yield Contradiction(invariant="I1", row_number=row, message=message)
 
 
-def _nothing_forgotten(db: sqlite3.Connection, job: str) -> Iterator[Contradiction]:
+def _nothing_forgotten(db: Db, job: str) -> Iterator[Contradiction]:
     for row, task_state, attempt_state, remote_id in db.execute(_NEWEST, (job,)):
         if wrong := _disagreement(State(task_state), attempt_state, remote_id):
             yield Contradiction(invariant="I2", row_number=row, message=wrong)
@@ -73,7 +73,7 @@ def _disagreement(task: State, attempt: str | None, remote_id: str | None) -> st
     return "in progress, but without an id" if task is State.IN_PROGRESS and not remote_id else ""
 
 
-def _final_stays(db: sqlite3.Connection, job: str) -> Iterator[Contradiction]:
+def _final_stays(db: Db, job: str) -> Iterator[Contradiction]:
     for _, group in groupby(db.execute(_MOVES, (job,)), key=itemgetter(0)):
         history = list(group)
         row, now = history[0][1], history[0][2]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Collection, Iterable
 from itertools import islice
 
 from batcher.files import SeenFile
+from batcher.ledger.db import Db
 from batcher.ledger.moving import move_task
 from batcher.ledger.protocol import Need, Planned
 from batcher.model import Asset, Source, State
@@ -47,7 +47,7 @@ _NO_NEEDS = "DELETE FROM needs WHERE task_id = ?"
 _NEED = "INSERT INTO needs (task_id, digest, path, size, place) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 
 
-def set_needs(db: sqlite3.Connection, task: Planned, task_id: int | None = None) -> None:
+def set_needs(db: Db, task: Planned, task_id: int | None = None) -> None:
     """What a task needs from now on; None for a new task, which needed nothing before."""
     if task_id is not None:
         db.execute(_NO_NEEDS, (task_id,))
@@ -58,13 +58,13 @@ def set_needs(db: sqlite3.Connection, task: Planned, task_id: int | None = None)
     db.executemany(_NEED, [(found, need.digest, need.path, need.size, need.place) for need in task.needs])
 
 
-def wanted(db: sqlite3.Connection, job: str, account: str, *, at: float) -> list[Need]:
+def wanted(db: Db, job: str, account: str, *, at: float) -> list[Need]:
     """As `Ledger.wanted`."""
     rows = db.execute(_WANTED, {"job": job, "account": account, "now": at})
     return [Need(digest=digest, path=path, size=size, place=place) for digest, path, size, place in rows]
 
 
-def assets(db: sqlite3.Connection, account: str, digests: Collection[str], *, at: float) -> dict[str, Asset]:
+def assets(db: Db, account: str, digests: Collection[str], *, at: float) -> dict[str, Asset]:
     """As `Ledger.assets`."""
     found: dict[str, Asset] = {}
     rest = iter(dict.fromkeys(digests))
@@ -74,7 +74,7 @@ def assets(db: sqlite3.Connection, account: str, digests: Collection[str], *, at
     return found
 
 
-def assets_of(db: sqlite3.Connection, task_id: int, account: str) -> dict[str, Asset]:
+def assets_of(db: Db, task_id: int, account: str) -> dict[str, Asset]:
     """What the account holds of the files that a task needs, by their digests."""
     return _by_digest(db.execute(_OF_TASK, (task_id, account)))
 
@@ -86,12 +86,12 @@ def _by_digest(rows: Iterable[tuple[str, str, str, float | None]]) -> dict[str, 
     }
 
 
-def uploaded(db: sqlite3.Connection, account: str, asset: Asset) -> None:
+def uploaded(db: Db, account: str, asset: Asset) -> None:
     """As `Ledger.uploaded`, inside the caller's transaction."""
     db.execute(_UPLOADED, (account, asset.digest, asset.asset_id, asset.url, asset.expires_at))
 
 
-def unusable(db: sqlite3.Connection, job: str, digest: str, *, reason: str, at: float) -> int:
+def unusable(db: Db, job: str, digest: str, *, reason: str, at: float) -> int:
     """As `Ledger.unusable`, inside the caller's transaction."""
     found = db.execute(_NEEDERS, (digest, job)).fetchall()
     for task_id, place in found:
@@ -109,18 +109,18 @@ def unusable(db: sqlite3.Connection, job: str, digest: str, *, reason: str, at: 
     return len(found)
 
 
-def forget_assets(db: sqlite3.Connection, attempt_id: int) -> None:
+def forget_assets(db: Db, attempt_id: int) -> None:
     """As `Ledger.forget_assets`, inside the caller's transaction."""
     db.execute(_FORGET, (attempt_id, attempt_id))
 
 
-def files(db: sqlite3.Connection, job: str) -> list[SeenFile]:
+def files(db: Db, job: str) -> list[SeenFile]:
     """As `Ledger.files`."""
     rows = db.execute("SELECT path, size, mtime_ns, digest FROM local_files WHERE job = ? ORDER BY path", (job,))
     return [SeenFile(path=path, size=size, mtime_ns=mtime_ns, digest=digest) for path, size, mtime_ns, digest in rows]
 
 
-def saw(db: sqlite3.Connection, job: str, seen: Collection[SeenFile]) -> None:
+def saw(db: Db, job: str, seen: Collection[SeenFile]) -> None:
     """As `Ledger.saw`, inside the caller's transaction."""
     db.execute("DELETE FROM local_files WHERE job = ?", (job,))
     values = [(job, each.path, each.size, each.mtime_ns, each.digest) for each in seen]

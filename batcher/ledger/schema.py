@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 from batcher.model import FileState, State
 
@@ -11,6 +12,7 @@ APPLICATION_ID = 0x62746368
 
 SCHEMA_VERSION = 2
 
+_TABLE = re.compile(r"CREATE TABLE (\w+) \((?:\s*--.*)?\s*(\w+) ([^,\n]*)")
 _STATES = ", ".join(f"'{state.value}'" for state in State)
 
 _FILES = f"""
@@ -100,7 +102,13 @@ CREATE TABLE submissions (               -- one HTTP write, with the time its fi
     operation TEXT NOT NULL,
     key TEXT NOT NULL,
     first_sent_at REAL NOT NULL,
-    sends INTEGER NOT NULL DEFAULT 1
+    sends INTEGER NOT NULL DEFAULT 1,
+    holder TEXT NOT NULL DEFAULT ''      -- the worker that sends it; '' for the run that holds the job's lock
+) STRICT;
+
+CREATE TABLE holders (                   -- workers, and until when each is believed to be alive
+    holder TEXT PRIMARY KEY,
+    alive_until REAL NOT NULL
 ) STRICT;
 
 CREATE TABLE attempts (
@@ -161,18 +169,42 @@ CREATE TABLE moves (                     -- the history of every task
     cause TEXT NOT NULL
 ) STRICT;
 CREATE INDEX moves_by_task ON moves (task_id);
+
+CREATE TABLE moved (                     -- one row once the ledger lives elsewhere: from then on nothing is done with it
+    place TEXT PRIMARY KEY,
+    at REAL NOT NULL
+) STRICT;
 {_FILES}"""
 
 
-def _statements(script: str) -> tuple[str, ...]:
-    return tuple(statement for statement in script.split(";\n") if statement.strip())
+def statements(script: str) -> Sequence[str]:
+    """The statements of a script, one by one."""
+    return [each for each in script.split(";\n") if each.strip()]
 
 
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {
     1: (
         "ALTER TABLE jobs ADD COLUMN renew_at REAL",
         "ALTER TABLE attempts ADD COLUMN flag TEXT NOT NULL DEFAULT ''",
-        *_statements(_FILES),
-    ),
+        *statements(_FILES),
+        "ALTER TABLE submissions ADD COLUMN holder TEXT NOT NULL DEFAULT ''",
+        "CREATE TABLE holders (holder TEXT PRIMARY KEY, alive_until REAL NOT NULL) STRICT",
+        "CREATE TABLE moved (place TEXT PRIMARY KEY, at REAL NOT NULL) STRICT",
+    )
 }
 """What leads from each version to the next; a ledger of every one that was ever released stands among the tests."""
+
+
+def key_of_tables() -> Mapping[str, str]:
+    """Each table, those that others refer to first, with the column that tells its rows apart in their order."""
+    keys = (key_of(each) for each in statements(TABLES))
+    return dict(each for each in keys if each)
+
+
+def key_of(statement: str) -> tuple[str, str] | None:
+    """
+    The table that a statement makes, and the column that tells its rows apart: the first one, where that is declared
+    as its key; otherwise `rowid`, which SQLite gives silently. None when it makes no table.
+    """
+    found = _TABLE.search(statement)
+    return (found[1], found[2] if "PRIMARY KEY" in found[3] else "rowid") if found else None
