@@ -18,9 +18,12 @@ What can go wrong, as a tree whose branches are chosen by what the caller does n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class Exit(int, Enum):
@@ -81,6 +84,15 @@ class InputError(BatcherError):
     def __init__(self, *problems: Problem) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems: Sequence[Problem] = problems
+
+
+def kept(problems: list[Problem], build: Callable[[], T]) -> T | None:
+    """What `build` gives; its problems are kept, so that all are told together."""
+    try:
+        return build()
+    except InputError as error:
+        problems += error.problems
+        return None
 
 
 class LedgerError(BatcherError):

@@ -15,10 +15,11 @@ from pathlib import Path
 from batcher import files
 from batcher.api.account import Account, open_account
 from batcher.api.client import AccountInfo, Client
-from batcher.bound import BoundJob, find_operations, open_job_sheet
+from batcher.bound import BoundJob
 from batcher.catalog.model import Operation, Provider
 from batcher.errors import ApiError, InputError, Problem, StopEverything, Stopped
 from batcher.filenames import check_file_names
+from batcher.finding import find_operations, open_job_sheet
 from batcher.job import Job
 from batcher.layout import STATUS
 from batcher.ledger.lock import job_lock

@@ -19,7 +19,8 @@ from cluster.server import Server, started
 from hypothesis import settings
 from proofs.leaks import seen_in
 
-from batcher.bound import BoundJob, find_operations, open_job_sheet
+from batcher.bound import BoundJob
+from batcher.finding import find_operations, open_job_sheet
 from batcher.job import Job, load_job
 from batcher.ledger.protocol import Admission, News, Prepared
 from batcher.ledger.sqlite import SqliteLedger

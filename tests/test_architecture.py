@@ -23,7 +23,7 @@ LAYERS = (
     ("plan", "results"),
     ("filenames", "lines", "live"),
     ("bound", "expiry", "senders", "starter"),
-    ("filing",),
+    ("bound_step", "filing", "finding"),
     (
         "api",
         "doubt",

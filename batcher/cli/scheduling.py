@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from batcher.bound import find_operations
 from batcher.catalog.model import Provider
 from batcher.cli.options import Duration, surroundings
 from batcher.cli.say import say
 from batcher.errors import Exit, InputError, Problem
+from batcher.finding import find_operations
 from batcher.job import Job, load_job
 from batcher.ledger.place import has_password, is_address
 from batcher.opening import STATE_VARIABLE, Surroundings
