@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from batcher.mapping.choice import Choices
 from batcher.mapping.expression import ExpressionError
 from batcher.mapping.filter import RowFilter, compile_filter
 from batcher.mapping.request import Rendered, RequestMapping, needed_headers
+from batcher.marks import Flaws, Identified, Mark, MarkReader
 from batcher.model import Row, TaskKey
 from batcher.price import PriceTag, at_own_prices
 from batcher.schema import unknown_key
@@ -35,24 +37,8 @@ T = TypeVar("T")
 NAMED_DUPLICATES = 20
 """Of so many repeated ids the earlier row is looked up; each look-up reads the sheet again."""
 
-Flaws = tuple[tuple[str, str], ...]
-"""Complaints about a row, as (place, message)."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Identified:
-    """
-    A row and who it is.
-
-    Attributes:
-        row_id: Empty when the row is skipped: blank, or left out by `where`. A row without a usable id of its own gets
-            one that no cell can hold, so that it is accounted for.
-        flaws: Why its id cannot be used.
-    """
-
-    row: Row
-    row_id: str
-    flaws: Flaws = ()
+NOT_BEFORE = "not_before"
+"""The column of that name holds days before which rows are not sent, also without being named in the job."""
 
 
 class BoundStep:
@@ -177,6 +163,8 @@ class BoundJob:
     Args:
         items: Members of the fan-out that the ledger knows already.
         seen: Local files as they were looked at earlier.
+        clock: Unix seconds.
+        trusts_ids: Ids that stand in our columns tell what was made; False in a rehearsal, where they are of no account.
 
     Attributes:
         files: The local files that rows name; None where the provider takes none.
@@ -195,8 +183,12 @@ class BoundJob:
         choices: Mapping[str, Choices],
         items: Sequence[str] = (),
         seen: Sequence[SeenFile] = (),
+        clock: Callable[[], float] = time.time,
+        trusts_ids: bool = True,
     ) -> None:
         self.job = job
+        self.clock = clock
+        self.trusts_ids = trusts_ids
         self.provider = provider
         self.sheet = sheet
         self.files = files_of(job, provider, seen)
@@ -210,6 +202,7 @@ class BoundJob:
             _kept(problems, lambda: header.require(job.sheet.row_id, job, ("sheet", "row_id")))
         where = job.sheet.where
         self._filter = _kept(problems, lambda: header.condition(where, job, ("sheet", "where"))) if where else None
+        day = _kept(problems, lambda: _day_column(job, header))
         problems += self._budget_problems()
         if problems:
             raise InputError(*problems)
@@ -220,6 +213,9 @@ class BoundJob:
         outputs = {name: step.operation.columns for name, step in self.steps.items()}
         known = list(dict.fromkeys([*items, *(self._all_items() if choices or not items else ())]))
         self.layout: Layout = lay_out(sheet, job, columns=outputs, items=known, used=self.columns)
+        self.marks = MarkReader(own=self.layout.own, day_column=day)
+        if day is not None:
+            self.columns = sorted({*self.columns, day})
 
     def _budget_problems(self) -> list[Problem]:
         """A budget holds only where every step has a price, and in the same currency."""
@@ -301,15 +297,28 @@ class BoundJob:
         seen: set[int] = set()
         twins: Counter[str] = Counter()
         for row in self.sheet.rows():
-            if row.is_blank or not self._wanted(row):
-                yield Identified(row=row, row_id="")
+            is_blank = self._is_blank(row)
+            if is_blank or not self._wanted(row):
+                yield Identified(row=row, row_id="", is_blank=is_blank)
                 continue
             row_id, flaws = self._identify(row)
             if not flaws and hash(row_id) in seen:
                 twins[row_id] += 1
                 row_id, flaws = self._repeated(row, row_id, twin=twins[row_id], look=twins.total() <= NAMED_DUPLICATES)
             seen.add(hash(row_id))
-            yield Identified(row=row, row_id=row_id, flaws=flaws)
+            yield self._marked(row, row_id, flaws)
+
+    def _is_blank(self, row: Row) -> bool:
+        """Whether the user's own cells are blank: what we once wrote beside them does not make a row."""
+        return row.is_blank or (bool(self.layout.own) and not any(row.cells[i].strip() for i in self.layout.kept))
+
+    def _marked(self, row: Row, row_id: str, flaws: Flaws) -> Identified:
+        mark, not_before = self.marks.mark(row), 0.0
+        try:
+            not_before = self.marks.not_before(row)
+        except ValueError as error:
+            flaws = (*flaws, (self.sheet.where(self.marks.day_column or 0, row.number), str(error)))
+        return Identified(row=row, row_id=row_id, flaws=flaws, mark=mark, not_before=not_before)
 
     def _wanted(self, row: Row) -> bool:
         """Whether `where` takes the row, and any step is for it."""
@@ -370,7 +379,10 @@ class BoundJob:
                 rendered = step.mapping.render(row.cells, flaws=row.flaws, item=item, outputs=outputs)
                 found = (*identified.flaws, *(flaws or self._places(step, rendered, row.number)))
                 planned.append(self._planned(step, key, row, rendered, flaws=found, ready=ready))
-        return planned
+        if identified.mark is not Mark.HOLD and not identified.not_before:
+            return planned
+        held = identified.mark is Mark.HOLD
+        return [replace(each, held=held, not_before=identified.not_before) for each in planned]
 
     def _planned(
         self, step: BoundStep, key: TaskKey, row: Row, rendered: Rendered, *, flaws: Flaws, ready: bool
@@ -443,6 +455,13 @@ class BoundJob:
     def final_cost(self, step: str, body: str, *, duration_s: str) -> float | None:
         """What a finished piece of work cost."""
         return self.steps[step].price.final(json.loads(body), duration_s=duration_s)
+
+
+def _day_column(job: Job, header: _Header) -> int | None:
+    """The column with the day before which a row is not sent; None when there is none."""
+    if job.sheet.not_before:
+        return header.require(job.sheet.not_before, job, ("sheet", "not_before"))
+    return header.find(NOT_BEFORE)
 
 
 def _nameless(row: Row) -> str:

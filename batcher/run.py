@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 from batcher.chain import release
 from batcher.dispatcher import Dispatcher
 from batcher.doubts import Doubts
 from batcher.errors import Exit, InputError
 from batcher.expiry import iso
+from batcher.inplace import Written
 from batcher.ledger.protocol import Gate, InFlight, News
 from batcher.limits import limits_of
 from batcher.model import Attempt, State
 from batcher.opening import OpenJob, Surroundings
 from batcher.plan import Plan
 from batcher.reconciler import Reconciler
-from batcher.results import Tally, count_rows, write_results
+from batcher.results import Tally, count_rows
 from batcher.senders import Senders
 from batcher.stops import FailureWatch
 from batcher.uploads import Uploads
@@ -69,6 +71,8 @@ class Ending:
         exit: The exit code that it asks for.
         reason: Why it stopped before everything was done; empty when nothing is left to do.
         cost, expected: What the finished rows of the job have cost, and what those in work are expected to cost.
+        results_file: Where the results stand; None where nothing was written.
+        results_note: Why that is not the file that the job names; empty when it is.
     """
 
     exit: Exit
@@ -77,6 +81,8 @@ class Ending:
     cost: float = 0.0
     expected: float = 0.0
     results_error: str = ""
+    results_file: Path | None = None
+    results_note: str = ""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -284,22 +290,21 @@ class Run:
         except (InputError, OSError) as error:
             self.around.tell(f"the results cannot be written now: {error}; the run goes on")
 
-    def _write(self) -> Tally:
-        begun, mark = self.around.clock(), self.opened.ledger.mark()
-        tally = write_results(self.opened.bound, self.opened.ledger)
-        self.opened.ledger.written(self.opened.job.name, mark)
+    def _write(self) -> Written:
+        begun = self.around.clock()
+        written = self.opened.write_results()
         self._written_at = self.around.clock()
         self._write_took = self._written_at - begun
         self._dirty = False
-        return tally
+        return written
 
     def _ending(self, dispatcher: Dispatcher, reconciler: Reconciler, reason: str) -> Ending:
-        results_error = ""
+        results_error, written = "", None
         try:
-            tally = self._write()
+            written = self._write()
         except (InputError, OSError) as error:
             results_error = f"cannot be written: {error}"
-            tally = count_rows(self.opened.bound, self.opened.ledger)
+        tally = written.tally if written else count_rows(self.opened.bound, self.opened.ledger)
         cost, expected = self.opened.ledger.spent(self.opened.bound.job.name)
         stopped = bool(dispatcher.stop or reconciler.stop)
         return Ending(
@@ -309,6 +314,8 @@ class Run:
             cost=cost,
             expected=expected,
             results_error=results_error,
+            results_file=written.file if written else None,
+            results_note=written.note if written else "",
         )
 
 
@@ -324,18 +331,20 @@ def _flying(attempt: Attempt, news: News) -> InFlight:
 
 
 def is_settled(opened: OpenJob, plan: Plan) -> bool:
-    """Whether a run could bring nothing new: nothing has changed, nothing is open, and the results file shows it all."""
+    """Whether sending and looking could bring nothing new: nothing has changed since the plan, and nothing is open."""
     open_rows = plan.words[State.WAITING] + plan.words[State.SENDING] + plan.words[State.IN_PROGRESS]
-    record = opened.ledger.job(opened.job.name)
     return (
         plan.is_remembered
         and not open_rows
         and not opened.ledger.in_doubt(opened.job.name, opened.account_name)
         and not opened.ledger.in_flight(opened.job.name, opened.account_name)
-        and record is not None
-        and record.written == opened.ledger.mark()
-        and opened.job.results.file.exists()
     )
+
+
+def is_written(opened: OpenJob) -> bool:
+    """Whether the results file is there and shows everything that the ledger knows."""
+    record = opened.ledger.job(opened.job.name)
+    return record is not None and record.written == opened.ledger.mark() and opened.job.results.file.exists()
 
 
 def exit_code(tally: Tally, *, reason: str = "", stopped: bool = False, results_error: str = "") -> Exit:

@@ -20,9 +20,11 @@ LAYERS = (
     ("run",),
     ("consent", "dispatcher", "reconciler", "uploads"),
     ("answers", "chain", "doubts", "opening"),
+    ("adoption", "inplace"),
     ("plan", "results"),
-    ("lines", "live"),
+    ("carried", "lines", "live"),
     ("bound", "expiry", "senders"),
+    ("marks",),
     (
         "api",
         "doubt",

@@ -622,11 +622,11 @@ def test_what_waits_is_counted_with_its_price(ledger: Ledger) -> None:
     plan(ledger, *rows(4, estimate=1.5), planned("gone", estimate=9.0))
     plan(ledger, *rows(4, estimate=1.5))
     admit(ledger, at_most=1)
-    assert ledger.waiting(JOB) == (3, 4.5)
+    assert ledger.waiting(JOB, now=0.0) == (3, 4.5)
 
     plan(ledger, *rows(2, job="other"), job="other")
-    assert ledger.waiting("other") == (2, None)
-    assert ledger.waiting("nobody") == (0, None)
+    assert ledger.waiting("other", now=0.0) == (2, None)
+    assert ledger.waiting("nobody", now=0.0) == (0, None)
 
 
 # --- hold_off

@@ -17,6 +17,7 @@ _COMMANDS = {
     "results": ("looking", "Write the results file again from the ledger."),
     "settle": ("settling", "Decide about rows whose answer was lost."),
     "retry": ("retrying", "Ask for rows once more."),
+    "adopt": ("adopting", "Take over work that was made on another machine."),
     "schedule": ("scheduling", "Runs that start themselves: cron or systemd."),
     "login": ("signing", "Sign in through the browser instead of with a key."),
     "logout": ("signing", "Forget a sign-in."),

@@ -14,7 +14,7 @@ from batcher.job import load_job
 from batcher.ledger.lock import job_lock
 from batcher.opening import check_results_file, opened
 from batcher.plan import leave_out_held, look
-from batcher.results import count_rows, write_results
+from batcher.results import count_rows
 from batcher.run import Ending, exit_code
 
 
@@ -89,6 +89,9 @@ def results(job_file: Path, *, quiet: bool) -> int:
         opened(job, surroundings(quiet=quiet), offline=True) as at_hand,
         job_lock(at_hand.state / "locks", job.name),
     ):
-        tally = write_results(at_hand.bound, at_hand.ledger)
-        say(tally.identity() if quiet else f"{tally.identity()}\nResults  {job.results.file}")
-        return int(exit_code(tally))
+        written = at_hand.write_results()
+        ending = Ending(exit=exit_code(written.tally), tally=written.tally, results_file=written.file)
+        ending.results_note = written.note
+        identity = written.tally.identity()
+        say(identity if quiet else f"{identity}\n{show.results_line(at_hand, ending)}")
+        return int(ending.exit)

@@ -15,7 +15,6 @@ from batcher.ledger.lock import job_lock
 from batcher.ledger.protocol import News
 from batcher.model import Attempt, Source, State
 from batcher.opening import OpenJob, opened
-from batcher.results import write_results
 
 
 @click.command()
@@ -51,7 +50,7 @@ def settle(job_file: Path, *, rows: tuple[str, ...], word: str | None, remote_id
             return int(Exit.DONE)
         for attempt in unsure:
             _settle_one(at_hand, attempt, word=word, remote_id=remote_id or "", now=around.clock())
-        tally = write_results(at_hand.bound, at_hand.ledger)
+        tally = at_hand.write_results().tally
         say(tally.identity())
         return int(Exit.SOME_FAILED if tally.words["unsure"] else Exit.DONE)
 

@@ -27,10 +27,12 @@ _KNOWN = (
     "SELECT row_id, step, item, state, input_hash, made_hash, task_id FROM tasks WHERE job = ? AND row_id IN ({marks})"
 )
 _NEW = """
-INSERT INTO tasks (job, row_id, step, item, row_number, operation, state, input_hash, path, body, flaws, estimate, ready, cells)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+INSERT INTO tasks (job, row_id, step, item, row_number, operation, state, input_hash, path, body, flaws, estimate, ready, cells,
+                   held, not_before)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _RENEW = """
-UPDATE tasks SET row_number = ?, operation = ?, input_hash = ?, path = ?, body = ?, flaws = ?, estimate = ?, ready = ?, cells = ?
+UPDATE tasks SET row_number = ?, operation = ?, input_hash = ?, path = ?, body = ?, flaws = ?, estimate = ?, ready = ?, cells = ?,
+                 held = ?, not_before = ?
 WHERE task_id = ?"""
 _BLOCKED = """
 SELECT row_id, step, item, row_number, input_hash, cells FROM tasks
@@ -38,7 +40,9 @@ WHERE job = ? AND ready = 0 AND state = 'waiting' AND gone = 0"""
 _UNBLOCK = """
 UPDATE tasks SET path = ?, body = ?, flaws = ?, estimate = ?, ready = ?
 WHERE job = ? AND row_id = ? AND step = ? AND item = ? AND ready = 0 AND state = 'waiting' RETURNING task_id"""
-_SAME = "UPDATE tasks SET row_number = ?, input_hash = ? WHERE task_id = ? AND (row_number <> ? OR input_hash <> ?)"
+_SAME = """
+UPDATE tasks SET row_number = ?, input_hash = ?, held = ?, not_before = ?
+WHERE task_id = ? AND (row_number <> ? OR input_hash <> ? OR held <> ? OR not_before <> ?)"""
 _BEGIN = """
 CREATE TEMP TABLE IF NOT EXISTS seen (task_id INTEGER PRIMARY KEY);
 DELETE FROM seen;"""
@@ -138,10 +142,10 @@ def _plan_group(db: sqlite3.Connection, tasks: list[Planned], *, at: float) -> N
 
 def _renew(db: sqlite3.Connection, task: Planned, *, known: Known, task_id: int, at: float) -> None:
     if known.state not in (State.WAITING, State.INVALID):
-        db.execute(_SAME, (task.row_number, task.input_hash, task_id, task.row_number, task.input_hash))
+        _keep(db, task, task_id)
         return
     if not task.ready and not task.flaws and known.state is State.WAITING and known.input_hash == task.input_hash:
-        db.execute(_SAME, (task.row_number, task.input_hash, task_id, task.row_number, task.input_hash))
+        _keep(db, task, task_id)
         return  # what an earlier step has made of it since is kept
     db.execute(_RENEW, (task.row_number, task.operation, *_content(task), task_id))
     set_needs(db, task, task_id)
@@ -151,13 +155,20 @@ def _renew(db: sqlite3.Connection, task: Planned, *, known: Known, task_id: int,
         move_task(db, task_id, before=known.state, after=after, attempt_id=None, at=at, source=Source.PLAN, cause=cause)
 
 
+def _keep(db: sqlite3.Connection, task: Planned, task_id: int) -> None:
+    """Only where its row stands, what it holds and whether it is held: what would be sent stays."""
+    values = (task.row_number, task.input_hash, int(task.held), task.not_before)
+    db.execute(_SAME, (*values, task_id, *values))
+
+
 def _identity(task: Planned) -> tuple[str, str, str, str]:
     return task.key.job, task.key.row_id, task.key.step, task.key.item
 
 
 def _content(task: Planned) -> tuple[object, ...]:
     cells = json.dumps(task.cells, ensure_ascii=False) if task.cells else ""
-    return task.input_hash, task.path, task.body, _flaws(task), task.estimate, int(task.ready), cells
+    held = int(task.held), task.not_before
+    return task.input_hash, task.path, task.body, _flaws(task), task.estimate, int(task.ready), cells, *held
 
 
 def blocked(db: sqlite3.Connection, job: str, row_ids: Collection[str] | None) -> list[Blocked]:
@@ -229,3 +240,15 @@ def counts(db: sqlite3.Connection, job: str, order: Mapping[State, int]) -> dict
     query = f"SELECT worst, COUNT(*) FROM ({worst}) GROUP BY worst"
     by_rank = {rank: state for state, rank in order.items()}
     return {by_rank[rank]: count for rank, count in db.execute(query, (job,))}
+
+
+def held(db: sqlite3.Connection, job: str, order: Mapping[State, int], *, now: float) -> dict[State, int]:
+    """As `Ledger.held`; worst first in `order`."""
+    cases = " ".join(f"WHEN '{state.value}' THEN {rank}" for state, rank in order.items())
+    is_held = "MAX(CASE WHEN held = 1 OR not_before > ? THEN 1 ELSE 0 END) AS held"
+    rows = (
+        f"SELECT MIN(CASE state {cases} END) AS worst, {is_held} FROM tasks WHERE job = ? AND gone = 0 GROUP BY row_id"
+    )
+    query = f"SELECT worst, COUNT(*) FROM ({rows}) AS by_row WHERE held = 1 GROUP BY worst"
+    by_rank = {order[state]: state for state in (State.WAITING, State.INVALID)}
+    return {by_rank[rank]: count for rank, count in db.execute(query, (now, job)) if rank in by_rank}

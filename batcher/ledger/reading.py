@@ -28,7 +28,7 @@ LEFT JOIN submissions s USING (submission_id)
 WHERE t.job = ? {rows} ORDER BY t.row_number, t.task_id"""
 # What is no longer in the sheet and was never made; what was made stays visible beside its row.
 _LEFT_OUT = "t.gone = 1 AND t.state IN ('waiting', 'invalid')"
-_WAITING = "SELECT COUNT(*), SUM(estimate) FROM tasks WHERE job = ? AND state = 'waiting' AND gone = 0"
+_WAITING = "SELECT COUNT(*), SUM(estimate) FROM tasks WHERE job = ? AND state = 'waiting' AND gone = 0 AND held = 0 AND not_before <= ?"
 _TIMES = """
 SELECT took_s FROM attempts WHERE account = ? AND operation = ? AND took_s IS NOT NULL ORDER BY completed_at DESC LIMIT 100"""
 
@@ -60,9 +60,9 @@ def attempts(db: sqlite3.Connection, job: str, state: State) -> list[Attempt]:
     return [attempt_from(row) for row in db.execute(query, (job, state.value))]
 
 
-def waiting(db: sqlite3.Connection, job: str) -> tuple[int, float | None]:
+def waiting(db: sqlite3.Connection, job: str, *, now: float) -> tuple[int, float | None]:
     """As `Ledger.waiting`."""
-    count, cost = db.execute(_WAITING, (job,)).fetchone()
+    count, cost = db.execute(_WAITING, (job, now)).fetchone()
     return int(count), None if cost is None else float(cost)
 
 
@@ -136,3 +136,13 @@ def _integer(value: object) -> int:
 def render_times(db: sqlite3.Connection, account: str, operation: str) -> list[float]:
     """As `Ledger.render_times`."""
     return [row[0] for row in db.execute(_TIMES, (account, operation))]
+
+
+def known_ids(db: sqlite3.Connection, remote_ids: Collection[str]) -> set[str]:
+    """As `Ledger.known_ids`."""
+    found: set[str] = set()
+    ids = iter(dict.fromkeys(each for each in remote_ids if each))
+    while some := list(islice(ids, 500)):
+        query = f"SELECT remote_id FROM attempts WHERE remote_id IN ({', '.join('?' * len(some))}) AND remote_id <> ''"
+        found.update(row[0] for row in db.execute(query, some))
+    return found

@@ -243,25 +243,42 @@ class SqliteLedger:
         with self._writing() as db:
             return recording.again(db, keys, cause=cause, at=at)
 
+    def known_ids(self, remote_ids: Collection[str]) -> Collection[str]:
+        """See `Ledger.known_ids`."""
+        with self._reading() as db:
+            return reading.known_ids(db, remote_ids)
+
+    def adopt(self, found: Mapping[TaskKey, str], account: str, *, at: float) -> Sequence[int]:
+        """See `Ledger.adopt`."""
+        with self._writing() as db:
+            return recording.adopt(db, found, account, at=at)
+
     def counts(self, job: str) -> Mapping[State, int]:
         """See `Ledger.counts`."""
         with self._reading() as db:
             return planning.counts(db, job, _RANK)
 
-    def waiting(self, job: str) -> tuple[int, float | None]:
+    def held(self, job: str, *, now: float) -> Mapping[State, int]:
+        """See `Ledger.held`."""
+        with self._reading() as db:
+            return planning.held(db, job, _RANK, now=now)
+
+    def waiting(self, job: str, *, now: float) -> tuple[int, float | None]:
         """See `Ledger.waiting`."""
         with self._reading() as db:
-            return reading.waiting(db, job)
+            return reading.waiting(db, job, now=now)
 
     def mark(self) -> str:
         """See `Ledger.mark`."""
         with self._reading() as db:
             return reading.mark(db)
 
-    def written(self, job: str, mark: str) -> None:
+    def written(self, job: str, mark: str, *, fingerprint: str = "") -> None:
         """See `Ledger.written`."""
         with self._writing() as db:
             db.execute("UPDATE jobs SET written = ? WHERE job = ?", (mark, job))
+            if fingerprint:
+                db.execute("UPDATE jobs SET fingerprint = ? WHERE job = ?", (fingerprint, job))
 
     def spent(self, job: str) -> tuple[float, float]:
         """See `Ledger.spent`."""
