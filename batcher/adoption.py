@@ -107,7 +107,7 @@ def _adopt_step(
         done.missing += [rows[key] for key, outcome in outcomes.items() if outcome.missing]
         there = {key: some[key] for key, outcome in outcomes.items() if not outcome.missing}
         attempts = ledger.adopt(there, account, at=at)
-        ledger.record([_news(each, outcomes[key], at) for each, key in zip(attempts, there, strict=True)])
+        ledger.record([_news(attempt_id, outcomes[key], at) for key, attempt_id in attempts.items()])
         done.adopted += len(attempts)
 
 

@@ -107,7 +107,7 @@ class Plan:
         """
         states = [_state(task, known, is_again=task.key in again) for task, known in tasks]
         problems: list[Problem] = []
-        for (task, known), state in zip(tasks, states, strict=True):
+        for (task, _), state in zip(tasks, states, strict=True):
             if state is State.WAITING and not is_held:
                 self._count_waiting(task, is_again=task.key in again)
             if state is State.INVALID:

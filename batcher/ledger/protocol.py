@@ -393,7 +393,7 @@ class Ledger(Protocol):
     def known_ids(self, remote_ids: Collection[str]) -> Collection[str]:
         """Those of some ids that any attempt of any job has."""
 
-    def adopt(self, found: Mapping[TaskKey, str], account: str, *, at: float) -> Sequence[int]:
+    def adopt(self, found: Mapping[TaskKey, str], account: str, *, at: float) -> Mapping[TaskKey, int]:
         """
         Work that was made elsewhere becomes an attempt of its task, accepted now, *in progress* until its outcome is
         recorded; only for tasks that are waiting or invalid.
@@ -403,7 +403,7 @@ class Ledger(Protocol):
             account: Whose work it is.
 
         Returns:
-            The attempts, in the order of `found`; none for a task in another state.
+            The attempt of each task; none for a task in another state.
         """
 
     def counts(self, job: str) -> Mapping[State, int]:

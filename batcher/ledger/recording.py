@@ -196,9 +196,9 @@ def again(db: sqlite3.Connection, keys: Collection[TaskKey], *, cause: str, at: 
     return moved
 
 
-def adopt(db: sqlite3.Connection, found: Mapping[TaskKey, str], account: str, *, at: float) -> list[int]:
+def adopt(db: sqlite3.Connection, found: Mapping[TaskKey, str], account: str, *, at: float) -> dict[TaskKey, int]:
     """As `Ledger.adopt`, inside the caller's transaction."""
-    adopted: list[int] = []
+    adopted: dict[TaskKey, int] = {}
     for key, remote_id in found.items():
         task = db.execute(_ADOPTABLE, (key.job, key.row_id, key.step, key.item)).fetchone()
         if task is None or State(task[1]) not in (State.WAITING, State.INVALID):
@@ -219,7 +219,7 @@ def adopt(db: sqlite3.Connection, found: Mapping[TaskKey, str], account: str, *,
                 source=Source.PERSON,
                 cause="adopted",
             )
-        adopted.append(attempt_id)
+        adopted[key] = attempt_id
     return adopted
 
 

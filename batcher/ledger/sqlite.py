@@ -248,7 +248,7 @@ class SqliteLedger:
         with self._reading() as db:
             return reading.known_ids(db, remote_ids)
 
-    def adopt(self, found: Mapping[TaskKey, str], account: str, *, at: float) -> Sequence[int]:
+    def adopt(self, found: Mapping[TaskKey, str], account: str, *, at: float) -> Mapping[TaskKey, int]:
         """See `Ledger.adopt`."""
         with self._writing() as db:
             return recording.adopt(db, found, account, at=at)
