@@ -269,6 +269,16 @@ def test_a_fan_out_becomes_columns_in_place(simulate: Make, tmp_path: Path) -> N
         load_job(long.job)
 
 
+def test_only_a_workbook_takes_its_own_results(tmp_path: Path) -> None:
+    """A CSV has nowhere to keep the person's own words apart from ours."""
+    job = write_job(tmp_path, ["Ann"], results={"file": "people.csv"})
+    before = (tmp_path / "people.csv").read_bytes()
+    done = batcher("run", job, env=environment(tmp_path), cwd=tmp_path)
+    assert done.returncode == Exit.EDIT
+    assert "only a workbook (.xlsx, .xlsm) can take" in done.stderr
+    assert (tmp_path / "people.csv").read_bytes() == before
+
+
 CRASH = """
 import os, signal, sys
 swap, before = os.replace, sys.argv.pop(1) == "before"
