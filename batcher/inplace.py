@@ -9,7 +9,7 @@ from pathlib import Path
 
 from batcher.bound import BoundJob
 from batcher.errors import InputError, Problem
-from batcher.layout import NUMBERS, STATUS
+from batcher.layout import STATUS
 from batcher.ledger.protocol import Ledger, Standing
 from batcher.results import Tally, rows_and_lines, write_results
 from batcher.sheet import SheetSpec, open_sheet
@@ -77,9 +77,9 @@ def _update(bound: BoundJob, ledger: Ledger, tally: Tally) -> InPlaceUpdate:
         header=header,
         rows=rows,
         notes=notes,
-        links=[index for index, name in enumerate(header) if name.endswith("_url")],
+        links=layout.links,
         status=header.index(f"{prefix}{STATUS}"),
-        numbers=[index for index, name in enumerate(header) if name.endswith(NUMBERS)],
+        numbers=layout.numbers,
     )
 
 

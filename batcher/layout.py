@@ -16,7 +16,7 @@ AFTER = ("error_code", ERROR, "what_to_do", "attempts", "cost", "submitted_at", 
 STAMP = ("attempts", "submitted_at", "completed_at")
 """The columns that together say which state of a row its line shows."""
 NUMBERS = ("attempts", "cost", "duration_s")
-"""The columns that hold numbers, also behind the name of a step."""
+"""The columns that hold plain numbers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +64,21 @@ class Layout:
     def own_from(self) -> int:
         """Where our columns begin."""
         return len(self.kept)
+
+    @property
+    def links(self) -> list[int]:
+        """Which of our columns hold addresses, counted from our first."""
+        return [index for index, name in enumerate(self._plain) if name.endswith("_url")]
+
+    @property
+    def numbers(self) -> list[int]:
+        """Which of our columns hold plain numbers, counted from our first."""
+        return [index for index, name in enumerate(self._plain) if name in NUMBERS]
+
+    @property
+    def _plain(self) -> list[str]:
+        """What our columns hold, in order: their names without prefix, step and member of a fan-out."""
+        return [*([self.item] if self.item else []), *BEFORE, *(column.output for column in self.outputs), *AFTER]
 
 
 def lay_out(

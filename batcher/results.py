@@ -51,7 +51,6 @@ def write_results(bound: BoundJob, ledger: Ledger, *, file: Path | None = None) 
     """
     tally = Tally()
     layout, results = bound.layout, bound.job.results
-    links = [index for index, name in enumerate(layout.header) if index >= layout.own_from and name.endswith("_url")]
     write_rows(
         file or results.file,
         layout.header,
@@ -59,7 +58,7 @@ def write_results(bound: BoundJob, ledger: Ledger, *, file: Path | None = None) 
         ours_from=layout.own_from,
         bom=results.bom,
         escape_input=results.escape_formulas,
-        links=links,
+        links=[layout.own_from + index for index in layout.links],
     )
     return tally
 

@@ -263,6 +263,14 @@ def test_a_fan_out_becomes_columns_in_place(simulate: Make, tmp_path: Path) -> N
     assert book.run(simulate()).words == {"done": 1}
     row = book.cells()[0]
     assert (row["batcher_status_German (Germany)"], row["batcher_status_French (France)"]) == ("done", "done")
+    tab = openpyxl.load_workbook(book.path)["Leads"]
+    links = [
+        cell.hyperlink
+        for cell in tab[2]
+        if str(cell.value).startswith("http") and "_url_" in tab.cell(1, cell.column).value
+    ]
+    assert links
+    assert all(links)
 
     long = book.change_job(results={"file": "leads.xlsx", "fan_out": "long"})
     with pytest.raises(InputError, match=r"job\.yaml:\d+:\d+: results\.fan_out: .* one line per row"):
