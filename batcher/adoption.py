@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from batcher.api.client import Client
-from batcher.api.sweep import SINGLES, sweep
+from batcher.api.sweep import sweep
 from batcher.bound import BoundJob
 from batcher.carried import carriers, unmade_ids
 from batcher.errors import ApiError
@@ -15,6 +15,8 @@ from batcher.ledger.protocol import Ledger, News
 from batcher.model import Outcome, Source, State, TaskKey
 
 GROUP = 400
+AT_ONCE = 100
+"""Ids of one sweep: what a page of a list, or a bulk status, holds."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -95,12 +97,11 @@ def _adopt_step(
     at: float,
     done: Adoption,
 ) -> None:
-    """Look at the work of one step and take over what is there, a few at a time: a sweep looks at so many one by one."""
+    """Look at the work of one step until every id was seen, and take over what is there."""
     settle = bound.operation(step).settle
-    if settle is None:
-        return
-    left = iter(ids.items())
-    while done.error is None and (some := dict(islice(left, SINGLES))):
+    left = dict(ids) if settle else {}
+    while settle and left and done.error is None:
+        some = dict(islice(left.items(), AT_ONCE))
         seen = sweep(client, settle, tuple(some.values()))
         done.error = seen.error
         outcomes = {key: seen.outcomes[each][0] for key, each in some.items() if each in seen.outcomes}
@@ -109,6 +110,7 @@ def _adopt_step(
         attempts = ledger.adopt(there, account, at=at)
         ledger.record([_news(attempt_id, outcomes[key], at) for key, attempt_id in attempts.items()])
         done.adopted += len(attempts)
+        left = {key: each for key, each in left.items() if key not in outcomes}
 
 
 def _news(attempt_id: int, outcome: Outcome, at: float) -> News:

@@ -619,6 +619,18 @@ def test_work_of_another_machine_stops_the_plan_and_is_adopted(simulate: Make, t
     assert book.words() == ["done", "failed", "done"]
 
 
+def test_work_of_a_fan_out_is_adopted_language_by_language(simulate: Make, tmp_path: Path) -> None:
+    """More than one sweep can look at one by one; a language that shows no id is left to the next run."""
+    simulator, book = simulate(), Book(tmp_path, [f"a{n}" for n in range(13)]).change_job(**FAN_OUT)
+    book.run(simulator)
+    book.edit(2, "video_id_German (Germany)", None)
+    shutil.rmtree(tmp_path / "state")
+    assert book(simulator, "adopt").stdout == "25 taken over\n"
+    ledger = open_ledger(tmp_path)
+    assert ledger.counts("greetings") == {State.DONE: 12, State.WAITING: 1}
+    ledger.close()
+
+
 def test_an_id_that_the_api_does_not_know_is_not_adopted(simulate: Make, tmp_path: Path) -> None:
     """It stays a reason to stop until a person empties the cell."""
     simulator, book = simulate(), Book(tmp_path, ["Ann"])
