@@ -26,7 +26,7 @@ from batcher.mapping.choice import Choices
 from batcher.mapping.expression import ExpressionError
 from batcher.mapping.filter import RowFilter, compile_filter
 from batcher.mapping.request import Rendered, RequestMapping, needed_headers
-from batcher.marks import Flaws, Identified, Mark, MarkReader
+from batcher.marks import NOT_BEFORE, Flaws, Identified, Mark, MarkReader
 from batcher.model import Row, TaskKey
 from batcher.price import PriceTag, at_own_prices
 from batcher.schema import unknown_key
@@ -36,9 +36,6 @@ T = TypeVar("T")
 
 NAMED_DUPLICATES = 20
 """Of so many repeated ids the earlier row is looked up; each look-up reads the sheet again."""
-
-NOT_BEFORE = "not_before"
-"""The column of that name holds days before which rows are not sent, also without being named in the job."""
 
 
 class BoundStep:

@@ -11,6 +11,8 @@ from enum import Enum
 from batcher.layout import STAMP, STATUS
 from batcher.model import HELD, Row
 
+NOT_BEFORE = "not_before"
+"""The column of that name holds days before which rows are not sent, also without being named in the job."""
 _GERMAN = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})\Z")
 
 
