@@ -243,7 +243,9 @@ class OpenJob:
         if written.fingerprint:
             record, before = self.ledger.job(self.job.name), self.fingerprint
             self._sheet_fingerprint = written.fingerprint
-            planned, _, local = (record.fingerprint if record else "").partition(".")  # local files stand behind the dot
+            planned, _, local = (record.fingerprint if record else "").partition(
+                "."
+            )  # local files stand behind the dot
             now = f"{self.fingerprint}.{local}" if local else self.fingerprint
             self.ledger.written(self.job.name, mark, fingerprint=now if planned == before else "")
         elif written.is_final:
