@@ -18,6 +18,7 @@ from batcher.catalog.own import own_provider
 from batcher.catalog.settings import WrongSetting, with_settings
 from batcher.errors import InputError, Problem
 from batcher.files import Files, SeenFile
+from batcher.filing import columns_with_files, file_places
 from batcher.job import CONTENT, Job, Step
 from batcher.layout import Layout, lay_out
 from batcher.ledger.protocol import Blocked, Need, Planned
@@ -164,10 +165,11 @@ class BoundJob:
         trusts_ids: Ids that stand in our columns tell what was made; False in a rehearsal, where they are of no account.
 
     Attributes:
-        files: The local files that rows name; None where the provider takes none.
+        local_files: The local files that rows name; None where the provider takes none.
         steps: By name, in order; one without a name for a job without `steps`.
         layout: Which columns of the sheet are the user's own, and which are ours.
         columns: The columns that the job uses.
+        downloads: The files that are fetched for every finished row.
     """
 
     def __init__(
@@ -188,7 +190,7 @@ class BoundJob:
         self.trusts_ids = trusts_ids
         self.provider = provider
         self.sheet = sheet
-        self.files = files_of(job, provider, seen)
+        self.local_files = files_of(job, provider, seen)
         texts = enumerate(sheet.header)
         index = {normalise(text): place for place, text in reversed(list(texts)) if text.strip()}
         header = _Header(sheet_name=sheet.name, texts=sheet.header, index=index)
@@ -201,13 +203,16 @@ class BoundJob:
         self._filter = _kept(problems, lambda: header.condition(where, job, ("sheet", "where"))) if where else None
         day = _kept(problems, lambda: _day_column(job, header))
         problems += self._budget_problems()
+        files = _kept(problems, lambda: file_places(job, operations, lookup=header.find, headers=header.texts))
         if problems:
             raise InputError(*problems)
+        self.downloads = files or ()
         used = {column for step in self.steps.values() for column in step.columns}
         self._content_columns = sorted(used)
         used |= set(self._filter.columns.values()) if self._filter else set()
+        used |= {column for place in self.downloads for column in place.columns}
         self.columns: Sequence[int] = sorted(used | ({self._id_column} if self._id_column is not None else set()))
-        outputs = {name: step.operation.columns for name, step in self.steps.items()}
+        outputs = {name: columns_with_files(step.operation, name, self.downloads) for name, step in self.steps.items()}
         known = list(dict.fromkeys([*items, *(self._all_items() if choices or not items else ())]))
         self.layout: Layout = lay_out(sheet, job, columns=outputs, items=known, used=self.columns)
         self.marks = MarkReader(own=self.layout.own, day_column=day)
@@ -246,7 +251,7 @@ class BoundJob:
                     choices=choices,
                     earlier=known,
                     later=names[len(known) :],
-                    files=self.files,
+                    files=self.local_files,
                 ),
             )
             if made is not None:
@@ -380,6 +385,13 @@ class BoundJob:
             return planned
         held = identified.mark is Mark.HOLD
         return [replace(each, held=held, not_before=identified.not_before) for each in planned]
+
+    def items(self, step: str, identified: Identified) -> Sequence[str]:
+        """The members of the fan-out that a step has for a row, `("",)` without one; none where it is not for the row."""
+        found, row = self.steps[step], identified.row
+        if found.when is not None and not self._holds(found.when, row, "when"):
+            return ()
+        return found.items(row, lambda _: "")[0]
 
     def _planned(
         self, step: BoundStep, key: TaskKey, row: Row, rendered: Rendered, *, flaws: Flaws, ready: bool

@@ -97,6 +97,26 @@ class ForEach:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Download:
+    """
+    A file that is fetched for every finished row.
+
+    Attributes:
+        name: Which, as its column is called without `_url`: `video`; empty for the operation's main one.
+        template: Its path as the job has it, with cells in it.
+        base: What the path is relative to.
+        place: The keys under which it stands in the job file.
+        folder: Where it goes whatever the template says; None for what it says.
+    """
+
+    name: str
+    template: str
+    base: Path
+    place: tuple[str, ...]
+    folder: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ResultsPart:
     """
     Where the results go.
@@ -105,6 +125,7 @@ class ResultsPart:
         is_wide: A fan-out becomes columns rather than lines.
         report: A page to look at; None without one.
         escape_formulas: In CSV, the user's own cells that look like formulas are made harmless too.
+        downloads: The files that are fetched; mostly none.
     """
 
     file: Path
@@ -113,6 +134,7 @@ class ResultsPart:
     is_wide: bool = False
     report: Path | None = None
     escape_formulas: bool = False
+    downloads: tuple[Download, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -325,6 +347,7 @@ def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
             is_wide=results.get("fan_out", "wide" if is_own_file else "long") == "wide",
             report=report_file,
             escape_formulas=results.get("escape_formulas", False),
+            downloads=_downloads(results.get("download", {}), folder),
         ),
         document=document,
         resend_lost=value.get("on_lost") == "resend",
@@ -373,6 +396,13 @@ def _file(reader: _Reader, folder: Path, *key: str | int) -> Path:
             raise ValueError(f"'{text}' cannot be a path: {error}") from error
 
     return reader.parsed(key, parse) or folder
+
+
+def _downloads(value: str | Mapping[str, str], base: Path) -> tuple[Download, ...]:
+    place = ("results", "download")
+    if isinstance(value, str):
+        return (Download(name="", template=value, base=base, place=place),)
+    return tuple(Download(name=name, template=text, base=base, place=(*place, name)) for name, text in value.items())
 
 
 def _limits(reader: _Reader, value: Mapping[str, Any]) -> Limits:

@@ -69,6 +69,19 @@ class Source(str, Enum):
     RESTART = "restart"
 
 
+class FileState(str, Enum):
+    """What has become of a file that is wanted of finished work."""
+
+    HERE = "here"
+    """It is whole and in its place; whether it still is, the disk knows."""
+    LATER = "later"
+    """It could not be fetched so far; another try may bring it."""
+    REFUSED = "refused"
+    """It is not what was wanted, or was tried often enough: only a person's word has it tried again."""
+    OCCUPIED = "occupied"
+    """A different file stands in its place."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """

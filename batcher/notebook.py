@@ -20,6 +20,7 @@ from typing import Any
 
 from batcher.consent import needs_consent, question
 from batcher.errors import Stopped
+from batcher.filenames import check_file_names
 from batcher.job import Job, job_from_dict, load_job
 from batcher.ledger.lock import job_lock
 from batcher.model import Json
@@ -47,7 +48,9 @@ def check(job: JobLike, sheet: Any = None, *, offline: bool = False) -> Plan:
         InputError: The job or its sheet as a whole cannot be used.
     """
     with _opened(job, sheet, offline=offline) as at_hand:
-        plan = look(at_hand.bind(checked=True), at_hand.ledger)
+        bound = at_hand.bind(checked=True)
+        check_file_names(bound)
+        plan = look(bound, at_hand.ledger)
         leave_out_held(plan, at_hand.ledger, account=at_hand.account_name, at=_around().clock())
         return plan
 

@@ -18,6 +18,7 @@ from batcher.api.client import AccountInfo, Client
 from batcher.bound import BoundJob, find_operations, open_job_sheet
 from batcher.catalog.model import Operation, Provider
 from batcher.errors import ApiError, InputError, Problem, StopEverything, Stopped
+from batcher.filenames import check_file_names
 from batcher.inplace import Written, write_in_place
 from batcher.job import WORKBOOKS, Job
 from batcher.layout import STATUS
@@ -193,10 +194,12 @@ class OpenJob:
         record = self.ledger.job(self.job.name)
         as_planned = with_files(mark, files.now(self.ledger.files(self.job.name)))
         if record is not None and record.fingerprint == as_planned and record.path == str(self.job.path or ""):
-            if self.ledger.blocked(self.job.name):
+            may_render = len(self.job.steps) > 1 and self.ledger.waiting(self.job.name, now=at)[0]
+            if may_render or self.ledger.blocked(self.job.name):
                 self.bind(checked=True)  # later steps are still to be made from their cells, names looked up
             return remembered(record, self.ledger, at=at)
         bound = self.bind(checked=True)
+        self.notes += [str(each) for each in check_file_names(bound)]
         return make_plan(bound, self.ledger, account=self.account_name, mark=mark, at=at)
 
     def plan_for_adoption(self, *, at: float) -> None:
@@ -224,12 +227,15 @@ class OpenJob:
             self.ledger.again(keys, cause=cause, at=at)
         return make_plan(self.bound, self.ledger, account=self.account_name, mark=self.fingerprint, at=at)
 
-    def write_results(self) -> Written:
+    def write_results(self, *, renew_at: float | None) -> Written:
         """
         Write the results where the job wants them, and remember which state they show.
 
         A workbook that takes its own results is changed by that: it goes on counting as planned, so that the next tick
         has nothing to do.
+
+        Args:
+            renew_at: When the first of their links should be renewed, unix seconds; None for never.
 
         Raises:
             InputError, OSError: As `batcher.results.write_results`.
@@ -237,19 +243,18 @@ class OpenJob:
         mark = self.ledger.mark()
         if not self.job.is_in_place:
             tally = write_results(self.bound, self.ledger)
-            self.ledger.written(self.job.name, mark)
+            self.ledger.written(self.job.name, mark, renew_at=renew_at)
             return Written(tally=tally, file=self.job.results.file)
         written = write_in_place(self.bound, self.ledger, fingerprint=self._sheet_fingerprint)
         if written.fingerprint:
             record, before = self.ledger.job(self.job.name), self.fingerprint
             self._sheet_fingerprint = written.fingerprint
-            planned, _, local = (record.fingerprint if record else "").partition(
-                "."
-            )  # local files stand behind the dot
-            now = f"{self.fingerprint}.{local}" if local else self.fingerprint
-            self.ledger.written(self.job.name, mark, fingerprint=now if planned == before else "")
+            # what a plan has seen of local files stands behind the dot
+            planned, dot, local = (record.fingerprint if record else "").partition(".")
+            now = f"{self.fingerprint}{dot}{local}" if planned == before else ""
+            self.ledger.written(self.job.name, mark, renew_at=renew_at, fingerprint=now)
         elif written.is_final:
-            self.ledger.written(self.job.name, mark)
+            self.ledger.written(self.job.name, mark, renew_at=renew_at)
         return written
 
     def check_results_file(self) -> None:
@@ -368,7 +373,8 @@ def _rehearsal(job: Job, state: Path, stack: ExitStack) -> tuple[Job, Path]:
     shutil.rmtree(folder, ignore_errors=True)
     file = job.results.file
     suffix = ".xlsx" if job.is_in_place else file.suffix
-    results = replace(job.results, file=file.with_name(f"{file.stem}.rehearsal{suffix}"))
+    downloads = tuple(replace(each, folder=folder / "files" / (each.name or "main")) for each in job.results.downloads)
+    results = replace(job.results, file=file.with_name(f"{file.stem}.rehearsal{suffix}"), downloads=downloads)
     return replace(job, results=results, base_url=""), folder
 
 

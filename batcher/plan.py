@@ -112,9 +112,7 @@ class Plan:
                 self._count_waiting(task, is_again=task.key in again)
             if state is State.INVALID:
                 problems += [Problem(where=place, message=message) for place, message in task.flaws]
-        distinct = list(dict.fromkeys(problems))
-        self.problem_count += len(distinct)
-        self.problems += distinct[: SHOWN - len(self.problems)]
+        self.add_problems(list(dict.fromkeys(problems)))
         worst = min(states, key=_RANK.__getitem__)
         if is_held and worst in (State.WAITING, State.INVALID):
             self.held += 1
@@ -158,6 +156,11 @@ class Plan:
         """Take in a row that shows an id of work that the ledger does not know."""
         self.carried_count += 1
         _some(self.carried, row_number)
+
+    def add_problems(self, problems: Sequence[Problem]) -> None:
+        """Take in complaints; the first are kept."""
+        self.problem_count += len(problems)
+        self.problems += problems[: SHOWN - len(self.problems)]
 
 
 _UNSENT = (State.WAITING, State.INVALID)
@@ -242,7 +245,7 @@ def make_plan(
     ledger.register(record)
 
     def seen() -> Collection[SeenFile]:
-        return bound.files.seen if bound.files else ()
+        return bound.local_files.seen if bound.local_files else ()
 
     def finish() -> JobRecord:
         if plan.rows == 0:

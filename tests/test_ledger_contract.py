@@ -26,9 +26,9 @@ from support import (
 
 from batcher.errors import InputError
 from batcher.files import SeenFile
-from batcher.ledger.protocol import Candidate, Gate, JobRecord, Ledger, Need, Planned, Prepared
+from batcher.ledger.protocol import Candidate, FileRecord, Gate, JobRecord, Ledger, Need, Planned, Prepared
 from batcher.ledger.sqlite import SqliteLedger
-from batcher.model import Asset, Source, State
+from batcher.model import Asset, FileState, Source, State
 from batcher.units import Rate
 
 Open = Callable[[], Ledger]
@@ -609,7 +609,7 @@ def test_the_mark_changes_with_every_move_and_with_nothing_else(ledger: Ledger) 
 def test_what_the_results_show_is_kept_until_the_next_writing(ledger: Ledger) -> None:
     """Planning again does not forget it."""
     plan(ledger, *rows(1))
-    ledger.written(JOB, "m1")
+    ledger.written(JOB, "m1", renew_at=None)
     plan(ledger, *rows(1))
 
     record = ledger.job(JOB)
@@ -655,9 +655,9 @@ def test_a_row_is_held_as_a_whole_and_only_while_it_waits(ledger: Ledger) -> Non
 def test_writing_may_change_what_counts_as_planned(ledger: Ledger) -> None:
     """A sheet that takes its own results is another file after them, and no other sheet."""
     plan(ledger, *rows(1), fingerprint="f1")
-    ledger.written(JOB, "m1")
+    ledger.written(JOB, "m1", renew_at=None)
     assert getattr(ledger.job(JOB), "fingerprint", "") == "f1"
-    ledger.written(JOB, "m2", fingerprint="f2")
+    ledger.written(JOB, "m2", renew_at=None, fingerprint="f2")
     assert getattr(ledger.job(JOB), "fingerprint", "") == "f2"
 
 
@@ -923,3 +923,75 @@ def test_files_are_those_of_the_last_plan(ledger: Ledger) -> None:
     ledger.saw(JOB, [two])
 
     assert (list(ledger.files(JOB)), list(ledger.files("another"))) == ([two], [one])
+
+
+# --- filed, block, renewed links
+
+
+def _done(ledger: Ledger, count: int = 1) -> list[int]:
+    """Rows that are done; returns their attempts."""
+    plan(ledger, *rows(count))
+    attempts = admit(ledger).attempts
+    for attempt in attempts:
+        accept(ledger, attempt)
+        ledger.record([news(attempt, State.DONE, outputs={"video_url": "https://x/1"}, cost=2.0)])
+    return [attempt.attempt_id for attempt in attempts]
+
+
+def _file(attempt_id: int, **changes: Any) -> FileRecord:
+    values = {"output": "video_url", "state": FileState.HERE, "path": "videos/r1.mp4", "bytes": 7, "at": 5.0}
+    return FileRecord(attempt_id=attempt_id, **{**values, **changes})
+
+
+def test_what_became_of_a_file_stands_beside_its_task(open_ledger: Open) -> None:
+    """The newer record replaces the older, over a restart too; the state of the task stays, the mark does not."""
+    ledger = open_ledger()
+    first, second = _done(ledger, 2)
+    before = ledger.mark()
+    later = _file(first, state=FileState.LATER, bytes=0, tries=2, reason="no answer in time")
+    ledger.filed([later, _file(first, output="subtitle_url", path="r1.srt"), _file(10_000)])
+    assert ledger.mark() != before
+    ledger.filed([_file(first)])
+
+    again = open_ledger()
+    for standings in (again.standings(JOB), again.standings(JOB, ["r1", "r2"])):
+        assert [each.attempt_id for each in standings] == [first, second]
+        assert [each.state for each in standings] == [State.DONE, State.DONE]
+        assert standings[0].files == {
+            "video_url": _file(first),
+            "subtitle_url": _file(first, output="subtitle_url", path="r1.srt"),
+        }
+        assert standings[1].files == {}
+
+
+def test_renewed_links_change_nothing_else(ledger: Ledger) -> None:
+    """A finished task keeps its cost and its time; the results are to be written again."""
+    (attempt_id,) = _done(ledger)
+    before, mark = ledger.standings(JOB)[0], ledger.mark()
+    ledger.record([news(attempt_id, State.DONE, 50.0, outputs={"video_url": "https://x/2"}, checked=True)])
+
+    after = ledger.standings(JOB)[0]
+    assert (after.state, after.outputs, after.links_at) == (State.DONE, {"video_url": "https://x/2"}, 50.0)
+    assert (after.cost, after.completed_at) == (before.cost, before.completed_at)
+    assert ledger.mark() != mark
+
+
+def test_later_steps_can_be_made_to_wait_again(ledger: Ledger) -> None:
+    """Only those that once waited and are not sent: their bodies hold what may have grown old."""
+    later = planned("r1", step="two", ready=False, path="", body="")
+    plan(ledger, planned("r1", step="one"), later, planned("r2", step="one"))
+    ledger.unblock([planned("r1", step="two", body="old")], at=1.0)
+    assert ledger.blocked(JOB) == []
+
+    assert ledger.block(JOB, ["r1", "r2"]) == 1
+    assert [each.key for each in ledger.blocked(JOB)] == [later.key]
+    assert len(admit(ledger).attempts) == 2
+
+
+def test_when_links_are_to_be_renewed_is_kept(ledger: Ledger) -> None:
+    """So that a tick with nothing to do looks at one number."""
+    plan(ledger, *rows(1))
+    ledger.written(JOB, "m1", renew_at=77.0)
+    record = ledger.job(JOB)
+    assert record is not None
+    assert record.renew_at == 77.0

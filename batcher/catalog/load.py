@@ -107,6 +107,7 @@ def provider_from(document: Document, *, is_own: bool = False) -> Provider:
         submissions=root.parsed("limits", "submissions", parse=parse_rates) or (),
         account=_account(root.inner("account")),
         prices_as_of=value.get("prices_as_of", ""),
+        media_bytes={kind: megabytes * 1e6 for kind, megabytes in value.get("media", {}).items()},
         choices={
             name: choice_list(root.at("choices", name), pages(root, "pages")) for name in value.get("choices", {})
         },
@@ -268,6 +269,7 @@ def _extends(at: At | None) -> Extends | None:
         name=at.maybe("name"),
         type=at.maybe("type"),
         by=at.get("by") or "type",
+        example=at.maybe("example"),
     )
 
 
@@ -276,6 +278,7 @@ def _price(at: At | None) -> Price | None:
         return None
     value = at.value
     at.maybe("text")
+    at.maybe("length")
     cases = tuple(
         PriceCase(
             field=at.pick("when", index, "field"),
@@ -285,5 +288,5 @@ def _price(at: At | None) -> Price | None:
         )
         for index, case in enumerate(value.get("when", ()))
     )
-    known = ("per", "amount", "currency", "step_s", "guess_s", "text", "note")
+    known = ("per", "amount", "currency", "step_s", "guess_s", "text", "length", "note")
     return Price(**{name: value[name] for name in known if name in value}, cases=cases)

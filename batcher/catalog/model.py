@@ -212,6 +212,7 @@ class Price:
         guess_s: The length to assume when nothing better is known.
         text: Where in the body the spoken text stands, from which the length is estimated; empty when there is none.
         as_of: When the job's own price was read; empty for one of the catalogue, which is dated as a whole.
+        length: Where in the body the address of a file stands that is as long as the work; empty when there is none.
     """
 
     per: str
@@ -220,6 +221,7 @@ class Price:
     step_s: float = 1
     guess_s: float = 30
     text: str = ""
+    length: str = ""
     note: str = ""
     as_of: str = ""
     cases: tuple[PriceCase, ...] = ()
@@ -237,6 +239,7 @@ class Extends:
         name: The name of an item of a list; None for a mapping.
         type: The type of an entry; None when there are no types.
         by: The key of the body's entry that must be that type.
+        example: What the template itself shows there; None when it does not.
     """
 
     path: str
@@ -245,6 +248,7 @@ class Extends:
     name: Pick | None = None
     type: Pick | None = None
     by: str = "type"
+    example: Pick | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -384,6 +388,7 @@ class Provider:
         oauth: How one signs in without a key; None where only keys are known.
         note: What a person should know before choosing it; empty when there is nothing.
         is_own: It comes from a file of the user's, not with batcher: its host must be allowed before it gets a key.
+        media_bytes: `picture`, `video`, `sound` to the size up to which such a file is taken.
         shapes: Name of a shape to its cases, tried in order.
         assets: How files are taken; None when they are not.
     """
@@ -404,6 +409,7 @@ class Provider:
     submissions: tuple[Rate, ...] = ()
     account: AccountCall | None = None
     prices_as_of: str = ""
+    media_bytes: Mapping[str, float] = field(default_factory=dict)
     choices: Mapping[str, ChoiceList] = field(default_factory=dict)
     shapes: Mapping[str, tuple[Mapping[str, Json], ...]] = field(default_factory=dict)
     assets: Assets | None = None

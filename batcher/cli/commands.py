@@ -9,12 +9,14 @@ import click
 from batcher.version import VERSION
 
 _COMMANDS = {
+    "init": ("init", "A workbook to fill in and its job file, for any operation."),
     "run": ("running", "Send rows, watch them, and write the results: the whole job."),
     "check": ("looking", "Validate everything and show the plan; sends nothing."),
     "submit": ("running", "Only send what may be sent now."),
     "reconcile": ("running", "Only look at what is in work, once."),
     "status": ("looking", "Where the rows of a job stand."),
     "results": ("looking", "Write the results file again from the ledger."),
+    "download": ("downloading", "Fetch what is missing of the files of finished rows."),
     "settle": ("settling", "Decide about rows whose answer was lost."),
     "retry": ("retrying", "Ask for rows once more."),
     "adopt": ("adopting", "Take over work that was made on another machine."),
@@ -69,6 +71,7 @@ def batcher() -> None:
 
     \b
     Begin with:
+      batcher init heygen.template --template-id ID
       batcher check jobs/welcome.yaml
       batcher run jobs/welcome.yaml --rehearse
       batcher run jobs/welcome.yaml

@@ -15,6 +15,7 @@ from batcher.ledger.lock import job_lock
 from batcher.ledger.protocol import News
 from batcher.model import Attempt, Source, State
 from batcher.opening import OpenJob, opened
+from batcher.run import write_job_results
 
 
 @click.command()
@@ -50,7 +51,7 @@ def settle(job_file: Path, *, rows: tuple[str, ...], word: str | None, remote_id
             return int(Exit.DONE)
         for attempt in unsure:
             _settle_one(at_hand, attempt, word=word, remote_id=remote_id or "", now=around.clock())
-        tally = at_hand.write_results().tally
+        tally = write_job_results(at_hand, at=around.clock()).tally
         say(tally.identity())
         return int(Exit.SOME_FAILED if tally.words["unsure"] else Exit.DONE)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from batcher.bound import BoundJob, BoundStep
@@ -159,6 +160,8 @@ def ending_lines(opened: OpenJob, ending: Ending, *, took_s: float) -> Iterator[
     if ending.reason:
         yield f"Why      {ending.reason}"
     name = bound.job.path.name if bound.job.path else bound.job.name
+    if ending.files.words():
+        yield f"Files    {ending.files.words()}"
     if ending.tally.words["unsure"]:
         yield f"Unsure   the answer was lost, maybe charged, never resent blindly → batcher settle {name}"
     if ending.tally.words["failed"] or ending.tally.words["invalid"]:
@@ -188,6 +191,7 @@ def summary(opened: OpenJob, ending: Ending) -> str:
             "reason": ending.reason,
             "rows": ending.tally.rows,
             "words": dict(sorted(ending.tally.words.items())),
+            "files": asdict(ending.files),
             "cost": round(ending.cost, 4),
             "cost_in_work": round(ending.expected, 4),
             "results": str(ending.results_file or opened.bound.job.results.file),

@@ -85,6 +85,10 @@ class Fetcher:
         """Let go of idle connections."""
         self._links.close()
 
+    def halt(self, reason: str) -> None:
+        """End what is being fetched, and whatever is asked for from now on; what has come is kept to be gone on with."""
+        self._watch.halt(reason)
+
     def fetch(self, url: str, target: Path, *, folder: Path) -> Fetched:
         """
         Bring a file to its place, going on from what an earlier try has left.

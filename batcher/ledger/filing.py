@@ -116,12 +116,12 @@ def forget_assets(db: sqlite3.Connection, attempt_id: int) -> None:
 
 def files(db: sqlite3.Connection, job: str) -> list[SeenFile]:
     """As `Ledger.files`."""
-    rows = db.execute("SELECT path, size, mtime_ns, digest FROM files WHERE job = ? ORDER BY path", (job,))
+    rows = db.execute("SELECT path, size, mtime_ns, digest FROM local_files WHERE job = ? ORDER BY path", (job,))
     return [SeenFile(path=path, size=size, mtime_ns=mtime_ns, digest=digest) for path, size, mtime_ns, digest in rows]
 
 
 def saw(db: sqlite3.Connection, job: str, seen: Collection[SeenFile]) -> None:
     """As `Ledger.saw`, inside the caller's transaction."""
-    db.execute("DELETE FROM files WHERE job = ?", (job,))
+    db.execute("DELETE FROM local_files WHERE job = ?", (job,))
     values = [(job, each.path, each.size, each.mtime_ns, each.digest) for each in seen]
-    db.executemany("INSERT INTO files (job, path, size, mtime_ns, digest) VALUES (?, ?, ?, ?, ?)", values)
+    db.executemany("INSERT INTO local_files (job, path, size, mtime_ns, digest) VALUES (?, ?, ?, ?, ?)", values)

@@ -18,7 +18,7 @@ from batcher.model import Source, State, TaskKey
 GROUP = 500
 """Rows per look-up: below SQLite's oldest limit of 999 parameters."""
 
-_JOB = "SELECT job, path, account, operation, sheet, fingerprint, row_count, skipped, planned_at, written FROM jobs WHERE job = ?"
+_JOB = "SELECT job, path, account, operation, sheet, fingerprint, row_count, skipped, planned_at, written, renew_at FROM jobs WHERE job = ?"
 _REGISTER = """
 INSERT INTO jobs (job, path, account, operation, sheet) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (job) DO UPDATE SET path = excluded.path, account = excluded.account, operation = excluded.operation, sheet = excluded.sheet"""
@@ -40,6 +40,9 @@ WHERE job = ? AND ready = 0 AND state = 'waiting' AND gone = 0"""
 _UNBLOCK = """
 UPDATE tasks SET path = ?, body = ?, flaws = ?, estimate = ?, ready = ?
 WHERE job = ? AND row_id = ? AND step = ? AND item = ? AND ready = 0 AND state = 'waiting' RETURNING task_id"""
+_BLOCK = """
+UPDATE tasks SET ready = 0
+WHERE job = ? AND row_id = ? AND state = 'waiting' AND ready = 1 AND cells <> ''"""
 _SAME = """
 UPDATE tasks SET row_number = ?, input_hash = ?, held = ?, not_before = ?
 WHERE task_id = ? AND (row_number <> ? OR input_hash <> ? OR held <> ? OR not_before <> ?)"""
@@ -68,6 +71,7 @@ def read_job(db: sqlite3.Connection, job: str) -> JobRecord | None:
         skipped=found[7],
         planned_at=found[8],
         written=found[9],
+        renew_at=found[10],
     )
 
 
@@ -166,7 +170,7 @@ def _identity(task: Planned) -> tuple[str, str, str, str]:
 
 
 def _content(task: Planned) -> tuple[object, ...]:
-    cells = json.dumps(task.cells, ensure_ascii=False) if task.cells else ""
+    cells = json.dumps(task.cells, ensure_ascii=False) if task.cells or not task.ready else ""
     held = int(task.held), task.not_before
     return task.input_hash, task.path, task.body, _flaws(task), task.estimate, int(task.ready), cells, *held
 
@@ -206,6 +210,11 @@ def unblock(db: sqlite3.Connection, task: Planned, *, at: float) -> None:
             source=Source.PLAN,
             cause=task.flaws[0][1],
         )
+
+
+def block(db: sqlite3.Connection, job: str, row_ids: Collection[str]) -> int:
+    """As `Ledger.block`, inside the caller's transaction: only what once had to wait has kept its cells."""
+    return sum(db.execute(_BLOCK, (job, row_id)).rowcount for row_id in row_ids)
 
 
 def _flaws(task: Planned) -> str:

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Protocol
 
 from batcher.files import SeenFile
-from batcher.model import Asset, Attempt, Source, State, TaskKey
+from batcher.model import Asset, Attempt, FileState, Source, State, TaskKey
 from batcher.units import Rate
 
 
@@ -25,6 +25,7 @@ class JobRecord:
         rows, skipped: Counted by the last plan.
         planned_at: Unix seconds; None before the first plan.
         written: The mark of the ledger's state that the results file shows; empty before there is one.
+        renew_at: When the first of its links should be renewed, unix seconds; None while there is none that can be.
     """
 
     job: str
@@ -37,6 +38,7 @@ class JobRecord:
     skipped: int = 0
     planned_at: float | None = None
     written: str = ""
+    renew_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -229,14 +231,40 @@ class News:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FileRecord:
+    """
+    What has become of one file of a finished attempt.
+
+    Attributes:
+        output: The link that it is fetched from, by the name of its output: `video_url`.
+        path: Where it stands or belongs, relative to the folder of the results file.
+        bytes: Its size; 0 while it is not there.
+        at: When this was learned, unix seconds.
+        tries: How often it was tried in vain.
+        reason: Why it is not there, or what a person should know of it; mostly empty where it is.
+    """
+
+    attempt_id: int
+    output: str
+    state: FileState
+    path: str
+    bytes: int = 0
+    at: float
+    tries: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Standing:
     """
     Everything the results need to know of one task.
 
     Attributes:
+        attempt_id: The newest attempt; 0 before there is one, and while the task waits.
         attempts: How many there were.
         submitted_at, completed_at: Unix seconds; None when it has not come to that.
         links_at: When the links were read, unix seconds.
+        files: Output to what has become of its file, of whichever attempt it was.
     """
 
     key: TaskKey
@@ -256,6 +284,8 @@ class Standing:
     submitted_at: float | None = None
     completed_at: float | None = None
     links_at: float | None = None
+    attempt_id: int = 0
+    files: Mapping[str, FileRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -331,6 +361,9 @@ class Ledger(Protocol):
     def unblock(self, tasks: Sequence[Planned], *, at: float) -> None:
         """Give blocked tasks what will be sent, or, where they have flaws, make them invalid."""
 
+    def block(self, job: str, row_ids: Collection[str]) -> int:
+        """Later steps of these rows that are not sent yet wait for the earlier ones again; returns how many do."""
+
     def admit(self, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
         """
         Move waiting tasks to *sending*, as many as the account admits, and write down that they are being sent.
@@ -352,8 +385,16 @@ class Ledger(Protocol):
             The news as they were written. An id that the ledger already holds for another attempt is no acceptance: the
             API has mixed two rows up, and the attempt is unsure.
 
-        States that are final stay: a worse word for a finished attempt is noted as a move from and to the same state.
-        News of an older attempt is kept on that attempt and does not move the task.
+        States that are final stay: a worse word for a finished attempt is noted as a move from and to the same state,
+        and so is fresh news of one (renewed links). News of an older attempt is kept on that attempt and does not move
+        the task.
+        """
+
+    def filed(self, files: Sequence[FileRecord]) -> None:
+        """
+        Write down what has become of files, each noted as a move of its task from and to the same state.
+
+        A task has one record for each output: the newer one replaces the older, also that of an earlier attempt.
         """
 
     def claim(self, job: str, account: str, owner: str) -> int:
@@ -418,9 +459,9 @@ class Ledger(Protocol):
     def mark(self) -> str:
         """Names the state of the ledger: while it stays the same, nothing has moved."""
 
-    def written(self, job: str, mark: str, *, fingerprint: str = "") -> None:
+    def written(self, job: str, mark: str, *, renew_at: float | None, fingerprint: str = "") -> None:
         """
-        The results file of a job shows the state that `mark` names.
+        The results file of a job shows the state that `mark` names; its first link should be renewed at `renew_at`.
 
         Args:
             fingerprint: That of sheet, job and catalogue from now on, where the writing itself has changed the sheet.

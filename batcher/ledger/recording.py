@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from batcher.ledger.moving import may_move, move_task, note
-from batcher.ledger.protocol import News
+from batcher.ledger.protocol import FileRecord, News
 from batcher.model import Source, State, TaskKey
 
 FINAL = (State.DONE, State.FAILED)
@@ -62,6 +62,11 @@ _ADOPTED = """
 INSERT INTO attempts (task_id, number, submission_id, account, operation, state, path, body, key, token, remote_id, estimate, accepted_at)
 VALUES (?, ?, ?, ?, ?, 'in progress', ?, ?, '', '', ?, ?, ?)"""
 _MADE = "UPDATE tasks SET made_hash = input_hash, ready = 1 WHERE task_id = ?"
+_FILE_OF = "SELECT t.task_id, t.state FROM attempts a JOIN tasks t USING (task_id) WHERE a.attempt_id = ?"
+_FILED = """
+INSERT INTO files (task_id, output, attempt_id, state, path, bytes, at, tries, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (task_id, output) DO UPDATE SET attempt_id = excluded.attempt_id, state = excluded.state, path = excluded.path,
+    bytes = excluded.bytes, at = excluded.at, tries = excluded.tries, reason = excluded.reason"""
 _CURRENT = "SELECT task_id, state FROM tasks WHERE job = ? AND row_id = ? AND step = ? AND item = ?"
 
 
@@ -98,7 +103,7 @@ def record(db: sqlite3.Connection, news: News) -> News:
             source=news.source,
             cause=news.cause,
         )
-    elif not is_newest:
+    elif not is_newest or before in FINAL:
         _note(db, task_id, news, before=before)
     if news.state is State.WAITING:
         _let_go(db, task_id, news, before=before)
@@ -167,6 +172,27 @@ def _update(db: sqlite3.Connection, news: News, *, outputs: dict[str, str]) -> N
             news.checked,
             news.attempt_id,
         ),
+    )
+
+
+def filed(db: sqlite3.Connection, file: FileRecord) -> None:
+    """As `Ledger.filed`, for one file, inside the caller's transaction."""
+    found = db.execute(_FILE_OF, (file.attempt_id,)).fetchone()
+    if found is None:
+        return
+    values = (file.state.value, file.path, file.bytes, file.at, file.tries, file.reason)
+    db.execute(_FILED, (found[0], file.output, file.attempt_id, *values))
+    state = State(found[1])
+    cause = f"file of {file.output}: {file.state.value}"
+    note(
+        db,
+        found[0],
+        before=state,
+        after=state,
+        attempt_id=file.attempt_id,
+        at=file.at,
+        source=Source.ANSWER,
+        cause=cause,
     )
 
 

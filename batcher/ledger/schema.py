@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from batcher.model import State
+from batcher.model import FileState, State
 
 APPLICATION_ID = 0x62746368
 """`btch`: how SQLite and `file` know a ledger."""
@@ -13,7 +13,7 @@ SCHEMA_VERSION = 2
 
 _STATES = ", ".join(f"'{state.value}'" for state in State)
 
-_FILES = """
+_FILES = f"""
 CREATE TABLE needs (                     -- the files that must be at the account before a task is sent
     task_id INTEGER NOT NULL,
     digest TEXT NOT NULL,                -- SHA-256 of the content
@@ -33,13 +33,26 @@ CREATE TABLE assets (                    -- the files that accounts hold
     PRIMARY KEY (account, digest)
 ) STRICT;
 
-CREATE TABLE files (                     -- what the last plan of a job has looked at on this machine
+CREATE TABLE local_files (                     -- what the last plan of a job has looked at on this machine
     job TEXT NOT NULL,
     path TEXT NOT NULL,
     size INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL,
     digest TEXT NOT NULL,
     PRIMARY KEY (job, path)
+) STRICT;
+
+CREATE TABLE files (                     -- what has become of each file that is wanted of a task
+    task_id INTEGER NOT NULL REFERENCES tasks,
+    output TEXT NOT NULL,
+    attempt_id INTEGER NOT NULL,         -- whose link it was fetched from
+    state TEXT NOT NULL CHECK (state IN ({", ".join(f"'{state.value}'" for state in FileState)})),
+    path TEXT NOT NULL,                  -- relative to the folder of the results file
+    bytes INTEGER NOT NULL DEFAULT 0,
+    at REAL NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (task_id, output)
 ) STRICT;
 """
 
@@ -54,7 +67,8 @@ CREATE TABLE jobs (
     row_count INTEGER NOT NULL DEFAULT 0,
     skipped INTEGER NOT NULL DEFAULT 0,
     planned_at REAL,
-    written TEXT NOT NULL DEFAULT ''     -- the state of the ledger that the results file shows
+    written TEXT NOT NULL DEFAULT '',    -- the state of the ledger that the results file shows
+    renew_at REAL                        -- when the first of its links should be renewed
 ) STRICT;
 
 CREATE TABLE tasks (
@@ -157,6 +171,7 @@ def _statements(script: str) -> tuple[str, ...]:
 
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {
     1: (
+        "ALTER TABLE jobs ADD COLUMN renew_at REAL",
         *_statements(_FILES),
         "ALTER TABLE tasks ADD COLUMN held INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE tasks ADD COLUMN not_before REAL NOT NULL DEFAULT 0",

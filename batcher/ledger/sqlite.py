@@ -16,6 +16,7 @@ from batcher.ledger.protocol import (
     Admitted,
     Blocked,
     Candidate,
+    FileRecord,
     InFlight,
     JobRecord,
     Known,
@@ -195,6 +196,11 @@ class SqliteLedger:
             for task in tasks:
                 planning.unblock(db, task, at=at)
 
+    def block(self, job: str, row_ids: Collection[str]) -> int:
+        """See `Ledger.block`."""
+        with self._writing() as db:
+            return planning.block(db, job, row_ids)
+
     def admit(self, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
         """See `Ledger.admit`."""
         with self._writing() as db:
@@ -206,6 +212,13 @@ class SqliteLedger:
             return news
         with self._writing() as db:
             return [recording.record(db, each) for each in news]
+
+    def filed(self, files: Sequence[FileRecord]) -> None:
+        """See `Ledger.filed`."""
+        if files:
+            with self._writing() as db:
+                for each in files:
+                    recording.filed(db, each)
 
     def claim(self, job: str, account: str, owner: str) -> int:
         """See `Ledger.claim`."""
@@ -273,10 +286,10 @@ class SqliteLedger:
         with self._reading() as db:
             return reading.mark(db)
 
-    def written(self, job: str, mark: str, *, fingerprint: str = "") -> None:
+    def written(self, job: str, mark: str, *, renew_at: float | None, fingerprint: str = "") -> None:
         """See `Ledger.written`."""
         with self._writing() as db:
-            db.execute("UPDATE jobs SET written = ? WHERE job = ?", (mark, job))
+            db.execute("UPDATE jobs SET written = ?, renew_at = ? WHERE job = ?", (mark, renew_at, job))
             if fingerprint:
                 db.execute("UPDATE jobs SET fingerprint = ? WHERE job = ?", (fingerprint, job))
 

@@ -389,6 +389,8 @@ def needed_headers(job: Job) -> set[str]:
 
     for step in job.steps:
         visit(step.request)
+    for download in job.results.downloads:
+        visit(download.template)
     found -= {step.name for step in job.steps}
     for fan in (step.for_each for step in job.steps if step.for_each):
         found.discard(fan.name)
