@@ -31,6 +31,9 @@ NO_ANSWER_WAIT_S = 5.0
 SLOTS_AGAIN_S = 1.0
 """While all slots are taken, ask again this often: another job of the account may have let one go."""
 
+REREAD_S = 1.0
+"""While attempts are in doubt, look in the ledger this often whether another process has settled them."""
+
 MAX_ATTEMPTS = 3
 """Attempts at one row without a person's word, where the job lets lost rows be sent again."""
 
@@ -81,6 +84,8 @@ class Dispatcher:
     accepted: dict[int, Attempt] = field(default_factory=dict)
     _closed_doors: int = 0
     _asked_at: float = 0.0
+    _reread_at: float = 0.0
+    _settled_elsewhere: bool = False
 
     def begin(self) -> list[News]:
         """Take over what an earlier run has left in *sending*: a look-up or the same key, never a blind send."""
@@ -96,9 +101,26 @@ class Dispatcher:
         soonest = self.doubts.due_at
         return None if soonest is None else max(soonest, self.wake_at or 0.0)
 
+    def take_settled(self) -> bool:
+        """Whether another process has settled an attempt in doubt since this was last asked."""
+        settled, self._settled_elsewhere = self._settled_elsewhere, False
+        return settled
+
+    def _forget_settled(self, now: float) -> None:
+        """What another process has settled is not waited for, searched or sent again."""
+        if not self.doubts.attempt_ids or now < self._reread_at:
+            return
+        self._reread_at = now + REREAD_S
+        open_ones = {each.attempt_id for each in self.ledger.in_doubt(self.bound.job.name, self.account)}
+        for attempt_id in self.doubts.attempt_ids - open_ones:
+            self.doubts.take(attempt_id)
+            self._settled_elsewhere = True
+            self.reopen()
+
     def step(self) -> None:
         """Send as much as senders and account admit."""
         now = self.clock()
+        self._forget_settled(now)
         if self.stop or (self.wake_at is not None and now < self.wake_at):
             return
         self._search_due(now)

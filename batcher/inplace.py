@@ -59,7 +59,7 @@ def write_in_place(bound: BoundJob, ledger: Ledger, *, fingerprint: str) -> Writ
     except (WorkbookBusy, WorkbookRefused) as error:
         beside = file.with_name(f"{file.stem}.results.xlsx")
         _require_ours(bound, beside)
-        tally = write_results(bound, ledger, file=beside)
+        tally = write_results(bound, ledger, to=beside)
         note = f"{error}; until then the results stand in {beside.name}"
         return Written(tally=tally, file=beside, note=note, is_final=isinstance(error, WorkbookRefused))
     return Written(tally=tally, file=file, fingerprint=written.fingerprint)

@@ -19,8 +19,8 @@ from batcher.job import Job
 from batcher.ledger.protocol import JobRecord, Known, Ledger, Planned, Standing
 from batcher.lines import tasks_asked_again
 from batcher.marks import Identified, Mark
-from batcher.model import WORST_FIRST, State, TaskKey
-from batcher.sheet import Sheet, normalise
+from batcher.model import WORST_FIRST, Row, State, TaskKey
+from batcher.sheet import Sheet, doubt_about, normalise
 from batcher.version import VERSION
 
 GROUP = 400
@@ -47,6 +47,8 @@ class Plan:
         changed: Row numbers whose content is no longer that from which they were made; the first of them.
         changed_count: How many there are.
         problems: The first complaints about invalid rows.
+        doubts: The first cells of rows about to be sent that are valid, but most likely not what was meant.
+        doubt_count: How many there are.
         cost: Estimated cost of the waiting tasks; None when no price is known.
         seconds_known: Whether the length came from the job rather than from a guess of ours.
         again: The tasks that were made and are to be made again, each with the reason; they count as waiting here, and
@@ -63,7 +65,7 @@ class Plan:
         made_seen: Rows of this sheet for which work was ever sent.
         files: The sizes in bytes of the files that waiting tasks need and the account does not hold, by their digests.
         is_remembered: Nothing has changed since an earlier plan, so the sheet was not gone through again: `new`,
-            `changed`, `problems`, `samples` and all about `again` are then empty.
+            `changed`, `problems`, `doubts`, `samples` and all about `again` are then empty.
     """
 
     rows: int = 0
@@ -76,6 +78,8 @@ class Plan:
     changed_count: int = 0
     problems: list[Problem] = field(default_factory=list)
     problem_count: int = 0
+    doubts: list[Problem] = field(default_factory=list)
+    doubt_count: int = 0
     cost: float | None = None
     again: dict[TaskKey, str] = field(default_factory=dict)
     again_rows: list[int] = field(default_factory=list)
@@ -161,6 +165,14 @@ class Plan:
         """Take in complaints; the first are kept."""
         self.problem_count += len(problems)
         self.problems += problems[: SHOWN - len(self.problems)]
+
+    def doubt(self, bound: BoundJob, row: Row) -> None:
+        """Take in what is doubtful about the cells of a row that is about to be sent."""
+        for column in sorted(bound.columns):
+            if said := doubt_about(row.cells[column]):
+                self.doubt_count += 1
+                if len(self.doubts) < SHOWN:
+                    self.doubts.append(Problem(where=bound.sheet.where(column, row.number), message=said))
 
 
 _UNSENT = (State.WAITING, State.INVALID)
@@ -303,6 +315,8 @@ def _stream(bound: BoundJob, ledger: Ledger, plan: Plan) -> Iterator[Planned]:
             again = _again(bound, identified, tasks, asking.get(identified.row_id, ()))
             plan.count(tasks, again=again, is_held=identified.is_held(bound.clock()))
             plan.count_marks(identified, tasks)
+            if any(_state(task, each, is_again=task.key in again) is State.WAITING for task, each in tasks):
+                plan.doubt(bound, identified.row)
             yield from (task for task, _ in tasks)
 
 

@@ -38,12 +38,12 @@ class Tally:
         return f"{self.rows} rows = {' + '.join(parts) or '0'} {'✓' if right else '✗ (these do not add up: please report it)'}"
 
 
-def write_results(bound: BoundJob, ledger: Ledger, *, file: Path | None = None) -> Tally:
+def write_results(bound: BoundJob, ledger: Ledger, *, to: Path | None = None) -> Tally:
     """
     Write the results file whole, and count its rows.
 
     Args:
-        file: Where, when it is not where the job says.
+        to: Another file than the job's.
 
     Raises:
         InputError: The sheet can no longer be read, or the file cannot be written in this format.
@@ -52,7 +52,7 @@ def write_results(bound: BoundJob, ledger: Ledger, *, file: Path | None = None) 
     tally = Tally()
     layout, results = bound.layout, bound.job.results
     write_rows(
-        file or results.file,
+        to or results.file,
         layout.header,
         (line for _, _, lines in rows_and_lines(bound, ledger, tally) for line in lines),
         ours_from=layout.own_from,

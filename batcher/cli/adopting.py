@@ -11,7 +11,6 @@ from batcher.cli.options import JOB, surroundings, together
 from batcher.cli.say import say
 from batcher.errors import Exit
 from batcher.job import load_job
-from batcher.ledger.lock import job_lock
 from batcher.opening import check_results_file, opened
 
 
@@ -29,7 +28,7 @@ def adopt(job_file: Path) -> int:
     job = load_job(job_file)
     check_results_file(job)
     around = surroundings()
-    with opened(job, around) as at_hand, job_lock(at_hand.state / "locks", job.name):
+    with opened(job, around) as at_hand, at_hand.held(around.tell):
         at_hand.plan_for_adoption(at=around.clock())
         done = adopt_shown(
             at_hand.bound, at_hand.ledger, at_hand.online(), account=at_hand.account_name, at=around.clock()

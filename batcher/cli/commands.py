@@ -18,6 +18,7 @@ _COMMANDS = {
     "results": ("looking", "Write the results file again from the ledger."),
     "download": ("downloading", "Fetch what is missing of the files of finished rows."),
     "settle": ("settling", "Decide about rows whose answer was lost."),
+    "verify": ("verifying", "Whether every promise holds: ledger, results, sheet and API side by side."),
     "retry": ("retrying", "Ask for rows once more."),
     "adopt": ("adopting", "Take over work that was made on another machine."),
     "schedule": ("scheduling", "Runs that start themselves: cron or systemd."),

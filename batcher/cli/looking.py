@@ -15,7 +15,6 @@ from batcher.errors import Exit
 from batcher.fetch.probe import Prober
 from batcher.filenames import check_file_names
 from batcher.job import load_job
-from batcher.ledger.lock import job_lock
 from batcher.links import check_links
 from batcher.opening import OpenJob, check_results_file, opened
 from batcher.plan import Plan, leave_out_held, look
@@ -130,10 +129,7 @@ def results(job_file: Path, *, quiet: bool, refresh: bool) -> int:
     job = load_job(job_file)
     check_results_file(job)
     around = surroundings(quiet=quiet)
-    with (
-        opened(job, around, offline=not refresh) as at_hand,
-        job_lock(at_hand.state / "locks", job.name),
-    ):
+    with opened(job, around, offline=not refresh) as at_hand, at_hand.held(around.tell):
         renewed = ""
         if refresh:
             count, left = renew_all(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -11,11 +12,11 @@ from batcher.cli.options import JOB, surroundings, together
 from batcher.cli.say import say
 from batcher.errors import Exit, InputError, Problem
 from batcher.job import load_job
-from batcher.ledger.lock import job_lock
 from batcher.ledger.protocol import News
 from batcher.model import Attempt, Source, State
 from batcher.opening import OpenJob, opened
 from batcher.run import write_job_results
+from batcher.units import Money
 
 
 @click.command()
@@ -40,7 +41,7 @@ def settle(job_file: Path, *, rows: tuple[str, ...], word: str | None, remote_id
     """
     job = load_job(job_file)
     around = surroundings()
-    with opened(job, around, offline=True) as at_hand, job_lock(at_hand.state / "locks", job.name):
+    with opened(job, around, offline=True) as at_hand, at_hand.held(around.tell):
         unsure = [each for each in at_hand.ledger.unsure(job.name) if not rows or each.task.row_id in rows]
         if remote_id and len(unsure) != 1:
             raise InputError(
@@ -49,11 +50,20 @@ def settle(job_file: Path, *, rows: tuple[str, ...], word: str | None, remote_id
         if not unsure:
             say("no row is unsure")
             return int(Exit.DONE)
+        say(_worst_case(at_hand, unsure))
         for attempt in unsure:
             _settle_one(at_hand, attempt, word=word, remote_id=remote_id or "", now=around.clock())
         tally = write_job_results(at_hand, at=around.clock()).tally
         say(tally.identity())
         return int(Exit.SOME_FAILED if tally.words["unsure"] else Exit.DONE)
+
+
+def _worst_case(at_hand: OpenJob, unsure: Sequence[Attempt]) -> str:
+    """What resending all of them may cost, should all of them have been made."""
+    known = [each.estimate for each in unsure if each.estimate is not None]
+    currency = at_hand.bound.currency
+    cost = f"up to ≈ {Money(amount=sum(known), currency=currency)}" if known and currency else "an unknown amount"
+    return f"{len(unsure)} unsure: each may have been made and charged; sending all of them again costs {cost} more"
 
 
 def _settle_one(at_hand: OpenJob, attempt: Attempt, *, word: str | None, remote_id: str, now: float) -> None:

@@ -13,6 +13,8 @@ from batcher.ledger.protocol import FileRecord, News
 from batcher.model import Source, State, TaskKey
 
 FINAL = (State.DONE, State.FAILED)
+_KNOWS_LESS = (State.SENDING, State.UNSURE, State.WAITING)
+"""What a process says that has not heard of an attempt's acceptance."""
 
 _ATTEMPT = """
 SELECT a.task_id, a.state, a.submission_id, a.outputs, t.state,
@@ -46,8 +48,10 @@ _REPLAN = "UPDATE jobs SET fingerprint = '' WHERE job = ?"
 # A later step must wait for its earlier ones anew, with what the plan brings: an input that no row has makes sure of it.
 _ANEW = "UPDATE tasks SET input_hash = '' WHERE task_id = ?"
 _SAME_ID = """
-SELECT t.row_number FROM attempts a JOIN tasks t USING (task_id), (SELECT account, operation FROM attempts WHERE attempt_id = ?) own
+SELECT t.row_number, a.attempt_id, own.row_number FROM attempts a JOIN tasks t USING (task_id),
+     (SELECT account, attempts.operation, row_number FROM attempts JOIN tasks USING (task_id) WHERE attempt_id = ?) own
 WHERE a.remote_id = ? AND a.account = own.account AND a.operation = own.operation AND a.attempt_id <> ?"""
+_FLAG = "UPDATE attempts SET flag = ? WHERE attempt_id = ?"
 _FORGET = "DELETE FROM attempts WHERE attempt_id = ?"
 _UNMADE = """
 UPDATE tasks SET made_hash = ''
@@ -87,6 +91,10 @@ def record(db: sqlite3.Connection, news: News) -> News:
         _note(db, task_id, replace(news, state=before, cause=cause), before=before)
         return news
     if before is not news.state and not may_move(before, news.state):
+        if news.state in _KNOWS_LESS:
+            cause = f"{news.cause}; ignored, another process has settled it"
+            _note(db, task_id, replace(news, state=before, cause=cause), before=before)
+            return replace(news, state=before)
         raise ValueError(
             f"attempt {news.attempt_id} cannot move from {before.value} to {news.state.value} ({news.cause})"
         )
@@ -117,6 +125,8 @@ def _distinct(db: sqlite3.Connection, news: News) -> News:
     other = db.execute(_SAME_ID, (news.attempt_id, news.remote_id, news.attempt_id)).fetchone()
     if other is None:
         return news
+    told = f"the API gave its id {news.remote_id} to row {other[2]} as well: look whose work it is before you use it"
+    db.execute(_FLAG, (told, other[1]))
     message = f"the API gave it the id {news.remote_id}, which row {other[0]} has already; maybe made and charged"
     return replace(
         news, state=State.UNSURE, remote_id="", outputs={}, cause=message, error_code="duplicate_id", error=message,

@@ -130,6 +130,7 @@ CREATE TABLE attempts (
     took_s REAL,                         -- render time, where it is known well enough to learn from
     checked_at REAL,
     misses INTEGER NOT NULL DEFAULT 0,
+    flag TEXT NOT NULL DEFAULT '',       -- what a person should know of it, whatever its state
     UNIQUE (task_id, number)
 ) STRICT;
 CREATE INDEX attempts_open ON attempts (state, account) WHERE state IN ('sending', 'in progress', 'unsure');
@@ -172,9 +173,10 @@ def _statements(script: str) -> tuple[str, ...]:
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {
     1: (
         "ALTER TABLE jobs ADD COLUMN renew_at REAL",
+        "ALTER TABLE attempts ADD COLUMN flag TEXT NOT NULL DEFAULT ''",
         *_statements(_FILES),
         "ALTER TABLE tasks ADD COLUMN held INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE tasks ADD COLUMN not_before REAL NOT NULL DEFAULT 0",
-    )
+    ),
 }
 """What leads from each version to the next; a ledger of every one that was ever released stands among the tests."""

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from batcher.errors import LedgerError
 from batcher.files import SeenFile
-from batcher.ledger import admission, filing, planning, reading, recording
+from batcher.ledger import admission, examining, filing, planning, reading, recording
 from batcher.ledger.protocol import (
     Admission,
     Admitted,
     Blocked,
     Candidate,
+    Contradiction,
     FileRecord,
     InFlight,
     JobRecord,
@@ -26,6 +27,7 @@ from batcher.ledger.protocol import (
     Prepared,
     Standing,
 )
+from batcher.ledger.reserve import Reserve
 from batcher.ledger.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, TABLES
 from batcher.model import WORST_FIRST, Asset, Attempt, State, TaskKey
 
@@ -44,6 +46,9 @@ class SqliteLedger:
     Write-ahead log with `synchronous=FULL`: with NORMAL a power cut was measured to forget paid work. Every write
     begins with `BEGIN IMMEDIATE`, so that two processes queue instead of failing half-way.
 
+    A few megabytes beside it are reserved before the first request is admitted: on a full disk they are let go, so that
+    the answers in the air can still be written down.
+
     Args:
         path: The file; its folder is made when it is not there.
 
@@ -53,6 +58,7 @@ class SqliteLedger:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._reserve = Reserve(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -64,6 +70,7 @@ class SqliteLedger:
         except OSError as error:
             raise LedgerError(f"{path}: the ledger cannot be opened: {error.strerror}") from error
         try:
+            self._file = self._identity()
             self._open()
             if was_left_open:
                 self._check()
@@ -119,6 +126,14 @@ class SqliteLedger:
                     db.execute(statement)
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
+    def _identity(self) -> tuple[int, int] | None:
+        """Which file stands at the ledger's path; None when there is none."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
     def _trouble(self, error: sqlite3.Error) -> LedgerError:
         text = str(error)
         if "malformed" in text or "not a database" in text:
@@ -133,6 +148,8 @@ class SqliteLedger:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                if self._identity() != self._file:  # SQLite would go on writing into a file that has no name any more
+                    raise LedgerError(f"{self._path}: the ledger has been moved or deleted while batcher was using it")
             except BaseException:
                 if self._db.in_transaction:  # a full disk has undone it already
                     self._db.execute("ROLLBACK")
@@ -203,6 +220,7 @@ class SqliteLedger:
 
     def admit(self, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
         """See `Ledger.admit`."""
+        self._reserve.hold()
         with self._writing() as db:
             return admission.admit(db, wish, prepare)
 
@@ -210,6 +228,14 @@ class SqliteLedger:
         """See `Ledger.record`."""
         if not news:
             return news
+        try:
+            return self._record(news)
+        except LedgerError as error:
+            if _lacks_room(error) and self._reserve.release():
+                return self._record(news)
+            raise
+
+    def _record(self, news: Sequence[News]) -> list[News]:
         with self._writing() as db:
             return [recording.record(db, each) for each in news]
 
@@ -219,6 +245,21 @@ class SqliteLedger:
             with self._writing() as db:
                 for each in files:
                     recording.filed(db, each)
+
+    def find(
+        self, *, job: str | None = None, account: str | None = None, keys: Collection[str] | None = None
+    ) -> Sequence[Attempt]:
+        """See `Ledger.find`."""
+        with self._reading() as db:
+            return reading.find(db, job=job, account=account, keys=keys)
+
+    def examine(self, job: str) -> Sequence[Contradiction]:
+        """See `Ledger.examine`; every page of the file is read."""
+        with self._reading() as db:
+            found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            if found != "ok":
+                raise self._trouble(sqlite3.DatabaseError(f"malformed: {found}"))
+            return examining.examine(db, job)
 
     def claim(self, job: str, account: str, owner: str) -> int:
         """See `Ledger.claim`."""
@@ -346,3 +387,9 @@ class SqliteLedger:
     def close(self) -> None:
         """See `Ledger.close`."""
         self._db.close()
+
+
+def _lacks_room(error: LedgerError) -> bool:
+    """Whether a write failed for want of room; some file systems and quotas say so only as an I/O error."""
+    code = getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
