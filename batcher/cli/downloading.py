@@ -11,7 +11,6 @@ from batcher.cli.say import say
 from batcher.downloads import Downloads, count_files
 from batcher.errors import Exit
 from batcher.job import load_job
-from batcher.ledger.lock import job_lock
 from batcher.opening import check_results_file, opened
 from batcher.run import exit_code, open_downloads, write_job_results
 
@@ -33,7 +32,7 @@ def download(job_file: Path, *, quiet: bool) -> int:
     around = surroundings(quiet=quiet)
     with (
         opened(job, around) as at_hand,
-        job_lock(at_hand.state / "locks", job.name),
+        at_hand.held(around.tell),
         polite_stop() as interrupted,
     ):
         bound = at_hand.bound
