@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from batcher.bound_step import BoundStep, Flaws, Header
+from batcher.bound_step import BoundStep, Header
 from batcher.catalog.model import Operation, Provider
 from batcher.errors import InputError, Problem, kept
 from batcher.files import SeenFile
@@ -21,27 +22,12 @@ from batcher.mapping.choice import Choices
 from batcher.mapping.expression import ExpressionError
 from batcher.mapping.filter import RowFilter
 from batcher.mapping.request import Rendered
+from batcher.marks import NOT_BEFORE, Flaws, Identified, Mark, MarkReader
 from batcher.model import Row, TaskKey
 from batcher.sheet import Sheet, normalise
 
 NAMED_DUPLICATES = 20
 """Of so many repeated ids the earlier row is looked up; each look-up reads the sheet again."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Identified:
-    """
-    A row and who it is.
-
-    Attributes:
-        row_id: Empty when the row is skipped: blank, or left out by `where`. A row without a usable id of its own gets
-            one that no cell can hold, so that it is accounted for.
-        flaws: Why its id cannot be used.
-    """
-
-    row: Row
-    row_id: str
-    flaws: Flaws = ()
 
 
 class BoundJob:
@@ -51,6 +37,8 @@ class BoundJob:
     Args:
         items: Members of the fan-out that the ledger knows already.
         seen: Local files as they were looked at earlier.
+        clock: Unix seconds.
+        trusts_ids: Ids that stand in our columns tell what was made; False in a rehearsal, where they are of no account.
 
     Attributes:
         local_files: The local files that rows name; None where the provider takes none.
@@ -70,8 +58,12 @@ class BoundJob:
         choices: Mapping[str, Choices],
         items: Sequence[str] = (),
         seen: Sequence[SeenFile] = (),
+        clock: Callable[[], float] = time.time,
+        trusts_ids: bool = True,
     ) -> None:
         self.job = job
+        self.clock = clock
+        self.trusts_ids = trusts_ids
         self.provider = provider
         self.sheet = sheet
         self.local_files = files_of(job, provider, seen)
@@ -85,6 +77,7 @@ class BoundJob:
             kept(problems, lambda: header.require(job.sheet.row_id, job, ("sheet", "row_id")))
         where = job.sheet.where
         self._filter = kept(problems, lambda: header.condition(where, job, ("sheet", "where"))) if where else None
+        day = kept(problems, lambda: _day_column(job, header))
         problems += self._budget_problems()
         files = kept(problems, lambda: file_places(job, operations, lookup=header.find, headers=header.texts))
         if problems:
@@ -98,6 +91,9 @@ class BoundJob:
         outputs = {name: columns_with_files(step.operation, name, self.downloads) for name, step in self.steps.items()}
         known = list(dict.fromkeys([*items, *(self._all_items() if choices or not items else ())]))
         self.layout: Layout = lay_out(sheet, job, columns=outputs, items=known, used=self.columns)
+        self.marks = MarkReader(own=self.layout.own, day_column=day)
+        if day is not None:
+            self.columns = sorted({*self.columns, day})
 
     def _budget_problems(self) -> list[Problem]:
         """A budget holds only where every step has a price, and in the same currency."""
@@ -179,15 +175,28 @@ class BoundJob:
         seen: set[int] = set()
         twins: Counter[str] = Counter()
         for row in self.sheet.rows():
-            if row.is_blank or not self._wanted(row):
-                yield Identified(row=row, row_id="")
+            is_blank = self._is_blank(row)
+            if is_blank or not self._wanted(row):
+                yield Identified(row=row, row_id="", is_blank=is_blank)
                 continue
             row_id, flaws = self._identify(row)
             if not flaws and hash(row_id) in seen:
                 twins[row_id] += 1
                 row_id, flaws = self._repeated(row, row_id, twin=twins[row_id], look=twins.total() <= NAMED_DUPLICATES)
             seen.add(hash(row_id))
-            yield Identified(row=row, row_id=row_id, flaws=flaws)
+            yield self._marked(row, row_id, flaws)
+
+    def _is_blank(self, row: Row) -> bool:
+        """Whether the user's own cells are blank: what we once wrote beside them does not make a row."""
+        return row.is_blank or (bool(self.layout.own) and not any(row.cells[i].strip() for i in self.layout.kept))
+
+    def _marked(self, row: Row, row_id: str, flaws: Flaws) -> Identified:
+        mark, not_before = self.marks.mark(row), 0.0
+        try:
+            not_before = self.marks.not_before(row)
+        except ValueError as error:
+            flaws = (*flaws, (self.sheet.where(self.marks.day_column or 0, row.number), str(error)))
+        return Identified(row=row, row_id=row_id, flaws=flaws, mark=mark, not_before=not_before)
 
     def _wanted(self, row: Row) -> bool:
         """Whether `where` takes the row, and any step is for it."""
@@ -248,7 +257,10 @@ class BoundJob:
                 rendered = step.mapping.render(row.cells, flaws=row.flaws, item=item, outputs=outputs)
                 found = (*identified.flaws, *(flaws or self._places(step, rendered, row.number)))
                 planned.append(self._planned(step, key, row, rendered, flaws=found, ready=ready))
-        return planned
+        if identified.mark is not Mark.HOLD and not identified.not_before:
+            return planned
+        held = identified.mark is Mark.HOLD
+        return [replace(each, held=held, not_before=identified.not_before) for each in planned]
 
     def items(self, step: str, identified: Identified) -> Sequence[str]:
         """The members of the fan-out that a step has for a row, `("",)` without one; none where it is not for the row."""
@@ -328,6 +340,13 @@ class BoundJob:
     def final_cost(self, step: str, body: str, *, duration_s: str) -> float | None:
         """What a finished piece of work cost."""
         return self.steps[step].price.final(json.loads(body), duration_s=duration_s)
+
+
+def _day_column(job: Job, header: Header) -> int | None:
+    """The column with the day before which a row is not sent; None when there is none."""
+    if job.sheet.not_before:
+        return header.require(job.sheet.not_before, job, ("sheet", "not_before"))
+    return header.find(NOT_BEFORE)
 
 
 def _nameless(row: Row) -> str:

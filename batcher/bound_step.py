@@ -14,13 +14,11 @@ from batcher.mapping.choice import Choices
 from batcher.mapping.expression import ExpressionError
 from batcher.mapping.filter import RowFilter, compile_filter
 from batcher.mapping.request import RequestMapping
+from batcher.marks import Flaws
 from batcher.model import Row
 from batcher.price import PriceTag
 from batcher.schema import unknown_key
 from batcher.sheet import normalise
-
-Flaws = tuple[tuple[str, str], ...]
-"""Complaints about a row, as (place, message)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

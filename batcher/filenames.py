@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from batcher.bound import BoundJob, Identified
+from batcher.bound import BoundJob
 from batcher.errors import InputError, Problem
 from batcher.fetch.names import Name, Names
 from batcher.filing import FilePlace
 from batcher.ledger.protocol import Standing
+from batcher.marks import Identified
 from batcher.model import TaskKey
 
 SHOWN = 20

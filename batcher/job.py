@@ -19,6 +19,8 @@ T = TypeVar("T")
 _THRESHOLD = re.compile(r"\s*([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*(%?)\s*(?:failed)?\s*\Z")
 SEPARATORS = ";,\n"
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+WORKBOOKS = (".xlsx", ".xlsm")
+"""The files that can take the results in place."""
 CONTENT = "content"
 """The `row_id` that means: the cells themselves."""
 
@@ -34,6 +36,7 @@ class SheetPart:
     where: str = ""
     encoding: str = ""
     delimiter: str = ""
+    not_before: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,6 +124,7 @@ class ResultsPart:
     Attributes:
         is_wide: A fan-out becomes columns rather than lines.
         report: A page to look at; None without one.
+        escape_formulas: In CSV, the user's own cells that look like formulas are made harmless too.
         downloads: The files that are fetched; mostly none.
     """
 
@@ -129,6 +133,7 @@ class ResultsPart:
     bom: bool = True
     is_wide: bool = False
     report: Path | None = None
+    escape_formulas: bool = False
     downloads: tuple[Download, ...] = ()
 
 
@@ -192,6 +197,7 @@ class Job:
         steps: What is done for each row, in order; at least one.
         resend_lost: Lost rows are sent again without a question.
         resend_below: Only those that cost no more than this; None without such a limit.
+        resubmit_changed: Rows that have changed since they were made are made again without a question.
         catalog: The file that describes a provider of the user's own; None without one.
         prices: Prices of the person's own, by operation.
         notify: Addresses of those who are told; `$NAME` stands for one in the environment.
@@ -211,10 +217,16 @@ class Job:
     resend_lost: bool = False
     resend_below: Money | None = None
     title_token: bool | None = None
+    resubmit_changed: bool = False
     catalog: Path | None = None
     prices: Mapping[str, OwnPrice] = field(default_factory=dict)
     notify: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the results go into the sheet's own workbook."""
+        return self.results.file == self.sheet.file and self.sheet.file.suffix.lower() in WORKBOOKS
 
     def problem(self, path: tuple[str | int, ...], message: str) -> Problem:
         """A problem at a key of the job file."""
@@ -302,6 +314,12 @@ def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
     files = tuple(_file(reader, folder, "files", index) for index in range(len(value.get("files", ()))))
     steps = _steps(reader, document)
     resend_below = reader.parsed(("resend_below",), parse_money) if "resend_below" in value else None
+    is_own_file = sheet_file == results_file
+    if is_own_file and results.get("fan_out") == "long":
+        message = (
+            "a workbook that takes its own results has one line per row: write wide, or give results.file another name"
+        )
+        reader.complain(("results", "fan_out"), message)
     reader.raise_problems()
     return Job(
         name=value["job"],
@@ -317,6 +335,7 @@ def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
             where=sheet.get("where", ""),
             encoding=sheet.get("encoding", ""),
             delimiter=DELIMITERS.get(sheet.get("delimiter", ""), ""),
+            not_before=sheet.get("not_before", ""),
         ),
         steps=steps,
         limits=limits,
@@ -325,14 +344,16 @@ def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
             file=results_file,
             prefix=results.get("prefix", ""),
             bom=results.get("bom", True),
-            is_wide=results.get("fan_out") == "wide",
+            is_wide=results.get("fan_out", "wide" if is_own_file else "long") == "wide",
             report=report_file,
+            escape_formulas=results.get("escape_formulas", False),
             downloads=_downloads(results.get("download", {}), folder),
         ),
         document=document,
         resend_lost=value.get("on_lost") == "resend",
         resend_below=resend_below,
         title_token=value.get("title_token"),
+        resubmit_changed=value.get("on_change") == "resubmit",
         notify=tuple(value.get("notify", ())),
         catalog=catalog,
         prices={name: OwnPrice(**price) for name, price in value.get("prices", {}).items()},

@@ -13,6 +13,10 @@ STATUS = "batcher_status"
 ERROR = "error"
 BEFORE = (STATUS,)
 AFTER = ("error_code", ERROR, "what_to_do", "attempts", "cost", "submitted_at", "completed_at", "url_expires_at")
+STAMP = ("attempts", "submitted_at", "completed_at")
+"""The columns that together say which state of a row its line shows."""
+NUMBERS = ("attempts", "cost", "duration_s")
+"""The columns that hold plain numbers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +49,7 @@ class Layout:
         fanned: The step with the fan-out; None without one.
         is_wide: The fan-out becomes columns, so that every row is one line.
         header: The whole header of the results.
+        own: Columns of the sheet that an earlier run of ours has written, by their names without the prefix.
     """
 
     kept: Sequence[int]
@@ -53,11 +58,27 @@ class Layout:
     fanned: str | None
     is_wide: bool
     header: Sequence[str]
+    own: Mapping[str, int]
 
     @property
     def own_from(self) -> int:
         """Where our columns begin."""
         return len(self.kept)
+
+    @property
+    def links(self) -> list[int]:
+        """Which of our columns hold addresses, counted from our first."""
+        return [index for index, name in enumerate(self._plain) if name.endswith("_url")]
+
+    @property
+    def numbers(self) -> list[int]:
+        """Which of our columns hold plain numbers, counted from our first."""
+        return [index for index, name in enumerate(self._plain) if name in NUMBERS]
+
+    @property
+    def _plain(self) -> list[str]:
+        """What our columns hold, in order: their names without prefix, step and member of a fan-out."""
+        return [*([self.item] if self.item else []), *BEFORE, *(column.output for column in self.outputs), *AFTER]
 
 
 def lay_out(
@@ -66,8 +87,9 @@ def lay_out(
     """
     Find the user's columns, and ours at their right.
 
-    Columns that an earlier run of ours has written are recognised by `batcher_status` (behind the prefix) and all the
-    others that belong to it, and are replaced. A column of the user's that merely has one of our names is an error.
+    Columns that an earlier run of ours has written are recognised by `batcher_status` (behind the prefix) and most of
+    the others that belong to it, and are replaced; `batcher_status` alone is there for a person's words. A column of
+    the user's that merely has one of our names is an error.
 
     Args:
         columns: The outputs of each step that get a column, in the order of the steps.
@@ -89,8 +111,7 @@ def lay_out(
     ours = [f"{prefix}{name}" for name in names]
     header = [normalise(text) for text in sheet.header]
     written = {index for index, text in enumerate(header) if text in ours}
-    complete = all(f"{prefix}{name}" in header for name in (*BEFORE, *AFTER))
-    if not complete or written & set(used):
+    if not _is_ours(header, written, prefix) or written & set(used):
         _refuse_clashes(sheet, job, written)
         written = set()
     kept = [index for index in range(len(sheet.header)) if index not in written]
@@ -101,7 +122,19 @@ def lay_out(
         fanned=fanned.name if fanned else None,
         is_wide=is_wide,
         header=[*(sheet.header[index] for index in kept), *ours],
+        own={header[index].removeprefix(prefix): index for index in sorted(written)},
     )
+
+
+def _is_ours(header: Sequence[str], written: set[int], prefix: str) -> bool:
+    """
+    Whether the columns of our names are ours: beside `batcher_status` a person may have deleted some of them, and a
+    newer version may have brought others.
+    """
+    if f"{prefix}{STATUS}" not in header:
+        return False
+    present = sum(f"{prefix}{name}" in header for name in AFTER)
+    return present * 2 > len(AFTER) or len(written) == 1
 
 
 def _outputs(columns: Mapping[str, Sequence[str]], *, fanned: str | None, items: Sequence[str]) -> list[OutputColumn]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from batcher.bound import BoundJob, Identified
+from batcher.bound import BoundJob
 from batcher.expiry import iso, link_expiry
 from batcher.layout import ERROR, STATUS, OutputColumn
 from batcher.ledger.protocol import FileRecord, Standing
-from batcher.model import WORST_FIRST, FileState, State
+from batcher.marks import Identified, Mark, shown_day
+from batcher.model import HELD, WORST_FIRST, FileState, State, TaskKey
 from batcher.sheet import clean
 
 SKIPPED = "skipped"
 _RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
 _SHOWN = {State.SENDING: State.IN_PROGRESS.value}
+_UNSENT = (State.WAITING, State.INVALID)
+_FINAL = (State.DONE, State.FAILED)
 
 
 def word_of(state: State) -> str:
@@ -21,11 +24,66 @@ def word_of(state: State) -> str:
     return _SHOWN.get(state, state.value)
 
 
-def row_word(identified: Identified, standings: Sequence[Standing]) -> str:
+def row_word(bound: BoundJob, identified: Identified, standings: Sequence[Standing]) -> str:
     """The word of a row: the worst of its tasks'; `waiting` for a row that is new since the plan."""
     if not identified.row_id:
         return SKIPPED
-    return word_of(_worst(standings)) if standings else State.WAITING.value
+    worst = _worst(standings) if standings else State.WAITING
+    return HELD if worst in _UNSENT and identified.is_held(bound.clock()) else word_of(worst)
+
+
+def tasks_asked_again(bound: BoundJob, identified: Identified, standings: Sequence[Standing]) -> list[TaskKey]:
+    """
+    The tasks that the word `again` beside a row asks for: those that failed, or all of them where none did.
+
+    The word counts once. What stands beside it in our other columns must be the row as it is now: once the word was
+    obeyed there is a further attempt, so that neither the same cell after a crash nor an old copy of the file asks again.
+
+    Args:
+        standings: Of all tasks of the row.
+    """
+    shown = bound.marks.stamp(identified.row) if identified.mark is Mark.AGAIN else None
+    if shown is None or not standings or [*map(_digits, shown)] != [*map(_digits, _stamp(_ordered(bound, standings)))]:
+        return []
+    failed = [each.key for each in standings if each.state is State.FAILED]
+    is_over = all(each.state in _FINAL for each in standings)
+    return failed or ([each.key for each in standings] if is_over else [])
+
+
+def _digits(text: str) -> str:
+    """What is left of a number or an instant when a spreadsheet has written it in its own way."""
+    return "".join(filter(str.isdigit, text.removesuffix(".0")))
+
+
+def _stamp(tasks: Sequence[Standing]) -> tuple[str, str, str]:
+    """The cells of `STAMP`: attempts ever made, when the first was sent, when the last was finished."""
+    submitted_at = min((each.submitted_at for each in tasks if each.submitted_at is not None), default=None)
+    return str(sum(each.attempts for each in tasks)), iso(submitted_at), iso(tasks[-1].completed_at)
+
+
+def _ordered(bound: BoundJob, standings: Sequence[Standing]) -> list[Standing]:
+    """The tasks of a row in the order of their steps, those of steps that the job no longer has left out."""
+    order = {name: place for place, name in enumerate(bound.steps)}
+    known = [each for each in standings if each.key.step in order]
+    return sorted(known or standings, key=lambda each: order.get(each.key.step, 0))
+
+
+def _status(bound: BoundJob, identified: Identified, tasks: Sequence[Standing], all_tasks: Sequence[Standing]) -> str:
+    """
+    What stands in the status cell: the word of these tasks, or the person's own word while it still has to count.
+
+    In the sheet's own workbook the cell is read again: `held` goes on holding, and `held until` asks nothing.
+    """
+    worst = _worst(tasks) if tasks else State.WAITING
+    if identified.mark is Mark.HOLD and worst in _UNSENT:
+        return HELD
+    if identified.mark is Mark.HOLD and any(each.state in _UNSENT for each in tasks):
+        return Mark.HOLD.value
+    if worst in _UNSENT and identified.not_before > bound.clock():
+        return f"{HELD} until {shown_day(identified.not_before)}"
+    if worst is State.WAITING and identified.mark is Mark.SAMPLE:
+        return Mark.SAMPLE.value
+    return Mark.AGAIN.value if tasks_asked_again(bound, identified, all_tasks) else word_of(worst)
 
 
 def row_lines(bound: BoundJob, identified: Identified, standings: Sequence[Standing]) -> list[list[str]]:
@@ -37,42 +95,46 @@ def row_lines(bound: BoundJob, identified: Identified, standings: Sequence[Stand
     """
     cells = [identified.row.cells[index] for index in bound.layout.kept]
     if not standings:
-        word = "" if identified.row.is_blank else row_word(identified, standings)
+        word = "" if identified.is_blank else _word_without_tasks(bound, identified)
         before = ["", word] if bound.layout.item else [word]
         return [[*cells, *before, *[""] * (len(bound.layout.header) - len(cells) - len(before))]]
-    order = {name: place for place, name in enumerate(bound.steps)}
-    known = [each for each in standings if each.key.step in order]
-    ordered = sorted(known or standings, key=lambda each: order.get(each.key.step, 0))
+    ordered = _ordered(bound, standings)
     fanned = [] if bound.layout.is_wide else [each for each in ordered if each.key.step == bound.layout.fanned]
     if not fanned:
-        return [[*cells, *_line(bound, ordered, item="")]]
+        status = _status(bound, identified, ordered, standings)
+        return [[*cells, *_line(bound, ordered, item="", status=status)]]
     rest = [each for each in ordered if each.key.step != bound.layout.fanned]
     lines = []
     for one in fanned:
-        tasks = sorted([*rest, one], key=lambda each: order.get(each.key.step, 0))
-        lines.append([*cells, *_line(bound, tasks, item=one.key.item)])
+        tasks = _ordered(bound, [*rest, one])
+        status = _status(bound, identified, tasks, standings)
+        lines.append([*cells, *_line(bound, tasks, item=one.key.item, status=status)])
     return lines
 
 
-def _line(bound: BoundJob, tasks: Sequence[Standing], *, item: str) -> list[str]:
+def _word_without_tasks(bound: BoundJob, identified: Identified) -> str:
+    return _status(bound, identified, (), ()) if identified.row_id else SKIPPED
+
+
+def _line(bound: BoundJob, tasks: Sequence[Standing], *, item: str, status: str) -> list[str]:
     """Our columns of one line, in the order of the layout."""
     by_task = {(each.key.step, each.key.item if bound.layout.is_wide else ""): each for each in tasks}
     worst = _worst(tasks)
     reason = next((each for each in tasks if each.state is worst), tasks[-1])
     reason = next((each for each in tasks if each.state is worst and _lacking(bound, each)), reason)
-    last = tasks[-1]
+    attempts, submitted_at, completed_at = _stamp(tasks)
     expiries = [moment for each in tasks if (moment := link_expiry(bound.operation(each.key.step), each)) is not None]
     return [
         *([item] if bound.layout.item else []),
-        word_of(worst),
+        status,
         *(clean(_output(bound, by_task.get((column.step, column.item)), column)) for column in bound.layout.outputs),
         clean(reason.error_code),
         clean(_error(bound, reason)),
         clean(_advice(bound, reason)),
-        str(sum(each.attempts for each in tasks)),
+        attempts,
         _amount(_sum(_cost(each) for each in tasks)),
-        iso(min((each.submitted_at for each in tasks if each.submitted_at is not None), default=None)),
-        iso(last.completed_at),
+        submitted_at,
+        completed_at,
         iso(min(expiries, default=None)),
     ]
 

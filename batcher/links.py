@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from batcher.bound import BoundJob, Identified
+from batcher.bound import BoundJob
 from batcher.bound_step import BoundStep
 from batcher.errors import Problem
 from batcher.fetch.probe import Probed, Prober
 from batcher.ledger.protocol import Ledger, Planned
+from batcher.marks import Identified
 from batcher.model import Json, State, TaskKey
 from batcher.senders import ThreadedSenders
 

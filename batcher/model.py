@@ -53,6 +53,9 @@ WORST_FIRST = (
 )
 """The order in which the tasks of one row decide the row's word."""
 
+HELD = "held"
+"""The word of a row that waits and is kept back, by a person or until its day: a mark, not a state."""
+
 
 class Source(str, Enum):
     """Who brought the news that moved a task."""

@@ -103,6 +103,8 @@ def _work(job: JobLike, sheet: Any, verbs: Verbs, *, agree: bool, rehearse: bool
             plan = at_hand.plan(at=around.clock())
             if needs_consent(at_hand, plan) and not agree:
                 raise Stopped(f"{question(at_hand, plan)} Agree with agree=True")
+            if verbs is not Verbs.RECONCILE:
+                at_hand.obey(plan, at=around.clock())
             return Run(opened=at_hand, around=around, senders=ThreadedSenders(SENDERS), verbs=verbs).go()
 
 

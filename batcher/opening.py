@@ -20,7 +20,8 @@ from batcher.catalog.model import Operation, Provider
 from batcher.errors import ApiError, InputError, Problem, StopEverything, Stopped
 from batcher.filenames import check_file_names
 from batcher.finding import find_operations, open_job_sheet
-from batcher.job import Job
+from batcher.inplace import Written, write_in_place
+from batcher.job import WORKBOOKS, Job
 from batcher.layout import STATUS
 from batcher.ledger.lock import job_lock
 from batcher.ledger.place import file_name, is_address, open_ledger, shared_clock
@@ -31,6 +32,7 @@ from batcher.mapping.choice import Choice, Choices
 from batcher.mapping.tree import matches
 from batcher.model import Json
 from batcher.plan import Plan, fingerprint, make_plan, remembered, with_files
+from batcher.results import write_results
 from batcher.sheet import Sheet, SheetSpec, open_sheet
 
 STATE_VARIABLE = "BATCHER_STATE"
@@ -108,6 +110,8 @@ class OpenJob:
         ledger: Ledger,
         sheet: Sheet,
         state: Path,
+        clock: Callable[[], float],
+        is_rehearsal: bool = False,
     ) -> None:
         self.job = job
         self.provider = provider
@@ -118,6 +122,9 @@ class OpenJob:
         self.sheet = sheet
         self.state = state
         self.notes = list(sheet.notes)
+        self._clock = clock
+        self._is_rehearsal = is_rehearsal
+        self._sheet_fingerprint = sheet.fingerprint
         self._bound: BoundJob | None = None
 
     @property
@@ -152,7 +159,8 @@ class OpenJob:
     @property
     def fingerprint(self) -> str:
         """Changes whenever planning again could bring anything new."""
-        return fingerprint(self.job, operations=self.operations, sheet=self.sheet, account=self.account_name)
+        sheet = replace(self.sheet, fingerprint=self._sheet_fingerprint)
+        return fingerprint(self.job, operations=self.operations, sheet=sheet, account=self.account_name)
 
     @cached_property
     def info(self) -> AccountInfo:
@@ -204,6 +212,8 @@ class OpenJob:
             choices=choices,
             items=self.ledger.items(self.job.name),
             seen=self.ledger.files(self.job.name),
+            clock=self._clock,
+            trusts_ids=not self._is_rehearsal,
         )
         if checked:
             learn_templates(self._bound, client=self.client, notes=self.notes)
@@ -220,13 +230,68 @@ class OpenJob:
         record = self.ledger.job(self.job.name)
         as_planned = with_files(mark, files.now(self.ledger.files(self.job.name)))
         if record is not None and record.fingerprint == as_planned and record.path == str(self.job.path or ""):
-            may_render = len(self.job.steps) > 1 and self.ledger.waiting(self.job.name)[0]
+            may_render = len(self.job.steps) > 1 and self.ledger.waiting(self.job.name, now=at)[0]
             if may_render or self.ledger.blocked(self.job.name):
                 self.bind(checked=True)  # later steps are still to be made from their cells, names looked up
             return remembered(record, self.ledger, at=at)
         bound = self.bind(checked=True)
         self.notes += [str(each) for each in check_file_names(bound)]
         return make_plan(bound, self.ledger, account=self.account_name, mark=mark, at=at)
+
+    def plan_for_adoption(self, *, at: float) -> None:
+        """
+        Bring in the tasks whose work stands in the sheet already, without stopping because of it.
+
+        The plan is not remembered: what is not taken over stops the next one.
+
+        Raises:
+            InputError: The job or the sheet as a whole cannot be used.
+        """
+        bound = self.bind(checked=True)
+        make_plan(bound, self.ledger, account=self.account_name, mark="", at=at, refuses_carried=False)
+
+    def obey(self, plan: Plan, *, at: float) -> Plan:
+        """
+        Let what the plan asks to be made again wait to be sent, and plan anew; the price has been agreed to.
+
+        Until this has returned nothing of it can be sent; after a crash in the middle the next run plans first.
+        """
+        if not plan.again:
+            return plan
+        for cause in dict.fromkeys(plan.again.values()):
+            keys = [key for key, why in plan.again.items() if why == cause]
+            self.ledger.again(keys, cause=cause, at=at)
+        return make_plan(self.bound, self.ledger, account=self.account_name, mark=self.fingerprint, at=at)
+
+    def write_results(self, *, renew_at: float | None) -> Written:
+        """
+        Write the results where the job wants them, and remember which state they show.
+
+        A workbook that takes its own results is changed by that: it goes on counting as planned, so that the next tick
+        has nothing to do.
+
+        Args:
+            renew_at: When the first of their links should be renewed, unix seconds; None for never.
+
+        Raises:
+            InputError, OSError: As `batcher.results.write_results`.
+        """
+        mark = self.ledger.mark()
+        if not self.job.is_in_place:
+            tally = write_results(self.bound, self.ledger)
+            self.ledger.written(self.job.name, mark, renew_at=renew_at)
+            return Written(tally=tally, file=self.job.results.file)
+        written = write_in_place(self.bound, self.ledger, fingerprint=self._sheet_fingerprint)
+        if written.fingerprint:
+            record, before = self.ledger.job(self.job.name), self.fingerprint
+            self._sheet_fingerprint = written.fingerprint
+            # what a plan has seen of local files stands behind the dot
+            planned, dot, local = (record.fingerprint if record else "").partition(".")
+            now = f"{self.fingerprint}{dot}{local}" if planned == before else ""
+            self.ledger.written(self.job.name, mark, renew_at=renew_at, fingerprint=now)
+        elif written.is_final:
+            self.ledger.written(self.job.name, mark, renew_at=renew_at)
+        return written
 
     def check_results_file(self) -> None:
         """
@@ -237,7 +302,7 @@ class OpenJob:
         """
         file = self.job.results.file
         record = self.ledger.job(self.job.name)
-        if not file.exists() or (record is not None and record.written):
+        if self.job.is_in_place or not file.exists() or (record is not None and record.written):
             return
         try:
             header = open_sheet(SheetSpec(path=file)).header
@@ -328,6 +393,8 @@ def opened(
             ledger=ledger,
             sheet=sheet or open_job_sheet(job),
             state=state,
+            clock=around.clock,
+            is_rehearsal=rehearse,
         )
 
 
@@ -342,8 +409,9 @@ def _rehearsal(job: Job, state: Path, stack: ExitStack) -> tuple[Job, Path]:
     stack.enter_context(job_lock(state / "rehearsal" / "locks", job.name))
     shutil.rmtree(folder, ignore_errors=True)
     file = job.results.file
+    suffix = ".xlsx" if job.is_in_place else file.suffix
     downloads = tuple(replace(each, folder=folder / "files" / (each.name or "main")) for each in job.results.downloads)
-    results = replace(job.results, file=file.with_name(f"{file.stem}.rehearsal{file.suffix}"), downloads=downloads)
+    results = replace(job.results, file=file.with_name(f"{file.stem}.rehearsal{suffix}"), downloads=downloads)
     return replace(job, results=results, base_url=""), folder
 
 
@@ -399,10 +467,13 @@ def check_results_file(job: Job) -> None:
         InputError: They cannot.
     """
     file = job.results.file
-    if file == job.sheet.file:
-        message = "the results would replace the sheet itself; give results.file another name"
+    if file == job.sheet.file and not job.is_in_place:
+        message = (
+            f"the results would replace the sheet itself, which only a workbook ({', '.join(WORKBOOKS)}) can take; "
+            "give results.file another name"
+        )
         raise InputError(job.problem(("results", "file"), message))
-    if file.suffix.lower() not in (".csv", ".tsv", ".xlsx"):
+    if not job.is_in_place and file.suffix.lower() not in (".csv", ".tsv", ".xlsx"):
         raise InputError(job.problem(("results", "file"), f"'{file.name}' is none of .csv, .tsv, .xlsx"))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from types import MappingProxyType
 
 from batcher import files
 from batcher.bound import BoundJob
+from batcher.carried import Carriers, carriers, refuse_carried, unmade_ids
 from batcher.catalog.model import Operation
 from batcher.errors import InputError, Problem
 from batcher.files import SeenFile
 from batcher.job import Job
-from batcher.ledger.protocol import JobRecord, Known, Ledger, Planned
-from batcher.model import WORST_FIRST, Row, State
+from batcher.ledger.protocol import JobRecord, Known, Ledger, Planned, Standing
+from batcher.lines import tasks_asked_again
+from batcher.marks import Identified, Mark
+from batcher.model import WORST_FIRST, Row, State, TaskKey
 from batcher.sheet import Sheet, doubt_about, normalise
 from batcher.version import VERSION
 
@@ -23,6 +27,7 @@ GROUP = 400
 SHOWN = 20
 """Examples of each kind that a plan keeps."""
 
+_PlannedRow = tuple[Identified, Sequence[tuple[Planned, Known | None]]]
 _RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
 
 
@@ -33,7 +38,9 @@ class Plan:
 
     Attributes:
         rows: Rows of the sheet.
-        words: Rows by the worst state of their tasks, as they would stand before anything is sent.
+        words: Rows by the worst state of their tasks, as they would stand before anything is sent; those that are held
+            are not among them.
+        held: Rows that wait, or are invalid, and are held back by a person or until their day.
         skipped: Blank rows, and rows that `where` leaves out.
         new: Rows that the ledger has never seen.
         to_send: Tasks that are waiting.
@@ -44,14 +51,26 @@ class Plan:
         doubt_count: How many there are.
         cost: Estimated cost of the waiting tasks; None when no price is known.
         seconds_known: Whether the length came from the job rather than from a guess of ours.
+        again: The tasks that were made and are to be made again, each with the reason; they count as waiting here, and
+            become it by `OpenJob.obey`.
+        again_rows: The numbers of their rows; the first of them.
+        again_count: How many rows that are.
+        again_cost: What that is expected to cost; None without a price.
+        unheard: Rows whose `again` asks nothing, because the row has moved on since or nothing of it is finished; the
+            first of them.
+        unheard_count: How many there are.
+        samples: Ids of the rows that wait and are marked `sample`.
+        carried: Rows that show an id of work that the ledger does not know; the first of them.
+        carried_count: How many there are.
         made_seen: Rows of this sheet for which work was ever sent.
         files: The sizes in bytes of the files that waiting tasks need and the account does not hold, by their digests.
         is_remembered: Nothing has changed since an earlier plan, so the sheet was not gone through again: `new`,
-            `changed`, `problems` and `doubts` are then empty.
+            `changed`, `problems`, `doubts`, `samples` and all about `again` are then empty.
     """
 
     rows: int = 0
     words: Counter[State] = field(default_factory=Counter)
+    held: int = 0
     skipped: int = 0
     new: int = 0
     to_send: int = 0
@@ -62,41 +81,85 @@ class Plan:
     doubts: list[Problem] = field(default_factory=list)
     doubt_count: int = 0
     cost: float | None = None
+    again: dict[TaskKey, str] = field(default_factory=dict)
+    again_rows: list[int] = field(default_factory=list)
+    again_count: int = 0
+    again_cost: float | None = None
+    unheard: list[int] = field(default_factory=list)
+    unheard_count: int = 0
+    samples: list[str] = field(default_factory=list)
+    carried: list[int] = field(default_factory=list)
+    carried_count: int = 0
     made_seen: int = 0
     new_ids: list[str] = field(default_factory=list)
     files: dict[str, int] = field(default_factory=dict)
     is_remembered: bool = False
 
-    def count(self, tasks: Sequence[tuple[Planned, Known | None]]) -> None:
-        """Take in the tasks of one row."""
-        states = []
+    def count(
+        self,
+        tasks: Sequence[tuple[Planned, Known | None]],
+        *,
+        again: Mapping[TaskKey, str] = MappingProxyType({}),
+        is_held: bool = False,
+    ) -> None:
+        """
+        Take in the tasks of one row.
+
+        Args:
+            again: Those of them that are to be made again, with the reason.
+            is_held: The row is not to be sent now.
+        """
+        states = [_state(task, known, is_again=task.key in again) for task, known in tasks]
         problems: list[Problem] = []
-        changed = known_before = made = False
-        for task, known in tasks:
-            state = _state(task, known)
-            states.append(state)
-            known_before = known_before or known is not None
-            if known is not None and known.made_hash:
-                made = True
-                unsent = known.state in (State.WAITING, State.INVALID)
-                changed = changed or (not unsent and known.made_hash != task.input_hash)
-            if state is State.WAITING:
-                self.to_send += 1
-                self.files.update((need.digest, need.size) for need in task.needs)
-                if task.estimate is not None:
-                    self.cost = (self.cost or 0.0) + task.estimate
+        for (task, _), state in zip(tasks, states, strict=True):
+            if state is State.WAITING and not is_held:
+                self._count_waiting(task, is_again=task.key in again)
             if state is State.INVALID:
                 problems += [Problem(where=place, message=message) for place, message in task.flaws]
         self.add_problems(list(dict.fromkeys(problems)))
-        self.words[min(states, key=_RANK.__getitem__)] += 1
-        self.new += not known_before
-        self.made_seen += made
-        if not known_before and len(self.new_ids) < SHOWN:
-            self.new_ids.append(tasks[0][0].key.row_id)
-        if changed:
+        worst = min(states, key=_RANK.__getitem__)
+        if is_held and worst in (State.WAITING, State.INVALID):
+            self.held += 1
+        else:
+            self.words[worst] += 1
+        self._count_row(tasks[0][0], [known for _, known in tasks])
+        if again:
+            self.again.update(again)
+            self.again_count += 1
+            _some(self.again_rows, tasks[0][0].row_number)
+        if any(_is_changed(task, known) for task, known in tasks if task.key not in again):
             self.changed_count += 1
-            if len(self.changed) < SHOWN:
-                self.changed.append(tasks[0][0].row_number)
+            _some(self.changed, tasks[0][0].row_number)
+
+    def _count_waiting(self, task: Planned, *, is_again: bool) -> None:
+        self.to_send += 1
+        self.files.update((need.digest, need.size) for need in task.needs)
+        if task.estimate is None:
+            return
+        self.cost = (self.cost or 0.0) + task.estimate
+        if is_again:
+            self.again_cost = (self.again_cost or 0.0) + task.estimate
+
+    def _count_row(self, first: Planned, known: Sequence[Known | None]) -> None:
+        is_new = not any(known)
+        self.new += is_new
+        self.made_seen += any(each.made_hash for each in known if each)
+        if is_new and len(self.new_ids) < SHOWN:
+            self.new_ids.append(first.key.row_id)
+
+    def count_marks(self, identified: Identified, tasks: Sequence[tuple[Planned, Known | None]]) -> None:
+        """Take in what a person has written beside a row, apart from what it asks to be made again."""
+        if identified.mark is Mark.SAMPLE and any(_state(*each) is State.WAITING for each in tasks):
+            self.samples.append(identified.row_id)
+        made = any(known is not None and known.state not in _UNSENT for _, known in tasks)
+        if identified.mark is Mark.AGAIN and made and not any(task.key in self.again for task, _ in tasks):
+            self.unheard_count += 1
+            _some(self.unheard, identified.row.number)
+
+    def count_carried(self, row_number: int) -> None:
+        """Take in a row that shows an id of work that the ledger does not know."""
+        self.carried_count += 1
+        _some(self.carried, row_number)
 
     def add_problems(self, problems: Sequence[Problem]) -> None:
         """Take in complaints; the first are kept."""
@@ -112,10 +175,26 @@ class Plan:
                     self.doubts.append(Problem(where=bound.sheet.where(column, row.number), message=said))
 
 
-def _state(task: Planned, known: Known | None) -> State:
-    if known is None or known.state in (State.WAITING, State.INVALID):
+_UNSENT = (State.WAITING, State.INVALID)
+_FINAL = (State.DONE, State.FAILED)
+
+
+def _some(numbers: list[int], number: int) -> None:
+    if len(numbers) < SHOWN:
+        numbers.append(number)
+
+
+def _state(task: Planned, known: Known | None, *, is_again: bool = False) -> State:
+    if known is None or known.state in _UNSENT or is_again:
         return State.INVALID if task.flaws else State.WAITING
     return known.state
+
+
+def _is_changed(task: Planned, known: Known | None) -> bool:
+    """Whether a task that was made holds something else now."""
+    if known is None or not known.made_hash or known.state in _UNSENT:
+        return False
+    return known.made_hash != task.input_hash
 
 
 def fingerprint(job: Job, *, operations: Sequence[Operation], sheet: Sheet, account: str) -> str:
@@ -142,6 +221,7 @@ def look(bound: BoundJob, ledger: Ledger) -> Plan:
     plan = Plan()
     for _ in _stream(bound, ledger, plan):
         pass
+    refuse_carried(bound, plan.carried, plan.carried_count)
     _check_vanished(bound, ledger, plan)
     return plan
 
@@ -152,12 +232,16 @@ def leave_out_held(plan: Plan, ledger: Ledger, *, account: str, at: float) -> No
         del plan.files[digest]
 
 
-def make_plan(bound: BoundJob, ledger: Ledger, *, account: str, mark: str, at: float) -> Plan:
+def make_plan(
+    bound: BoundJob, ledger: Ledger, *, account: str, mark: str, at: float, refuses_carried: bool = True
+) -> Plan:
     """
     Bring the ledger in line with the sheet, and tell what a run would do now.
 
     Args:
-        mark: The fingerprint under which the plan is remembered.
+        mark: The fingerprint under which the plan is remembered, unless it asks for something that is still to be
+            obeyed; empty: it is not.
+        refuses_carried: Work that the sheet shows and the ledger does not know is a reason to stop.
 
     Raises:
         InputError: As `look`; the ledger is then as it was.
@@ -178,6 +262,8 @@ def make_plan(bound: BoundJob, ledger: Ledger, *, account: str, mark: str, at: f
     def finish() -> JobRecord:
         if plan.rows == 0:
             raise InputError(Problem(where=bound.sheet.name, message="there are no rows below the header"))
+        if refuses_carried:
+            refuse_carried(bound, plan.carried, plan.carried_count)
         _check_vanished(bound, ledger, plan)
         return JobRecord(
             job=record.job,
@@ -185,7 +271,7 @@ def make_plan(bound: BoundJob, ledger: Ledger, *, account: str, mark: str, at: f
             account=account,
             operation=record.operation,
             sheet=record.sheet,
-            fingerprint=with_files(mark, seen()),
+            fingerprint=with_files(mark, seen()) if mark and not plan.again else "",
             rows=plan.rows,
             skipped=plan.skipped,
             planned_at=at,
@@ -200,11 +286,13 @@ def make_plan(bound: BoundJob, ledger: Ledger, *, account: str, mark: str, at: f
 
 def remembered(record: JobRecord, ledger: Ledger, *, at: float) -> Plan:
     """The plan of a sheet, job and files that have not changed since the last one, from the ledger alone."""
-    to_send, cost = ledger.waiting(record.job)
+    to_send, cost = ledger.waiting(record.job, now=at)
+    held = ledger.held(record.job, now=at)
     return Plan(
         rows=record.rows,
         skipped=record.skipped,
-        words=Counter(ledger.counts(record.job)),
+        words=Counter(ledger.counts(record.job)) - Counter(held),
+        held=sum(held.values()),
         to_send=to_send,
         cost=cost,
         files={need.digest: need.size for need in ledger.wanted(record.job, record.account, at=at)},
@@ -214,17 +302,61 @@ def remembered(record: JobRecord, ledger: Ledger, *, at: float) -> Plan:
 
 def _stream(bound: BoundJob, ledger: Ledger, plan: Plan) -> Iterator[Planned]:
     """Every task of the sheet, counted into the plan on the way; the ledger is asked in groups of rows."""
-    rows = bound.rows()
+    rows, columns = bound.rows(), carriers(bound)
     while some := list(islice(rows, GROUP)):
         plan.rows += len(some)
-        by_row = [bound.tasks(identified) for identified in some if identified.row_id]
+        by_row = [(identified, bound.tasks(identified)) for identified in some if identified.row_id]
         plan.skipped += len(some) - len(by_row)
-        known = ledger.known(bound.job.name, [tasks[0].key.row_id for tasks in by_row])
-        for identified, tasks in zip((each for each in some if each.row_id), by_row, strict=True):
-            if any(_state(task, known.get(task.key)) is State.WAITING for task in tasks):
+        known = ledger.known(bound.job.name, [identified.row_id for identified, _ in by_row])
+        asking = _standings(bound, ledger, [each.row_id for each, _ in by_row if each.mark is Mark.AGAIN])
+        pairs = [(each, [(task, known.get(task.key)) for task in tasks]) for each, tasks in by_row]
+        _count_carried(ledger, columns, pairs, plan)
+        for identified, tasks in pairs:
+            again = _again(bound, identified, tasks, asking.get(identified.row_id, ()))
+            plan.count(tasks, again=again, is_held=identified.is_held(bound.clock()))
+            plan.count_marks(identified, tasks)
+            if any(_state(task, each, is_again=task.key in again) is State.WAITING for task, each in tasks):
                 plan.doubt(bound, identified.row)
-            plan.count([(task, known.get(task.key)) for task in tasks])
-            yield from tasks
+            yield from (task for task, _ in tasks)
+
+
+def _standings(bound: BoundJob, ledger: Ledger, row_ids: Collection[str]) -> dict[str, list[Standing]]:
+    found: dict[str, list[Standing]] = {}
+    for standing in ledger.standings(bound.job.name, row_ids) if row_ids else ():
+        found.setdefault(standing.key.row_id, []).append(standing)
+    return found
+
+
+def _again(
+    bound: BoundJob,
+    identified: Identified,
+    tasks: Sequence[tuple[Planned, Known | None]],
+    standings: Sequence[Standing],
+) -> dict[TaskKey, str]:
+    """
+    The tasks of a row that are to be made again, each with the reason.
+
+    One that is done is left as it is while its row cannot become a request: its video would be lost to view.
+    """
+    asked = set(tasks_asked_again(bound, identified, standings))
+    again: dict[TaskKey, str] = {}
+    for task, known in tasks:
+        if known is None or (task.flaws and known.state is State.DONE):
+            continue
+        if task.key in asked:
+            again[task.key] = "`again` in the status column"
+        elif bound.job.resubmit_changed and known.state in _FINAL and not task.flaws and _is_changed(task, known):
+            again[task.key] = "its row has changed (on_change: resubmit)"
+    return again
+
+
+def _count_carried(ledger: Ledger, columns: Carriers, rows: Sequence[_PlannedRow], plan: Plan) -> None:
+    """Find the rows about to be sent that show an id of work that this ledger has never heard of."""
+    carried = {each.row.number: ids for each, tasks in rows if (ids := unmade_ids(columns, each.row, tasks).values())}
+    known = ledger.known_ids({remote_id for ids in carried.values() for remote_id in ids}) if carried else ()
+    for number, ids in carried.items():
+        if any(remote_id not in known for remote_id in ids):
+            plan.count_carried(number)
 
 
 def _check_vanished(bound: BoundJob, ledger: Ledger, plan: Plan) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from batcher.bound import BoundJob
 from batcher.ledger.protocol import Ledger, Standing
 from batcher.lines import SKIPPED, row_lines, row_word
+from batcher.marks import Identified
 from batcher.sheet import write_rows
 
 GROUP = 400
@@ -49,15 +50,15 @@ def write_results(bound: BoundJob, ledger: Ledger, *, to: Path | None = None) ->
         OSError: The file cannot be written.
     """
     tally = Tally()
-    layout, job = bound.layout, bound.job
-    links = [index for index, name in enumerate(layout.header) if index >= layout.own_from and name.endswith("_url")]
+    layout, results = bound.layout, bound.job.results
     write_rows(
-        to or job.results.file,
+        to or results.file,
         layout.header,
-        _lines(bound, ledger, tally),
+        (line for _, _, lines in rows_and_lines(bound, ledger, tally) for line in lines),
         ours_from=layout.own_from,
-        bom=job.results.bom,
-        links=links,
+        bom=results.bom,
+        escape_input=results.escape_formulas,
+        links=[layout.own_from + index for index in layout.links],
     )
     return tally
 
@@ -65,17 +66,20 @@ def write_results(bound: BoundJob, ledger: Ledger, *, to: Path | None = None) ->
 def count_rows(bound: BoundJob, ledger: Ledger) -> Tally:
     """Count the rows of the sheet by their words, without writing anything."""
     tally = Tally()
-    for _ in _lines(bound, ledger, tally):
+    for _ in rows_and_lines(bound, ledger, tally):
         pass
     return tally
 
 
 def result_rows(bound: BoundJob, ledger: Ledger) -> Iterator[Sequence[str]]:
     """The lines below the results header, as texts."""
-    return _lines(bound, ledger, Tally())
+    return (line for _, _, lines in rows_and_lines(bound, ledger, Tally()) for line in lines)
 
 
-def _lines(bound: BoundJob, ledger: Ledger, tally: Tally) -> Iterator[Sequence[str]]:
+def rows_and_lines(
+    bound: BoundJob, ledger: Ledger, tally: Tally
+) -> Iterator[tuple[Identified, Sequence[Standing], Sequence[Sequence[str]]]]:
+    """Every row of the sheet with its tasks and its lines, counted into the tally on the way."""
     rows = bound.rows()
     while some := list(islice(rows, GROUP)):
         ids = [identified.row_id for identified in some if identified.row_id]
@@ -85,5 +89,5 @@ def _lines(bound: BoundJob, ledger: Ledger, tally: Tally) -> Iterator[Sequence[s
         for identified in some:
             standings = by_row.get(identified.row_id, [])
             tally.rows += 1
-            tally.words[row_word(identified, standings)] += 1
-            yield from row_lines(bound, identified, standings)
+            tally.words[row_word(bound, identified, standings)] += 1
+            yield identified, standings, row_lines(bound, identified, standings)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import NoReturn
 
 from batcher.chain import release
@@ -15,6 +16,7 @@ from batcher.downloads import FETCHERS, NO_FILES, Downloads, FileTally, count_fi
 from batcher.errors import Exit, InputError, LedgerError, NotRecorded
 from batcher.expiry import iso
 from batcher.fetch.client import Fetcher
+from batcher.inplace import Written
 from batcher.ledger.protocol import Gate, InFlight, News
 from batcher.ledger.unrecorded import line_of
 from batcher.limits import limits_of
@@ -23,7 +25,7 @@ from batcher.opening import OpenJob, Surroundings
 from batcher.plan import Plan
 from batcher.reconciler import Reconciler
 from batcher.renewal import Renewal, first_renewal
-from batcher.results import Tally, count_rows, write_results
+from batcher.results import Tally, count_rows
 from batcher.senders import Senders, ThreadedSenders
 from batcher.stops import FailureWatch
 from batcher.uploads import Uploads
@@ -78,6 +80,8 @@ class Ending:
         exit: The exit code that it asks for.
         reason: Why it stopped before everything was done; empty when nothing is left to do.
         cost, expected: What the finished rows of the job have cost, and what those in work are expected to cost.
+        results_file: Where the results stand; None where nothing was written.
+        results_note: Why that is not the file that the job names; empty when it is.
         files: The files of the job; none where it asks for none.
     """
 
@@ -87,6 +91,8 @@ class Ending:
     cost: float = 0.0
     expected: float = 0.0
     results_error: str = ""
+    results_file: Path | None = None
+    results_note: str = ""
     files: FileTally = NO_FILES
 
 
@@ -418,21 +424,21 @@ class Run:
         except (InputError, OSError) as error:
             self.around.tell(f"the results cannot be written now: {error}; the run goes on")
 
-    def _write(self) -> Tally:
+    def _write(self) -> Written:
         begun = self.around.clock()
-        tally = write_job_results(self.opened, at=begun)
+        written = write_job_results(self.opened, at=begun)
         self._written_at = self.around.clock()
         self._write_took = self._written_at - begun
         self._dirty = False
-        return tally
+        return written
 
     def _ending(self, dispatcher: Dispatcher, reconciler: Reconciler, reason: str) -> Ending:
-        results_error = ""
+        results_error, written = "", None
         try:
-            tally = self._write()
+            written = self._write()
         except (InputError, OSError) as error:
             results_error = f"cannot be written: {error}"
-            tally = count_rows(self.opened.bound, self.opened.ledger)
+        tally = written.tally if written else count_rows(self.opened.bound, self.opened.ledger)
         cost, expected = self.opened.ledger.spent(self.opened.bound.job.name)
         stopped = bool(dispatcher.stop or reconciler.stop)
         files = count_files(self.opened.bound, self.opened.ledger) if self._downloads is not None else NO_FILES
@@ -445,6 +451,8 @@ class Run:
             cost=cost,
             expected=expected,
             results_error=results_error,
+            results_file=written.file if written else None,
+            results_note=written.note if written else "",
         )
 
 
@@ -459,17 +467,14 @@ def _flying(attempt: Attempt, news: News) -> InFlight:
     )
 
 
-def write_job_results(opened: OpenJob, *, at: float) -> Tally:
+def write_job_results(opened: OpenJob, *, at: float) -> Written:
     """
-    Write the results file, and remember what it shows and when its links should be renewed.
+    Write the results, and remember what they show and when their links should be renewed.
 
     Raises:
-        InputError, OSError: As `write_results`.
+        InputError, OSError: As `OpenJob.write_results`.
     """
-    mark = opened.ledger.mark()
-    tally = write_results(opened.bound, opened.ledger)
-    opened.ledger.written(opened.job.name, mark, renew_at=first_renewal(opened.bound, opened.ledger, at))
-    return tally
+    return opened.write_results(renew_at=first_renewal(opened.bound, opened.ledger, at))
 
 
 def open_downloads(opened: OpenJob, around: Surroundings) -> Downloads:
@@ -487,22 +492,26 @@ def open_downloads(opened: OpenJob, around: Surroundings) -> Downloads:
 
 def is_settled(opened: OpenJob, plan: Plan, *, at: float, fetches: bool = True) -> bool:
     """
-    Whether a run could bring nothing new: nothing has changed, nothing is open, the results file shows it all, every
-    file is in its place, and no link is about to stop working.
+    Whether sending and looking could bring nothing new: nothing has changed since the plan, nothing is open, every file
+    is in its place, and no link is about to stop working.
     """
-    open_rows = plan.words[State.WAITING] + plan.words[State.SENDING] + plan.words[State.IN_PROGRESS]
     record = opened.ledger.job(opened.job.name)
+    open_rows = plan.words[State.WAITING] + plan.words[State.SENDING] + plan.words[State.IN_PROGRESS]
     return (
         plan.is_remembered
         and not open_rows
         and not opened.ledger.in_doubt(opened.job.name, opened.account_name)
         and not opened.ledger.in_flight(opened.job.name, opened.account_name)
         and record is not None
-        and record.written == opened.ledger.mark()
         and (record.renew_at is None or record.renew_at > at)
-        and opened.job.results.file.exists()
         and (not fetches or _has_files(opened))
     )
+
+
+def is_written(opened: OpenJob) -> bool:
+    """Whether the results file is there and shows everything that the ledger knows."""
+    record = opened.ledger.job(opened.job.name)
+    return record is not None and record.written == opened.ledger.mark() and opened.job.results.file.exists()
 
 
 def _has_files(opened: OpenJob) -> bool:

@@ -20,10 +20,12 @@ LAYERS = (
     ("run",),
     ("consent", "dispatcher", "downloads", "links", "reconciler", "uploads"),
     ("answers", "chain", "doubts", "opening", "renewal"),
+    ("adoption", "inplace"),
     ("plan", "results"),
-    ("filenames", "lines", "live"),
+    ("carried", "filenames", "lines", "live"),
     ("bound", "expiry", "senders", "starter"),
     ("bound_step", "filing", "finding"),
+    ("marks",),
     (
         "api",
         "doubt",

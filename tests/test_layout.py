@@ -37,7 +37,7 @@ def test_a_results_file_under_a_prefix_is_recognised_too(bind: Bind) -> None:
     assert header(bind, ["id", "name", *ours], results={"prefix": "our "}) == ["id", "name", *ours]
 
 
-@pytest.mark.parametrize("column", ["error", "cost", "batcher_status", "video_url", " attempts "])
+@pytest.mark.parametrize("column", ["error", "cost", "video_url", " attempts "])
 def test_a_users_column_of_our_name_is_an_error_that_proposes_a_prefix(bind: Bind, column: str) -> None:
     """Nothing of the user's is ever overwritten."""
     with pytest.raises(InputError, match=r"columns of its own called .*; set results\.prefix") as caught:
@@ -49,6 +49,19 @@ def test_a_users_column_of_our_name_is_an_error_that_proposes_a_prefix(bind: Bin
         column,
         *(f"our {name}" for name in OURS),
     ]
+
+
+def test_the_status_column_alone_is_there_for_words(bind: Bind) -> None:
+    """Nobody else calls a column so: a person may write `hold` before the first run."""
+    bound = bind(["1", "Ann", "hold"], header=["id", "name", "batcher_status"])
+    assert bound.layout.own == {"batcher_status": 2}
+    assert list(bound.layout.header) == ["id", "name", *OURS]
+
+
+def test_deleted_columns_of_ours_come_back(bind: Bind) -> None:
+    """A person who has no use for costs deletes the column, and the others are still ours."""
+    fewer = [name for name in OURS if name not in ("cost", "what_to_do")]
+    assert header(bind, ["id", "name", *fewer]) == ["id", "name", *OURS]
 
 
 def test_all_clashes_are_told_at_once(bind: Bind) -> None:

@@ -689,11 +689,75 @@ def test_what_waits_is_counted_with_its_price(ledger: Ledger) -> None:
     plan(ledger, *rows(4, estimate=1.5), planned("gone", estimate=9.0))
     plan(ledger, *rows(4, estimate=1.5))
     admit(ledger, at_most=1)
-    assert ledger.waiting(JOB) == (3, 4.5)
+    assert ledger.waiting(JOB, now=0.0) == (3, 4.5)
 
     plan(ledger, *rows(2, job="other"), job="other")
-    assert ledger.waiting("other") == (2, None)
-    assert ledger.waiting("nobody") == (0, None)
+    assert ledger.waiting("other", now=0.0) == (2, None)
+    assert ledger.waiting("nobody", now=0.0) == (0, None)
+
+
+def test_what_is_held_is_never_sent(ledger: Ledger) -> None:
+    """Neither while a person keeps it back, nor before its day; the next plan lets it go."""
+    plan(ledger, planned("r1", held=True, estimate=1.0), planned("r2", not_before=50.0, estimate=2.0), planned("r3"))
+    assert ledger.waiting(JOB, now=10.0)[0] == 1
+    assert ledger.held(JOB, now=10.0) == {State.WAITING: 2}
+    assert [each.task.row_id for each in admit(ledger, 10.0).attempts] == ["r3"]
+    assert [each.task.row_id for each in admit(ledger, 50.0).attempts] == ["r2"]
+
+    plan(ledger, *rows(3))
+    assert ledger.held(JOB, now=60.0) == {}
+    assert [each.task.row_id for each in admit(ledger, 60.0).attempts] == ["r1"]
+
+
+def test_a_row_is_held_as_a_whole_and_only_while_it_waits(ledger: Ledger) -> None:
+    """An invalid row that is held counts as held; one in work does not."""
+    flaws = (("people.csv!B2", "name is empty"),)
+    plan(ledger, planned("r1", held=True, flaws=flaws), planned("r2"))
+    admit(ledger)
+    plan(ledger, planned("r1", held=True, flaws=flaws), planned("r2", held=True))
+
+    assert ledger.held(JOB, now=0.0) == {State.INVALID: 1}
+
+
+def test_writing_may_change_what_counts_as_planned(ledger: Ledger) -> None:
+    """A sheet that takes its own results is another file after them, and no other sheet."""
+    plan(ledger, *rows(1), fingerprint="f1")
+    ledger.written(JOB, "m1", renew_at=None)
+    assert getattr(ledger.job(JOB), "fingerprint", "") == "f1"
+    ledger.written(JOB, "m2", renew_at=None, fingerprint="f2")
+    assert getattr(ledger.job(JOB), "fingerprint", "") == "f2"
+
+
+# --- adopt
+
+
+def test_adopted_work_is_in_progress_and_is_not_sent(ledger: Ledger) -> None:
+    """It was made elsewhere: here it is only followed, and counts for no rate."""
+    flaws = (("people.csv!B2", "name is empty"),)
+    plan(ledger, planned("r1"), planned("r2", flaws=flaws), planned("r3"))
+    adopted = ledger.adopt({task_key("r1"): "v1", task_key("r2"): "v2"}, ACCOUNT, at=5.0)
+
+    assert set(adopted) == {task_key("r1"), task_key("r2")}
+    assert {each.remote_id for each in ledger.in_flight(JOB, ACCOUNT)} == {"v1", "v2"}
+    assert [each.task.row_id for each in admit(ledger, 6.0, windows=[Rate(count=1, window_s=60)]).attempts] == ["r3"]
+    ledger.record([news(adopted[task_key("r1")], State.DONE, 7.0)])
+    assert states(ledger)["r1"] is State.DONE
+
+
+def test_what_was_sent_from_here_is_not_adopted(ledger: Ledger) -> None:
+    """Its own attempt knows better."""
+    plan(ledger, *rows(1))
+    admit(ledger)
+    assert ledger.adopt({task_key("r1"): "v9", task_key("nobody"): "v8"}, ACCOUNT, at=5.0) == {}
+
+
+def test_ids_are_known_whichever_attempt_of_whichever_job_has_them(ledger: Ledger) -> None:
+    """Work of another job on the same ledger is no stranger."""
+    plan(ledger, *rows(1, job="other"), job="other")
+    (attempt,) = admit(ledger, job="other").attempts
+    accept(ledger, attempt, remote_id="v1")
+
+    assert set(ledger.known_ids(["v1", "v2", ""])) == {"v1"}
 
 
 # --- hold_off

@@ -334,6 +334,11 @@ class Operation:
         return self.reading.columns if self.reading else ()
 
     @property
+    def id_column(self) -> str:
+        """The output that shows the id of the work; empty for work that cannot be looked up, or shows none."""
+        return next((name for name in self.columns if name.endswith("_id")), "") if self.settle else ""
+
+    @property
     def output_names(self) -> tuple[str, ...]:
         """Everything that it may give, in the order of the catalogue."""
         return tuple(self.reading.outputs) if self.reading else ()

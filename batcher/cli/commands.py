@@ -20,6 +20,7 @@ _COMMANDS = {
     "settle": ("settling", "Decide about rows whose answer was lost."),
     "verify": ("verifying", "Whether every promise holds: ledger, results, sheet and API side by side."),
     "retry": ("retrying", "Ask for rows once more."),
+    "adopt": ("adopting", "Take over work that was made on another machine."),
     "schedule": ("scheduling", "Runs that start themselves: cron or systemd."),
     "login": ("signing", "Sign in through the browser instead of with a key."),
     "logout": ("signing", "Forget a sign-in."),

@@ -47,7 +47,7 @@ def download(job_file: Path, *, quiet: bool) -> int:
                 downloads.collect(wait_s=0.5)
         finally:
             downloads.close()
-        tally = write_job_results(at_hand, at=around.clock())
+        tally = write_job_results(at_hand, at=around.clock()).tally
         files = count_files(bound, at_hand.ledger)
         say(f"{downloads.fetched} fetched\nFiles    {files.words() or 'no row is finished yet'}")
         if interrupted():

@@ -136,7 +136,9 @@ def results(job_file: Path, *, quiet: bool, refresh: bool) -> int:
                 at_hand.bound, at_hand.ledger, at_hand.online(), at=around.clock(), tell=around.tell
             )
             renewed = f"\nLinks    {count} rows renewed" + (f", {left} could not be" if left else "")
-        tally = write_job_results(at_hand, at=around.clock())
-        files = count_files(at_hand.bound, at_hand.ledger)
-        say(tally.identity() if quiet else f"{tally.identity()}{renewed}\nResults  {job.results.file}")
-        return int(exit_code(tally, files=files))
+        written = write_job_results(at_hand, at=around.clock())
+        files, identity = count_files(at_hand.bound, at_hand.ledger), written.tally.identity()
+        ending = Ending(exit=exit_code(written.tally, files=files), tally=written.tally, results_file=written.file)
+        ending.results_note = written.note
+        say(identity if quiet else f"{identity}{renewed}\n{show.results_line(at_hand, ending)}")
+        return int(ending.exit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from batcher.errors import Exit, InputError, Problem
 from batcher.job import load_job
 from batcher.ledger.protocol import Standing
 from batcher.model import State
-from batcher.opening import opened
+from batcher.opening import OpenJob, opened
 from batcher.units import Money
 
 
@@ -46,15 +47,19 @@ def retry(job_file: Path, *, failed: bool, changed: bool, numbers: str | None, y
         chosen = [each for each in final if _is_meant(each, failed=failed, changed=changed, wanted=wanted)]
         done = [each for each in chosen if each.state is State.DONE]
         if done and not yes:
-            currency = at_hand.bound.currency
-            again = sum(each.cost or 0 for each in done)
-            amount = f", about {Money(amount=again, currency=currency)}" if currency else ""
-            question = f"{len(done)} of these rows are done and would be paid for again{amount}. Go on?"
+            question = f"{len(done)} of these rows are done and would be paid for again{_price(at_hand, done)}. Go on?"
             if not click.confirm(question):
                 return int(Exit.STOPPED)
         moved = at_hand.ledger.again([each.key for each in chosen], cause="batcher retry", at=around.clock())
-        say(f"{moved} will be made again by the next run" + ("" if moved else ": none of these rows is done or failed"))
+        said = _price(at_hand, chosen) if moved else ": none of these rows is done or failed"
+        say(f"{moved} will be made again by the next run{said}")
         return int(Exit.DONE)
+
+
+def _price(at_hand: OpenJob, standings: Sequence[Standing]) -> str:
+    """What making them once more is expected to cost, with a comma before it; nothing where no price is known."""
+    known = [each.estimate for each in standings if each.estimate is not None]
+    return f", ≈ {Money(amount=sum(known), currency=at_hand.bound.currency)}" if known else ""
 
 
 def _is_meant(standing: Standing, *, failed: bool, changed: bool, wanted: frozenset[int]) -> bool:

@@ -19,7 +19,7 @@ from batcher.model import State
 from batcher.opening import OpenJob, Surroundings, check_results_file, opened
 from batcher.ops.telling import report_run, tell_ending, tell_refusal
 from batcher.plan import Plan
-from batcher.run import SENDERS, Ending, Run, Verbs, exit_code, is_settled
+from batcher.run import SENDERS, Ending, Run, Verbs, exit_code, is_settled, is_written, write_job_results
 from batcher.senders import ThreadedSenders
 
 _FOR = click.option("--for", "for_s", type=Duration(), metavar="10m", help="Stop in time; the next run goes on.")
@@ -132,13 +132,14 @@ def _work(
         try:
             at_hand.check_results_file()
             plan = at_hand.plan(at=begun)
-            if is_settled(at_hand, plan, at=begun, fetches=fetches):
-                return _say_settled(at_hand, plan, fetches=fetches, quiet=quiet, as_json=as_json)
+            if is_settled(at_hand, plan, at=begun, fetches=fetches) and (is_written(at_hand) or job.is_in_place):
+                return _say_settled(at_hand, plan, at=begun, fetches=fetches, quiet=quiet, as_json=as_json)
             if not (quiet or as_json):
                 say(show.heading(at_hand, verbs.value.upper()))
                 say("\n".join(show.plan_lines(at_hand, plan, verbose=verbose)) + "\n")
             if verbs is not Verbs.RECONCILE:
                 _agree(at_hand, plan, yes=yes)
+                plan = at_hand.obey(plan, at=around.clock())
         except (InputError, Stopped) as error:
             tell_refusal(at_hand, error, around)
             raise
@@ -167,16 +168,23 @@ def _finish(at_hand: OpenJob, around: Surroundings, ending: Ending, *, is_rehear
         tell_ending(at_hand, ending, around)
 
 
-def _say_settled(at_hand: OpenJob, plan: Plan, *, fetches: bool, quiet: bool, as_json: bool) -> int:
-    """A tick with nothing to do: no network, no look at the sheet's rows, and no word when it was asked to be quiet."""
+def _say_settled(at_hand: OpenJob, plan: Plan, *, at: float, fetches: bool, quiet: bool, as_json: bool) -> int:
+    """
+    A tick with nothing to do: no network, no look at the sheet's rows, and no word when it was asked to be quiet.
+
+    A workbook that was open when its results came is tried again.
+    """
     tally = show.plan_tally(plan)
+    written = None if is_written(at_hand) else write_job_results(at_hand, at=at)
     cost, expected = at_hand.ledger.spent(at_hand.job.name)
     files = count_files(at_hand.bound, at_hand.ledger) if fetches and at_hand.job.results.downloads else NO_FILES
     ending = Ending(exit=exit_code(tally, files=files), tally=tally, cost=cost, expected=expected, files=files)
+    if written:
+        ending.results_file, ending.results_note = written.file, written.note
     if as_json:
         say(show.summary(at_hand, ending))
     elif not quiet:
-        say(f"{at_hand.job.name} · NOTHING TO DO\n{tally.identity()}\nResults  {at_hand.job.results.file}")
+        say(f"{at_hand.job.name} · NOTHING TO DO\n{tally.identity()}\n{show.results_line(at_hand, ending)}")
     return int(ending.exit)
 
 

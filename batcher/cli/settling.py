@@ -15,7 +15,7 @@ from batcher.job import load_job
 from batcher.ledger.protocol import News
 from batcher.model import Attempt, Source, State
 from batcher.opening import OpenJob, opened
-from batcher.results import write_results
+from batcher.run import write_job_results
 from batcher.units import Money
 
 
@@ -53,7 +53,7 @@ def settle(job_file: Path, *, rows: tuple[str, ...], word: str | None, remote_id
         say(_worst_case(at_hand, unsure))
         for attempt in unsure:
             _settle_one(at_hand, attempt, word=word, remote_id=remote_id or "", now=around.clock())
-        tally = write_results(at_hand.bound, at_hand.ledger)
+        tally = write_job_results(at_hand, at=around.clock()).tally
         say(tally.identity())
         return int(Exit.SOME_FAILED if tally.words["unsure"] else Exit.DONE)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +12,7 @@ from batcher.bound_step import BoundStep
 from batcher.files import size_words
 from batcher.limits import limits_of
 from batcher.lines import word_of
+from batcher.model import HELD
 from batcher.opening import OpenJob
 from batcher.plan import Plan
 from batcher.price import ROUNDING
@@ -64,13 +65,30 @@ def plan_lines(opened: OpenJob, plan: Plan, *, verbose: bool) -> Iterator[str]:
             yield f"  … {plan.doubt_count - len(shown)} more"
     if plan.changed_count:
         yield ""
-        rows = ", ".join(str(number) for number in plan.changed)
-        yield f"Changed after they were made (not made again): rows {rows}{' …' if plan.changed_count > len(plan.changed) else ''}"
+        yield f"Changed after they were made (not made again): rows {_numbers(plan.changed, plan.changed_count)}"
+    yield from _again_lines(opened, plan)
     yield ""
     if plan.files:
         count = len(plan.files)
         yield f"Files    {count} to upload, {size_words(sum(plan.files.values()))}, each content once; free of charge"
     yield from _cost_lines(opened, plan)
+
+
+def _again_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
+    """What is to be made, and paid for, once more; and which words ask for nothing."""
+    if plan.again_count:
+        price = f": ≈ {Money(amount=plan.again_cost, currency=opened.bound.currency)}" if plan.again_cost else ""
+        rows = "1 row" if plan.again_count == 1 else f"{plan.again_count} rows"
+        yield ""
+        yield f"Again    {rows} again{price} (rows {_numbers(plan.again_rows, plan.again_count)})"
+    if plan.unheard_count:
+        yield ""
+        yield f"Unheard  'again' in rows {_numbers(plan.unheard, plan.unheard_count)}: not finished yet, or written beside an"
+        yield "         older state of the row (an old copy?); write it beside the newest results, or use batcher retry"
+
+
+def _numbers(some: Sequence[int], count: int) -> str:
+    return ", ".join(map(str, some)) + (" …" if count > len(some) else "")
 
 
 def _cost_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
@@ -132,6 +150,8 @@ def plan_tally(plan: Plan) -> Tally:
     tally = Tally(rows=plan.rows)
     for state, count in plan.words.items():
         tally.words[word_of(state)] += count
+    if plan.held:
+        tally.words[HELD] += plan.held
     if plan.skipped:
         tally.words["skipped"] += plan.skipped
     return tally
@@ -158,9 +178,15 @@ def ending_lines(opened: OpenJob, ending: Ending, *, took_s: float) -> Iterator[
     if ending.results_error:
         yield f"Results  {ending.results_error} → mend that, then: batcher results {name}"
     else:
-        yield f"Results  {bound.job.results.file}"
+        yield results_line(opened, ending)
     if ending.exit in (75, 130):
         yield "Next     run the same command again: nothing is sent twice"
+
+
+def results_line(opened: OpenJob, ending: Ending) -> str:
+    """Where the results stand, and why when that is not where the job wants them."""
+    line = f"Results  {ending.results_file or opened.job.results.file}"
+    return f"{line}\n         {ending.results_note}" if ending.results_note else line
 
 
 def summary(opened: OpenJob, ending: Ending) -> str:
@@ -177,7 +203,7 @@ def summary(opened: OpenJob, ending: Ending) -> str:
             "files": asdict(ending.files),
             "cost": round(ending.cost, 4),
             "cost_in_work": round(ending.expected, 4),
-            "results": str(opened.bound.job.results.file),
+            "results": str(ending.results_file or opened.bound.job.results.file),
         },
         ensure_ascii=False,
     )
@@ -194,6 +220,7 @@ def plan_summary(opened: OpenJob, plan: Plan) -> str:
         "words": dict(sorted(tally.words.items())),
         "new": plan.new,
         "changed": plan.changed_count,
+        "again": plan.again_count,
         "to_send": plan.to_send,
         "files_to_upload": len(plan.files),
         "bytes_to_upload": sum(plan.files.values()),

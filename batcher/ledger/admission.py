@@ -29,7 +29,8 @@ WHERE t.job = ? AND (a.state <> 'failed' OR a.error_code IN ('given_up', 'lost')
 _WAITING = f"""
 SELECT task_id, row_id, step, item, row_number, operation, path, body, estimate,
        (SELECT COALESCE(MAX(number), 0) + 1 FROM attempts WHERE attempts.task_id = tasks.task_id)
-FROM tasks WHERE job = :job AND state = 'waiting' AND ready = 1 AND gone = 0 AND {HAS_ALL} ORDER BY row_number, task_id LIMIT :most"""
+FROM tasks WHERE job = :job AND state = 'waiting' AND ready = 1 AND gone = 0 AND held = 0 AND not_before <= :now AND {HAS_ALL}
+ORDER BY row_number, task_id LIMIT :most"""
 _SUBMISSION = """
 INSERT INTO submissions (account, operation, key, first_sent_at, holder) VALUES (?, ?, ?, ?, ?) RETURNING submission_id"""
 _ATTEMPT = """

@@ -22,7 +22,7 @@ HAS_ALL = f"NOT EXISTS (SELECT 1 FROM needs n WHERE n.task_id = tasks.task_id AN
 
 _WANTED = f"""
 SELECT n.digest, MIN(n.path), MIN(n.size), MIN(n.place) FROM needs n JOIN tasks t ON t.task_id = n.task_id
-WHERE t.job = :job AND t.state = 'waiting' AND t.gone = 0 AND NOT EXISTS ({_HELD})
+WHERE t.job = :job AND t.state = 'waiting' AND t.gone = 0 AND t.held = 0 AND t.not_before <= :now AND NOT EXISTS ({_HELD})
 GROUP BY n.digest ORDER BY MIN(t.row_number), n.digest"""
 _ASSETS = """
 SELECT digest, asset_id, url, expires_at FROM assets

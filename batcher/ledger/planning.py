@@ -27,10 +27,12 @@ _KNOWN = (
     "SELECT row_id, step, item, state, input_hash, made_hash, task_id FROM tasks WHERE job = ? AND row_id IN ({marks})"
 )
 _NEW = """
-INSERT INTO tasks (job, row_id, step, item, row_number, operation, state, input_hash, path, body, flaws, estimate, ready, cells)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+INSERT INTO tasks (job, row_id, step, item, row_number, operation, state, input_hash, path, body, flaws, estimate, ready, cells,
+                   held, not_before)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _RENEW = """
-UPDATE tasks SET row_number = ?, operation = ?, input_hash = ?, path = ?, body = ?, flaws = ?, estimate = ?, ready = ?, cells = ?
+UPDATE tasks SET row_number = ?, operation = ?, input_hash = ?, path = ?, body = ?, flaws = ?, estimate = ?, ready = ?, cells = ?,
+                 held = ?, not_before = ?
 WHERE task_id = ?"""
 _BLOCKED = """
 SELECT row_id, step, item, row_number, input_hash, cells FROM tasks
@@ -41,7 +43,9 @@ WHERE job = ? AND row_id = ? AND step = ? AND item = ? AND ready = 0 AND state =
 _BLOCK = """
 UPDATE tasks SET ready = 0
 WHERE job = ? AND row_id = ? AND state = 'waiting' AND ready = 1 AND cells <> ''"""
-_SAME = "UPDATE tasks SET row_number = ?, input_hash = ? WHERE task_id = ? AND (row_number <> ? OR input_hash <> ?)"
+_SAME = """
+UPDATE tasks SET row_number = ?, input_hash = ?, held = ?, not_before = ?
+WHERE task_id = ? AND (row_number <> ? OR input_hash <> ? OR held <> ? OR not_before <> ?)"""
 _BEGIN = """
 CREATE TEMPORARY TABLE IF NOT EXISTS seen (task_id BIGINT PRIMARY KEY);
 DELETE FROM seen;"""
@@ -143,7 +147,9 @@ def _renew(
     # what an earlier step has made of a blocked task since is kept
     is_blocked = not task.ready and not task.flaws and known.state is State.WAITING
     if is_sent or (is_blocked and known.input_hash == task.input_hash):
-        writes[_SAME].append((task.row_number, task.input_hash, task_id, task.row_number, task.input_hash))
+        # only where its row stands, what it holds and whether it is held: what would be sent stays
+        values = (task.row_number, task.input_hash, int(task.held), task.not_before)
+        writes[_SAME].append((*values, task_id, *values))
         return
     writes[_RENEW].append((task.row_number, task.operation, *_content(task), task_id))
     set_needs(db, task, task_id)
@@ -159,7 +165,8 @@ def _identity(task: Planned) -> tuple[str, str, str, str]:
 
 def _content(task: Planned) -> tuple[object, ...]:
     cells = json.dumps(task.cells, ensure_ascii=False) if task.cells or not task.ready else ""
-    return task.input_hash, task.path, task.body, _flaws(task), task.estimate, int(task.ready), cells
+    held = int(task.held), task.not_before
+    return task.input_hash, task.path, task.body, _flaws(task), task.estimate, int(task.ready), cells, *held
 
 
 def blocked(db: Db, job: str, row_ids: Collection[str] | None) -> list[Blocked]:
@@ -236,3 +243,15 @@ def counts(db: Db, job: str, order: Mapping[State, int]) -> dict[State, int]:
     query = f"SELECT worst, COUNT(*) FROM ({worst}) AS rows_by_word GROUP BY worst"
     by_rank = {rank: state for state, rank in order.items()}
     return {by_rank[rank]: count for rank, count in db.execute(query, (job,))}
+
+
+def held(db: Db, job: str, order: Mapping[State, int], *, now: float) -> dict[State, int]:
+    """As `Ledger.held`; worst first in `order`."""
+    cases = " ".join(f"WHEN '{state.value}' THEN {rank}" for state, rank in order.items())
+    is_held = "MAX(CASE WHEN held = 1 OR not_before > ? THEN 1 ELSE 0 END) AS held"
+    rows = (
+        f"SELECT MIN(CASE state {cases} END) AS worst, {is_held} FROM tasks WHERE job = ? AND gone = 0 GROUP BY row_id"
+    )
+    query = f"SELECT worst, COUNT(*) FROM ({rows}) AS by_row WHERE held = 1 GROUP BY worst"
+    by_rank = {order[state]: state for state in (State.WAITING, State.INVALID)}
+    return {by_rank[rank]: count for rank, count in db.execute(query, (now, job)) if rank in by_rank}

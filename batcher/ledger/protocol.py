@@ -73,6 +73,8 @@ class Planned:
         flaws: Why the row is invalid, as (place, message); empty when it is not.
         estimate: What it will cost; None when that is not known.
         needs: The files that must be at the account before it is sent.
+        held: A person keeps its row back: it is never sent while this is so.
+        not_before: It is never sent before, unix seconds; 0 when nothing is said.
     """
 
     key: TaskKey
@@ -86,6 +88,8 @@ class Planned:
     flaws: tuple[tuple[str, str], ...] = ()
     estimate: float | None = None
     needs: tuple[Need, ...] = ()
+    held: bool = False
+    not_before: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -475,20 +479,45 @@ class Ledger(Protocol):
         """
         Done and failed tasks become waiting ones, on a person's word; returns how many did.
 
-        The job must be planned again before anything is admitted: until then a task holds what it was last made from.
+        The job must be planned again before anything is admitted: until then a task holds what it was last made from,
+        and one that needs an earlier step of its row does not yet wait for it.
+        """
+
+    def known_ids(self, remote_ids: Collection[str]) -> Collection[str]:
+        """Those of some ids that any attempt of any job has."""
+
+    def adopt(self, found: Mapping[TaskKey, str], account: str, *, at: float) -> Mapping[TaskKey, int]:
+        """
+        Work that was made elsewhere becomes an attempt of its task, accepted now, *in progress* until its outcome is
+        recorded; only for tasks that are waiting or invalid.
+
+        Args:
+            found: The task of each piece of work, to its id at the API.
+            account: Whose work it is.
+
+        Returns:
+            The attempt of each task; none for a task in another state.
         """
 
     def counts(self, job: str) -> Mapping[State, int]:
         """Rows by their word, the worst of their tasks' states; rows that are gone from the sheet left out."""
 
-    def waiting(self, job: str) -> tuple[int, float | None]:
-        """How many tasks wait to be sent, and what they are expected to cost; None where no price is known."""
+    def held(self, job: str, *, now: float) -> Mapping[State, int]:
+        """How many of the rows that `counts` tells as waiting or invalid are held back, by a person or until their day."""
+
+    def waiting(self, job: str, *, now: float) -> tuple[int, float | None]:
+        """How many tasks wait to be sent and are not held, and what they are expected to cost; None without a price."""
 
     def mark(self) -> str:
         """Names the state of the ledger: while it stays the same, nothing has moved."""
 
-    def written(self, job: str, mark: str, *, renew_at: float | None) -> None:
-        """The results file of a job shows the state that `mark` names; its first link should be renewed at `renew_at`."""
+    def written(self, job: str, mark: str, *, renew_at: float | None, fingerprint: str = "") -> None:
+        """
+        The results file of a job shows the state that `mark` names; its first link should be renewed at `renew_at`.
+
+        Args:
+            fingerprint: That of sheet, job and catalogue from now on, where the writing itself has changed the sheet.
+        """
 
     def spent(self, job: str) -> tuple[float, float]:
         """What the finished rows of a job have cost, and what those in work are expected to cost."""

@@ -32,7 +32,7 @@ SELECT t.row_id, t.step, t.item, f.attempt_id, f.output, f.state, f.path, f.byte
 FROM files f JOIN tasks t USING (task_id) WHERE t.job = ? {rows}"""
 # What is no longer in the sheet and was never made; what was made stays visible beside its row.
 _LEFT_OUT = "t.gone = 1 AND t.state IN ('waiting', 'invalid')"
-_WAITING = "SELECT COUNT(*), SUM(estimate) FROM tasks WHERE job = ? AND state = 'waiting' AND gone = 0"
+_WAITING = "SELECT COUNT(*), SUM(estimate) FROM tasks WHERE job = ? AND state = 'waiting' AND gone = 0 AND held = 0 AND not_before <= ?"
 _TIMES = """
 SELECT took_s FROM attempts WHERE account = ? AND operation = ? AND took_s IS NOT NULL ORDER BY completed_at DESC LIMIT 100"""
 
@@ -78,9 +78,9 @@ def find(db: Db, *, job: str | None, account: str | None, keys: Collection[str] 
     return sorted(found, key=lambda each: each.attempt_id)
 
 
-def waiting(db: Db, job: str) -> tuple[int, float | None]:
+def waiting(db: Db, job: str, *, now: float) -> tuple[int, float | None]:
     """As `Ledger.waiting`."""
-    count, cost = db.execute(_WAITING, (job,)).fetchone()
+    count, cost = db.execute(_WAITING, (job, now)).fetchone()
     return int(count), None if cost is None else float(cost)
 
 
@@ -184,3 +184,13 @@ def _integer(value: object) -> int:
 def render_times(db: Db, account: str, operation: str) -> list[float]:
     """As `Ledger.render_times`."""
     return [row[0] for row in db.execute(_TIMES, (account, operation))]
+
+
+def known_ids(db: Db, remote_ids: Collection[str]) -> set[str]:
+    """As `Ledger.known_ids`."""
+    found: set[str] = set()
+    ids = iter(dict.fromkeys(each for each in remote_ids if each))
+    while some := list(islice(ids, 500)):
+        query = f"SELECT remote_id FROM attempts WHERE remote_id IN ({', '.join('?' * len(some))}) AND remote_id <> ''"
+        found.update(row[0] for row in db.execute(query, some))
+    return found

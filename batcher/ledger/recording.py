@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 from batcher.ledger.db import Db
 from batcher.ledger.moving import may_move, move_task, note
@@ -46,6 +47,8 @@ SELECT COUNT(*) FROM attempts a JOIN tasks t USING (task_id)
 WHERE t.job = ? AND a.account <> ? AND a.state IN ('sending', 'in progress')"""
 # What a task that was made once holds is what it was made from; the next plan brings what its row holds now.
 _REPLAN = "UPDATE jobs SET fingerprint = '' WHERE job = ?"
+# A later step must wait for its earlier ones anew, with what the plan brings: an input that no row has makes sure of it.
+_ANEW = "UPDATE tasks SET input_hash = '' WHERE task_id = ?"
 _SAME_ID = """
 SELECT t.row_number, a.attempt_id, own.row_number FROM attempts a JOIN tasks t USING (task_id),
      (SELECT account, attempts.operation, row_number FROM attempts JOIN tasks USING (task_id) WHERE attempt_id = ?) own
@@ -55,6 +58,16 @@ _FORGET = "DELETE FROM attempts WHERE attempt_id = ?"
 _UNMADE = """
 UPDATE tasks SET made_hash = ''
 WHERE task_id = ? AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.task_id = tasks.task_id)"""
+_ADOPTABLE = """
+SELECT task_id, state, operation, path, body, estimate,
+       (SELECT COALESCE(MAX(number), 0) + 1 FROM attempts WHERE attempts.task_id = tasks.task_id)
+FROM tasks WHERE job = ? AND row_id = ? AND step = ? AND item = ?"""
+# No key and no entry in the log of what was sent: this machine has sent nothing.
+_MADE_ELSEWHERE = "INSERT INTO submissions (account, operation, key, first_sent_at, sends) VALUES (?, ?, '', ?, 0) RETURNING submission_id"
+_ADOPTED = """
+INSERT INTO attempts (task_id, number, submission_id, account, operation, state, path, body, key, token, remote_id, estimate, accepted_at)
+VALUES (?, ?, ?, ?, ?, 'in progress', ?, ?, '', '', ?, ?, ?) RETURNING attempt_id"""
+_MADE = "UPDATE tasks SET made_hash = input_hash, ready = 1 WHERE task_id = ?"
 _FILE_OF = "SELECT t.task_id, t.state FROM attempts a JOIN tasks t USING (task_id) WHERE a.attempt_id = ?"
 _FILED = """
 INSERT INTO files (task_id, output, attempt_id, state, path, bytes, at, tries, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -215,6 +228,41 @@ def again(db: Db, keys: Collection[TaskKey], *, cause: str, at: float) -> int:
         move_task(
             db, found[0], before=before, after=State.WAITING, attempt_id=None, at=at, source=Source.PERSON, cause=cause
         )
+        db.execute(_ANEW, (found[0],))
         db.execute(_REPLAN, (key.job,))
         moved += 1
     return moved
+
+
+def adopt(db: Db, found: Mapping[TaskKey, str], account: str, *, at: float) -> dict[TaskKey, int]:
+    """As `Ledger.adopt`, inside the caller's transaction."""
+    adopted: dict[TaskKey, int] = {}
+    for key, remote_id in found.items():
+        task = db.execute(_ADOPTABLE, (key.job, key.row_id, key.step, key.item)).fetchone()
+        if task is None or State(task[1]) not in (State.WAITING, State.INVALID):
+            continue
+        task_id, state, operation, path, body, estimate, number = task
+        submission_id = db.execute(_MADE_ELSEWHERE, (account, operation, at)).fetchone()[0]
+        values = (task_id, number, submission_id, account, operation, path, body or "{}", remote_id, estimate, at)
+        attempt_id = int(db.execute(_ADOPTED, values).fetchone()[0])
+        db.execute(_MADE, (task_id,))
+        for before, after in _way_to_progress(State(state)):
+            move_task(
+                db,
+                task_id,
+                before=before,
+                after=after,
+                attempt_id=attempt_id,
+                at=at,
+                source=Source.PERSON,
+                cause="adopted",
+            )
+        adopted[key] = attempt_id
+    return adopted
+
+
+def _way_to_progress(state: State) -> list[tuple[State, State]]:
+    """The moves that lead a task from where it stands to *in progress*."""
+    way = [State.INVALID, State.WAITING, State.SENDING, State.IN_PROGRESS]
+    way = way[way.index(state) :]
+    return list(pairwise(way))

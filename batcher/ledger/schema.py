@@ -91,6 +91,8 @@ CREATE TABLE tasks (
     ready INTEGER NOT NULL DEFAULT 1,    -- 0: an earlier step of the row must be done before it can be sent
     cells TEXT NOT NULL DEFAULT '',      -- JSON, header to text: what its body is made from once it is ready
     gone INTEGER NOT NULL DEFAULT 0,     -- 1: its row is no longer in the sheet, or left out by `where`
+    held INTEGER NOT NULL DEFAULT 0,     -- 1: a person keeps its row back
+    not_before REAL NOT NULL DEFAULT 0,  -- its row is not sent before this instant
     UNIQUE (job, row_id, step, item)     -- a task is these four: no row is ever made twice because it was planned twice
 ) STRICT;
 CREATE INDEX tasks_by_state ON tasks (job, state, row_number, task_id);
@@ -190,6 +192,8 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "ALTER TABLE submissions ADD COLUMN holder TEXT NOT NULL DEFAULT ''",
         "CREATE TABLE holders (holder TEXT PRIMARY KEY, alive_until REAL NOT NULL) STRICT",
         "CREATE TABLE moved (place TEXT PRIMARY KEY, at REAL NOT NULL) STRICT",
+        "ALTER TABLE tasks ADD COLUMN held INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE tasks ADD COLUMN not_before REAL NOT NULL DEFAULT 0",
     )
 }
 """What leads from each version to the next; a ledger of every one that was ever released stands among the tests."""

@@ -218,25 +218,45 @@ class SqlLedger(ABC):
         touched = Touched(jobs=[key.job for key in keys])
         return self._write(lambda db: recording.again(db, keys, cause=cause, at=at), touched, repeats=True)
 
+    def known_ids(self, remote_ids: Collection[str]) -> Collection[str]:
+        """See `Ledger.known_ids`."""
+        with self._reading() as db:
+            return reading.known_ids(db, remote_ids)
+
+    def adopt(self, found: Mapping[TaskKey, str], account: str, *, at: float) -> Mapping[TaskKey, int]:
+        """See `Ledger.adopt`."""
+        touched = Touched(jobs=[key.job for key in found], account=account)
+        return self._write(lambda db: recording.adopt(db, found, account, at=at), touched, repeats=True)
+
     def counts(self, job: str) -> Mapping[State, int]:
         """See `Ledger.counts`."""
         with self._reading() as db:
             return planning.counts(db, job, _RANK)
 
-    def waiting(self, job: str) -> tuple[int, float | None]:
+    def held(self, job: str, *, now: float) -> Mapping[State, int]:
+        """See `Ledger.held`."""
+        with self._reading() as db:
+            return planning.held(db, job, _RANK, now=now)
+
+    def waiting(self, job: str, *, now: float) -> tuple[int, float | None]:
         """See `Ledger.waiting`."""
         with self._reading() as db:
-            return reading.waiting(db, job)
+            return reading.waiting(db, job, now=now)
 
     def mark(self) -> str:
         """See `Ledger.mark`."""
         with self._reading() as db:
             return reading.mark(db)
 
-    def written(self, job: str, mark: str, *, renew_at: float | None) -> None:
+    def written(self, job: str, mark: str, *, renew_at: float | None, fingerprint: str = "") -> None:
         """See `Ledger.written`."""
-        statement = "UPDATE jobs SET written = ?, renew_at = ? WHERE job = ?"
-        self._write(lambda db: db.execute(statement, (mark, renew_at, job)))
+
+        def work(db: Db) -> None:
+            db.execute("UPDATE jobs SET written = ?, renew_at = ? WHERE job = ?", (mark, renew_at, job))
+            if fingerprint:
+                db.execute("UPDATE jobs SET fingerprint = ? WHERE job = ?", (fingerprint, job))
+
+        self._write(work)
 
     def spent(self, job: str) -> tuple[float, float]:
         """See `Ledger.spent`."""

@@ -16,6 +16,7 @@ def write_rows(
     ours_from: int,
     links: Collection[int] = (),
     bom: bool = True,
+    escape_input: bool = False,
 ) -> None:
     """
     Write a .csv, .tsv or .xlsx file, atomically; see `write_csv` and `write_xlsx`.
@@ -31,7 +32,8 @@ def write_rows(
     elif suffix in (".csv", ".tsv"):
         from batcher.sheet.write_csv import write_csv
 
-        write_csv(path, header, rows, ours_from=ours_from, bom=bom, delimiter="\t" if suffix == ".tsv" else ",")
+        delimiter = "\t" if suffix == ".tsv" else ","
+        write_csv(path, header, rows, ours_from=ours_from, bom=bom, delimiter=delimiter, escape_input=escape_input)
     else:
         message = f"results cannot be written as {suffix or 'a file without ending'}: write .csv, .tsv or .xlsx"
         raise InputError(Problem(where=path.name, message=message))

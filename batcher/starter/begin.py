@@ -19,7 +19,7 @@ from batcher.starter.sketch import Entry, Sketch, sketch
 from batcher.starter.words import header_for, slug
 from batcher.workbook.form import ROWS_TAB, Form
 
-IN_PLACE = False
+IN_PLACE = True
 """Whether the results of a new workbook go into the workbook itself."""
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from batcher.layout import STATUS
-from batcher.model import State
+from batcher.model import HELD, State
 from batcher.starter.column import EXAMPLE_MARK
 from batcher.workbook.form import ROWS_TAB, FormColumn, Line, LineKind
-from batcher.workbook.update import COLOURS, HELD
+from batcher.workbook.update import COLOURS
 
 _WORDS = (
     ("again", "Make this row once more, also when it is done already. Making it again is paid again."),

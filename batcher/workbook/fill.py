@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from batcher.model import HELD
 from batcher.workbook.cell_xml import empty_cell, is_number, is_risky, number_cell, text_cell
 from batcher.workbook.columns import Columns
 from batcher.workbook.formats import Formats
@@ -101,7 +102,8 @@ class Filler:
     def _style(self, old: int, text: str, *, number: int, index: int) -> int:
         """The format of a cell: what it had, and what its text asks for."""
         if index == self.update.status:
-            return self.formats.filled(old, COLOURS.get(text, ""))
+            word = HELD if text.startswith(f"{HELD} ") else text
+            return self.formats.filled(old, COLOURS.get(word, ""))
         if index in self.update.links:
             linked = cell_name(self.columns.places[index], number) in self.linked
             return self.formats.as_link(old) if linked else self.formats.without_link(old)

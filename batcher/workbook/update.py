@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from batcher.model import State
+from batcher.model import HELD, State
 from batcher.sheet.write_xlsx import MAX_COLUMNS, MAX_ROWS, fit
 
-HELD = "held"
 COLOURS: Mapping[str, str] = {
     State.DONE.value: "C6EFCE",
     State.FAILED.value: "FFC7CE",
@@ -19,7 +18,7 @@ COLOURS: Mapping[str, str] = {
     State.WAITING.value: "E7E6E6",
     HELD: "E7E6E6",
 }
-"""The word in the status column to the fill of its cell, as RGB; other words have none."""
+"""The word in the status column to the fill of its cell, as RGB; other words have none, `held until …` has that of held."""
 
 LEGEND = "\n".join(
     (
@@ -29,6 +28,10 @@ LEGEND = "\n".join(
         "orange: unsure, a person decides",
         "blue: in progress",
         "grey: waiting or held",
+        "What you may write here",
+        "again: make this row once more (it is paid for again)",
+        "hold: keep this row back",
+        "sample: one of the rows of a sample run",
     )
 )
 """The note on the header of the status column."""

@@ -1,0 +1,104 @@
+"""The results in the sheet's own workbook, or beside it when the workbook cannot take them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from batcher.bound import BoundJob
+from batcher.errors import InputError, Problem
+from batcher.layout import STATUS
+from batcher.ledger.protocol import Ledger, Standing
+from batcher.results import Tally, rows_and_lines, write_results
+from batcher.sheet import SheetSpec, open_sheet
+from batcher.sheet.address import column_index
+from batcher.workbook import CellNote, InPlaceUpdate, WorkbookBusy, WorkbookRefused, update_workbook
+
+_CELL = re.compile(r"!([A-Z]{1,3})(\d+)\Z")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """
+    Where results stand.
+
+    Attributes:
+        file: The file that has taken them.
+        note: Why it is not the one that the job names; empty when it is.
+        fingerprint: Of the sheet, which now holds the results itself; empty when it was not touched.
+        is_final: Nothing is gained by writing the same once more, later.
+    """
+
+    tally: Tally
+    file: Path
+    note: str = ""
+    fingerprint: str = ""
+    is_final: bool = True
+
+
+def write_in_place(bound: BoundJob, ledger: Ledger, *, fingerprint: str) -> Written:
+    """
+    Write our columns into the sheet's own workbook; beside it while it is open somewhere, or would come to harm.
+
+    Args:
+        fingerprint: Of the workbook as it was last read or written by us: what has changed since is never lost.
+
+    Raises:
+        InputError: The sheet can no longer be read, or neither file can be written.
+        OSError: The file cannot be written.
+    """
+    file, tally = bound.job.sheet.file, Tally()
+    update = _update(bound, ledger, tally)
+    header_row = bound.job.sheet.header_row
+    try:
+        written = update_workbook(
+            file, tab=bound.sheet.tab, header_row=header_row, update=update, read_fingerprint=fingerprint
+        )
+    except (WorkbookBusy, WorkbookRefused) as error:
+        beside = file.with_name(f"{file.stem}.results.xlsx")
+        _require_ours(bound, beside)
+        tally = write_results(bound, ledger, to=beside)
+        note = f"{error}; until then the results stand in {beside.name}"
+        return Written(tally=tally, file=beside, note=note, is_final=isinstance(error, WorkbookRefused))
+    return Written(tally=tally, file=file, fingerprint=written.fingerprint)
+
+
+def _update(bound: BoundJob, ledger: Ledger, tally: Tally) -> InPlaceUpdate:
+    layout = bound.layout
+    prefix, header = bound.job.results.prefix, layout.header[layout.own_from :]
+    rows: dict[int, Sequence[str]] = {}
+    notes: list[CellNote] = []
+    for identified, standings, (line,) in rows_and_lines(bound, ledger, tally):
+        rows[identified.row.number] = line[layout.own_from :]
+        notes += _notes(standings)
+    return InPlaceUpdate(
+        header=header,
+        rows=rows,
+        notes=notes,
+        links=layout.links,
+        status=header.index(f"{prefix}{STATUS}"),
+        numbers=layout.numbers,
+    )
+
+
+def _notes(standings: Sequence[Standing]) -> Iterator[CellNote]:
+    """The reasons why a row is invalid, each on the cell that a person mends; one of the whole row has no cell."""
+    for standing in standings:
+        for place, message in standing.flaws:
+            if cell := _CELL.search(place):
+                yield CellNote(row=int(cell[2]), column=column_index(cell[1]), text=message)
+
+
+def _require_ours(bound: BoundJob, file: Path) -> None:
+    """InputError when the file beside is there and holds something else."""
+    if not file.exists():
+        return
+    try:
+        header: Sequence[str] = open_sheet(SheetSpec(path=file)).header
+    except InputError:
+        header = ()
+    if f"{bound.job.results.prefix}{STATUS}" not in header:
+        message = "is there and was not written by batcher, so the results cannot stand there: move it away"
+        raise InputError(Problem(where=file.name, message=message))
