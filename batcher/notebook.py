@@ -21,7 +21,6 @@ from typing import Any
 from batcher.consent import needs_consent, question
 from batcher.errors import Stopped
 from batcher.job import Job, job_from_dict, load_job
-from batcher.ledger.lock import job_lock
 from batcher.model import Json
 from batcher.opening import OpenJob, Surroundings, check_results_file, opened
 from batcher.plan import Plan, look
@@ -94,7 +93,7 @@ def _work(job: JobLike, sheet: Any, verbs: Verbs, *, agree: bool, rehearse: bool
     around = _around()
     with _opened(job, sheet, rehearse=rehearse) as at_hand:
         check_results_file(at_hand.job)
-        with job_lock(at_hand.state / "locks", at_hand.job.name):
+        with at_hand.ledger.lock(at_hand.job.name):
             at_hand.check_results_file()
             plan = at_hand.plan(at=around.clock())
             if needs_consent(at_hand, plan) and not agree:

@@ -265,13 +265,12 @@ def run_job(
         changes: Fields of `Run`; `verbs` among them.
     """
     from batcher.job import load_job
-    from batcher.ledger.lock import job_lock
     from batcher.opening import opened
     from batcher.run import Run, Verbs
 
     around = surroundings(job_file.parent, url, seed=seed, **({"clock": clock} if clock else {}))
     job = load_job(job_file)
-    with opened(job, around) as at_hand, job_lock(at_hand.state / "locks", job.name):
+    with opened(job, around) as at_hand, at_hand.ledger.lock(job.name):
         at_hand.plan(at=around.clock())
         values = {"verbs": Verbs.BOTH, "senders": ThreadedSenders(8), **changes}
         return Run(opened=at_hand, around=around, **values).go()

@@ -11,7 +11,6 @@ from batcher.cli.options import JOB, JSON, OFFLINE, QUIET, REHEARSE, VERBOSE, su
 from batcher.cli.say import say
 from batcher.errors import Exit
 from batcher.job import load_job
-from batcher.ledger.lock import job_lock
 from batcher.opening import check_results_file, opened
 from batcher.plan import look
 from batcher.results import count_rows, write_results
@@ -85,7 +84,7 @@ def results(job_file: Path, *, quiet: bool) -> int:
     check_results_file(job)
     with (
         opened(job, surroundings(quiet=quiet), offline=True) as at_hand,
-        job_lock(at_hand.state / "locks", job.name),
+        at_hand.ledger.lock(job.name),
     ):
         tally = write_results(at_hand.bound, at_hand.ledger)
         say(tally.identity() if quiet else f"{tally.identity()}\nResults  {job.results.file}")

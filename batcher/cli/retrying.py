@@ -10,7 +10,6 @@ from batcher.cli.options import JOB, surroundings, together
 from batcher.cli.say import say
 from batcher.errors import Exit, InputError, Problem
 from batcher.job import load_job
-from batcher.ledger.lock import job_lock
 from batcher.ledger.protocol import Standing
 from batcher.model import State
 from batcher.opening import opened
@@ -41,7 +40,7 @@ def retry(job_file: Path, *, failed: bool, changed: bool, numbers: str | None, y
     wanted = parse_rows(numbers) if numbers else frozenset()
     job = load_job(job_file)
     around = surroundings()
-    with opened(job, around) as at_hand, job_lock(at_hand.state / "locks", job.name):
+    with opened(job, around) as at_hand, at_hand.ledger.lock(job.name):
         at_hand.plan(at=around.clock())  # rows that were changed a moment ago are changed rows, too
         final = [each for each in at_hand.ledger.standings(job.name) if each.state in (State.DONE, State.FAILED)]
         chosen = [each for each in final if _is_meant(each, failed=failed, changed=changed, wanted=wanted)]

@@ -14,7 +14,6 @@ from batcher.cli.say import say
 from batcher.consent import needs_consent, question
 from batcher.errors import InputError, Stopped
 from batcher.job import load_job
-from batcher.ledger.lock import job_lock
 from batcher.model import State
 from batcher.opening import OpenJob, Surroundings, check_results_file, opened
 from batcher.ops.telling import report_run, tell_ending, tell_refusal
@@ -100,7 +99,7 @@ def _work(
     begun = around.clock()
     job = load_job(job_file)
     check_results_file(job)
-    with opened(job, around, rehearse=rehearse) as at_hand, job_lock(at_hand.state / "locks", job.name):
+    with opened(job, around, rehearse=rehearse) as at_hand, at_hand.ledger.lock(job.name):
         try:
             at_hand.check_results_file()
             plan = at_hand.plan(at=begun)

@@ -11,7 +11,6 @@ from batcher.cli.options import JOB, surroundings, together
 from batcher.cli.say import say
 from batcher.errors import Exit, InputError, Problem
 from batcher.job import load_job
-from batcher.ledger.lock import job_lock
 from batcher.ledger.protocol import News
 from batcher.model import Attempt, Source, State
 from batcher.opening import OpenJob, opened
@@ -40,7 +39,7 @@ def settle(job_file: Path, *, rows: tuple[str, ...], word: str | None, remote_id
     """
     job = load_job(job_file)
     around = surroundings()
-    with opened(job, around, offline=True) as at_hand, job_lock(at_hand.state / "locks", job.name):
+    with opened(job, around, offline=True) as at_hand, at_hand.ledger.lock(job.name):
         unsure = [each for each in at_hand.ledger.unsure(job.name) if not rows or each.task.row_id in rows]
         if remote_id and len(unsure) != 1:
             raise InputError(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from batcher.ledger.db import Db
 from batcher.ledger.moving import move_task
 from batcher.ledger.protocol import Admission, Admitted, Candidate, Gate, Prepared
 from batcher.model import Attempt, Source, State, TaskKey
@@ -29,10 +29,12 @@ _WAITING = """
 SELECT task_id, row_id, step, item, row_number, operation, path, body, estimate,
        (SELECT COALESCE(MAX(number), 0) + 1 FROM attempts WHERE attempts.task_id = tasks.task_id)
 FROM tasks WHERE job = ? AND state = 'waiting' AND ready = 1 AND gone = 0 ORDER BY row_number, task_id LIMIT ?"""
-_SUBMISSION = "INSERT INTO submissions (account, operation, key, first_sent_at) VALUES (?, ?, ?, ?)"
+_SUBMISSION = (
+    "INSERT INTO submissions (account, operation, key, first_sent_at) VALUES (?, ?, ?, ?) RETURNING submission_id"
+)
 _ATTEMPT = """
 INSERT INTO attempts (task_id, number, submission_id, account, operation, state, path, body, key, token, estimate)
-VALUES (?, ?, ?, ?, ?, 'sending', ?, ?, ?, ?, ?)"""
+VALUES (?, ?, ?, ?, ?, 'sending', ?, ?, ?, ?, ?) RETURNING attempt_id"""
 _MADE = "UPDATE tasks SET made_hash = input_hash WHERE task_id = ?"
 _SEND = "INSERT INTO sends (account, at, submission_id) VALUES (?, ?, ?)"
 _AGAIN = """
@@ -75,7 +77,7 @@ def attempt_from(row: Sequence[object]) -> Attempt:
     )
 
 
-def admit(db: sqlite3.Connection, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
+def admit(db: Db, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
     """As `Ledger.admit`, inside the caller's transaction."""
     held = db.execute(_HELD, (wish.account, wish.now, wish.now + LONGEST_HOLD_S)).fetchone()
     if held:
@@ -93,7 +95,7 @@ def admit(db: sqlite3.Connection, wish: Admission, prepare: Callable[[Candidate]
     return Admitted(attempts=attempts, gate=gate, until=until if gate is Gate.WINDOW else None)
 
 
-def _room_in_windows(db: sqlite3.Connection, wish: Admission) -> tuple[int, float | None]:
+def _room_in_windows(db: Db, wish: Admission) -> tuple[int, float | None]:
     """How many requests every window has room for, and when there will be room again."""
     room, until = 1_000_000, None
     if wish.windows:
@@ -107,7 +109,7 @@ def _room_in_windows(db: sqlite3.Connection, wish: Admission) -> tuple[int, floa
     return room, until
 
 
-def _room(db: sqlite3.Connection, wish: Admission, rate: Rate) -> tuple[int, float | None]:
+def _room(db: Db, wish: Admission, rate: Rate) -> tuple[int, float | None]:
     under_way = db.execute(_UNDER_WAY, (wish.account, wish.now - rate.window_s - wish.grace_s)).fetchone()[0]
     answered = db.execute(_ANSWERED, (wish.account, wish.now - rate.window_s)).fetchone()[0]
     free = max(0, rate.count - under_way - answered)
@@ -118,7 +120,7 @@ def _room(db: sqlite3.Connection, wish: Admission, rate: Rate) -> tuple[int, flo
     return free, oldest[0] + rate.window_s if oldest else None
 
 
-def _resend(db: sqlite3.Connection, wish: Admission, attempt_id: int) -> Attempt | None:
+def _resend(db: Db, wish: Admission, attempt_id: int) -> Attempt | None:
     db.execute(_AGAIN, (attempt_id,))
     found = db.execute(f"{ATTEMPT} WHERE a.attempt_id = ? AND a.state = 'sending'", (attempt_id,)).fetchone()
     if found is None:
@@ -128,14 +130,14 @@ def _resend(db: sqlite3.Connection, wish: Admission, attempt_id: int) -> Attempt
 
 
 def _fresh(
-    db: sqlite3.Connection, wish: Admission, at_most: int, prepare: Callable[[Candidate], Prepared]
+    db: Db, wish: Admission, at_most: int, prepare: Callable[[Candidate], Prepared]
 ) -> tuple[list[Attempt], Gate]:
     gate = Gate.OPEN
     if wish.in_flight is not None:
         taken = db.execute(_SLOTS, (wish.account, wish.now - OVERDUE_S)).fetchone()[0]
         if wish.in_flight - taken < at_most:
             at_most, gate = max(0, wish.in_flight - taken), Gate.SLOTS
-    rows = db.execute(_WAITING, (wish.job, at_most + 1)).fetchall()
+    rows = db.execute(_WAITING + db.claiming, (wish.job, at_most + 1)).fetchall()
     if len(rows) <= at_most:
         gate = Gate.NOTHING_WAITING
     elif gate is Gate.SLOTS and at_most == 0:
@@ -151,17 +153,16 @@ def _fresh(
     return attempts, gate
 
 
-def _begin(
-    db: sqlite3.Connection, wish: Admission, row: Sequence[object], prepare: Callable[[Candidate], Prepared]
-) -> Attempt:
+def _begin(db: Db, wish: Admission, row: Sequence[object], prepare: Callable[[Candidate], Prepared]) -> Attempt:
     task_id, row_id, step, item, row_number, operation, path, body, estimate, number = row
     key = TaskKey(job=wish.job, row_id=str(row_id), step=str(step), item=str(item))
     candidate = Candidate(task_id=int(str(task_id)), key=key, number=int(str(number)), path=str(path), body=str(body))
     ready = prepare(candidate)
-    submission_id = db.execute(_SUBMISSION, (wish.account, operation, ready.key, wish.now)).lastrowid
+    submission_id = db.execute(_SUBMISSION, (wish.account, operation, ready.key, wish.now)).fetchone()[0]
     values = (candidate.task_id, candidate.number, submission_id, wish.account, operation)
-    cursor = db.execute(_ATTEMPT, (*values, candidate.path, ready.body, ready.key, ready.token, estimate))
-    attempt_id = int(cursor.lastrowid or 0)
+    attempt_id: int = db.execute(
+        _ATTEMPT, (*values, candidate.path, ready.body, ready.key, ready.token, estimate)
+    ).fetchone()[0]
     db.execute(_MADE, (candidate.task_id,))
     db.execute(_SEND, (wish.account, wish.now, submission_id))
     move_task(

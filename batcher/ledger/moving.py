@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-
+from batcher.ledger.db import Db
 from batcher.model import MOVES, Source, State
 
 _MOVE = "UPDATE tasks SET state = ? WHERE task_id = ?"
@@ -16,7 +15,7 @@ def may_move(before: State, after: State) -> bool:
 
 
 def move_task(
-    db: sqlite3.Connection,
+    db: Db,
     task_id: int,
     *,
     before: State,
@@ -39,7 +38,7 @@ def move_task(
 
 
 def note(
-    db: sqlite3.Connection,
+    db: Db,
     task_id: int,
     *,
     before: State,

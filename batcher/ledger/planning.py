@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from batcher.errors import InputError, Problem
+from batcher.ledger.db import Db
 from batcher.ledger.moving import move_task
 from batcher.ledger.protocol import Blocked, JobRecord, Known, Planned
 from batcher.model import Source, State, TaskKey
@@ -39,15 +39,17 @@ UPDATE tasks SET path = ?, body = ?, flaws = ?, estimate = ?, ready = ?
 WHERE job = ? AND row_id = ? AND step = ? AND item = ? AND ready = 0 AND state = 'waiting' RETURNING task_id"""
 _SAME = "UPDATE tasks SET row_number = ?, input_hash = ? WHERE task_id = ? AND (row_number <> ? OR input_hash <> ?)"
 _BEGIN = """
-CREATE TEMP TABLE IF NOT EXISTS seen (task_id INTEGER PRIMARY KEY);
+CREATE TEMPORARY TABLE IF NOT EXISTS seen (task_id BIGINT PRIMARY KEY);
 DELETE FROM seen;"""
-_SEE = "INSERT OR IGNORE INTO seen (task_id) VALUES (?)"
+_SEE = "INSERT INTO seen (task_id) VALUES (?) ON CONFLICT DO NOTHING"
 _LAST = "SELECT COALESCE(MAX(task_id), 0) FROM tasks"
-_GONE = "UPDATE tasks SET gone = 1 WHERE job = ? AND gone = 0 AND task_id <= ? AND task_id NOT IN (SELECT task_id FROM seen)"
+_GONE = """
+UPDATE tasks SET gone = 1 WHERE job = ? AND gone = 0 AND task_id <= ?
+  AND NOT EXISTS (SELECT 1 FROM seen WHERE seen.task_id = tasks.task_id)"""
 _BACK = "UPDATE tasks SET gone = 0 WHERE job = ? AND gone = 1 AND task_id IN (SELECT task_id FROM seen)"
 
 
-def read_job(db: sqlite3.Connection, job: str) -> JobRecord | None:
+def read_job(db: Db, job: str) -> JobRecord | None:
     """What is known of a job."""
     found = db.execute(_JOB, (job,)).fetchone()
     if found is None:
@@ -66,7 +68,7 @@ def read_job(db: sqlite3.Connection, job: str) -> JobRecord | None:
     )
 
 
-def register(db: sqlite3.Connection, record: JobRecord) -> None:
+def register(db: Db, record: JobRecord) -> None:
     """As `Ledger.register`."""
     before = read_job(db, record.job)
     if before and before.path != record.path and before.path and Path(before.path).exists():
@@ -78,9 +80,7 @@ def register(db: sqlite3.Connection, record: JobRecord) -> None:
     db.execute(_REGISTER, (record.job, record.path, record.account, record.operation, record.sheet))
 
 
-def plan(
-    db: sqlite3.Connection, job: str, tasks: Iterable[Planned], finish: Callable[[], JobRecord], *, at: float
-) -> None:
+def plan(db: Db, job: str, tasks: Iterable[Planned], finish: Callable[[], JobRecord], *, at: float) -> None:
     """As `Ledger.plan`, inside the caller's transaction."""
     for statement in _BEGIN.strip().split(";")[:-1]:
         db.execute(statement)
@@ -94,12 +94,12 @@ def plan(
     db.execute(_PLANNED, (record.fingerprint, record.rows, record.skipped, record.planned_at, job))
 
 
-def known(db: sqlite3.Connection, job: str, row_ids: Collection[str]) -> dict[TaskKey, Known]:
+def known(db: Db, job: str, row_ids: Collection[str]) -> dict[TaskKey, Known]:
     """As `Ledger.known`."""
     return {key: each for key, (each, _) in _known_with_ids(db, job, row_ids).items()}
 
 
-def _known_with_ids(db: sqlite3.Connection, job: str, row_ids: Collection[str]) -> dict[TaskKey, tuple[Known, int]]:
+def _known_with_ids(db: Db, job: str, row_ids: Collection[str]) -> dict[TaskKey, tuple[Known, int]]:
     found: dict[TaskKey, tuple[Known, int]] = {}
     ids = iter(dict.fromkeys(row_ids))
     while some := list(islice(ids, GROUP)):
@@ -110,7 +110,7 @@ def _known_with_ids(db: sqlite3.Connection, job: str, row_ids: Collection[str]) 
     return found
 
 
-def _plan_group(db: sqlite3.Connection, tasks: list[Planned], *, at: float) -> None:
+def _plan_group(db: Db, tasks: list[Planned], *, at: float) -> None:
     before = _known_with_ids(db, tasks[0].key.job, [task.key.row_id for task in tasks])
     new = []
     for task in tasks:
@@ -132,7 +132,7 @@ def _plan_group(db: sqlite3.Connection, tasks: list[Planned], *, at: float) -> N
     db.executemany(_NEW, new)
 
 
-def _renew(db: sqlite3.Connection, task: Planned, *, known: Known, task_id: int, at: float) -> None:
+def _renew(db: Db, task: Planned, *, known: Known, task_id: int, at: float) -> None:
     if known.state not in (State.WAITING, State.INVALID):
         db.execute(_SAME, (task.row_number, task.input_hash, task_id, task.row_number, task.input_hash))
         return
@@ -155,7 +155,7 @@ def _content(task: Planned) -> tuple[object, ...]:
     return task.input_hash, task.path, task.body, _flaws(task), task.estimate, int(task.ready), cells
 
 
-def blocked(db: sqlite3.Connection, job: str, row_ids: Collection[str] | None) -> list[Blocked]:
+def blocked(db: Db, job: str, row_ids: Collection[str] | None) -> list[Blocked]:
     """As `Ledger.blocked`."""
     if row_ids is None:
         return [_blocked(job, row) for row in db.execute(_BLOCKED, (job,))]
@@ -173,7 +173,7 @@ def _blocked(job: str, row: Sequence[Any]) -> Blocked:
     return Blocked(key=key, row_number=row_number, input_hash=input_hash, cells=json.loads(cells or "{}"))
 
 
-def unblock(db: sqlite3.Connection, task: Planned, *, at: float) -> None:
+def unblock(db: Db, task: Planned, *, at: float) -> None:
     """Make one blocked task ready, or invalid, inside the caller's transaction."""
     values = (task.path, task.body, _flaws(task), task.estimate, int(not task.flaws))
     found = db.execute(_UNBLOCK, (*values, *_identity(task))).fetchone()
@@ -194,7 +194,7 @@ def _flaws(task: Planned) -> str:
     return json.dumps(task.flaws, ensure_ascii=False) if task.flaws else ""
 
 
-def items(db: sqlite3.Connection, job: str) -> list[str]:
+def items(db: Db, job: str) -> list[str]:
     """As `Ledger.items`."""
     query = """
     SELECT item FROM tasks WHERE job = ? AND item <> '' AND (gone = 0 OR made_hash <> '')
@@ -202,23 +202,23 @@ def items(db: sqlite3.Connection, job: str) -> list[str]:
     return [row[0] for row in db.execute(query, (job,))]
 
 
-def row_ids(db: sqlite3.Connection, job: str) -> list[str]:
+def row_ids(db: Db, job: str) -> list[str]:
     """All row ids of a job that are not gone, in the order of the sheet."""
-    query = "SELECT DISTINCT row_id FROM tasks WHERE job = ? AND gone = 0 ORDER BY row_number"
+    query = "SELECT row_id FROM tasks WHERE job = ? AND gone = 0 GROUP BY row_id ORDER BY MIN(row_number), MIN(task_id)"
     return [row[0] for row in db.execute(query, (job,))]
 
 
-def rows_made(db: sqlite3.Connection, job: str) -> int:
+def rows_made(db: Db, job: str) -> int:
     """How many rows of a job were ever sent, those that are gone left out."""
     query = "SELECT COUNT(DISTINCT row_id) FROM tasks WHERE job = ? AND gone = 0 AND made_hash <> ''"
     count: int = db.execute(query, (job,)).fetchone()[0]
     return count
 
 
-def counts(db: sqlite3.Connection, job: str, order: Mapping[State, int]) -> dict[State, int]:
+def counts(db: Db, job: str, order: Mapping[State, int]) -> dict[State, int]:
     """Rows by the worst state of their tasks, worst first in `order`."""
     cases = " ".join(f"WHEN '{state.value}' THEN {rank}" for state, rank in order.items())
     worst = f"SELECT MIN(CASE state {cases} END) AS worst FROM tasks WHERE job = ? AND gone = 0 GROUP BY row_id"
-    query = f"SELECT worst, COUNT(*) FROM ({worst}) GROUP BY worst"
+    query = f"SELECT worst, COUNT(*) FROM ({worst}) AS rows_by_word GROUP BY worst"
     by_rank = {rank: state for state, rank in order.items()}
     return {by_rank[rank]: count for rank, count in db.execute(query, (job,))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -268,6 +269,14 @@ class Ledger(Protocol):
 
     def job(self, job: str) -> JobRecord | None:
         """What is known of a job; None when nothing is."""
+
+    def lock(self, job: str) -> AbstractContextManager[None]:
+        """
+        Hold the job: one run of it at a time, over all who use this ledger; a holder that dies lets go of it.
+
+        Raises:
+            NotFinished: Another run holds it.
+        """
 
     def known(self, job: str, row_ids: Collection[str]) -> Mapping[TaskKey, Known]:
         """The tasks of some rows; rows that the ledger has never seen are not in it."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Collection, Sequence
 from itertools import islice
 
 from batcher.ledger.admission import ATTEMPT, attempt_from
+from batcher.ledger.db import Db
 from batcher.ledger.protocol import InFlight, Standing
 from batcher.model import Attempt, State, TaskKey
 
@@ -33,7 +33,7 @@ _TIMES = """
 SELECT took_s FROM attempts WHERE account = ? AND operation = ? AND took_s IS NOT NULL ORDER BY completed_at DESC LIMIT 100"""
 
 
-def in_flight(db: sqlite3.Connection, job: str, account: str) -> list[InFlight]:
+def in_flight(db: Db, job: str, account: str) -> list[InFlight]:
     """As `Ledger.in_flight`."""
     return [
         InFlight(
@@ -48,36 +48,36 @@ def in_flight(db: sqlite3.Connection, job: str, account: str) -> list[InFlight]:
     ]
 
 
-def in_doubt(db: sqlite3.Connection, job: str, account: str) -> list[Attempt]:
+def in_doubt(db: Db, job: str, account: str) -> list[Attempt]:
     """As `Ledger.in_doubt`."""
     query = f"{ATTEMPT} WHERE t.job = ? AND a.account = ? AND a.state = 'sending' ORDER BY a.attempt_id"
     return [attempt_from(row) for row in db.execute(query, (job, account))]
 
 
-def attempts(db: sqlite3.Connection, job: str, state: State) -> list[Attempt]:
+def attempts(db: Db, job: str, state: State) -> list[Attempt]:
     """The attempts of a job that are in one state, oldest first."""
     query = f"{ATTEMPT} WHERE t.job = ? AND a.state = ? ORDER BY a.attempt_id"
     return [attempt_from(row) for row in db.execute(query, (job, state.value))]
 
 
-def waiting(db: sqlite3.Connection, job: str) -> tuple[int, float | None]:
+def waiting(db: Db, job: str) -> tuple[int, float | None]:
     """As `Ledger.waiting`."""
     count, cost = db.execute(_WAITING, (job,)).fetchone()
     return int(count), None if cost is None else float(cost)
 
 
-def mark(db: sqlite3.Connection) -> str:
+def mark(db: Db) -> str:
     """As `Ledger.mark`: the newest move names the state."""
     return str(db.execute("SELECT COALESCE(MAX(rowid), 0) FROM moves").fetchone()[0])
 
 
-def spent(db: sqlite3.Connection, job: str) -> tuple[float, float]:
+def spent(db: Db, job: str) -> tuple[float, float]:
     """As `Ledger.spent`."""
     done, expected = db.execute(_SPENT, (job,)).fetchone()
     return float(done), float(expected)
 
 
-def standings(db: sqlite3.Connection, job: str, row_ids: Collection[str] | None) -> list[Standing]:
+def standings(db: Db, job: str, row_ids: Collection[str] | None) -> list[Standing]:
     """As `Ledger.standings`."""
     if row_ids is None:
         return [_standing(job, row) for row in db.execute(_STANDINGS.format(rows="AND t.gone = 0"), (job,))]
@@ -133,6 +133,6 @@ def _integer(value: object) -> int:
     return 0 if value is None else int(str(value))
 
 
-def render_times(db: sqlite3.Connection, account: str, operation: str) -> list[float]:
+def render_times(db: Db, account: str, operation: str) -> list[float]:
     """As `Ledger.render_times`."""
     return [row[0] for row in db.execute(_TIMES, (account, operation))]

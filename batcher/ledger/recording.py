@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Collection
 from dataclasses import replace
 
+from batcher.ledger.db import Db
 from batcher.ledger.moving import may_move, move_task, note
 from batcher.ledger.protocol import News
 from batcher.model import Source, State, TaskKey
@@ -29,7 +29,9 @@ WHERE attempt_id = ?"""
 _CHECKED = """
 UPDATE attempts SET word = CASE WHEN ? <> '' THEN ? ELSE word END, checked_at = ?, misses = CASE WHEN ? THEN misses + 1 ELSE 0 END
 WHERE attempt_id = ?"""
-_ANSWERED = "UPDATE sends SET answered = 1, at = MAX(at, ?) WHERE submission_id = ? AND answered = 0"
+_ANSWERED = (
+    "UPDATE sends SET answered = 1, at = CASE WHEN at < ? THEN ? ELSE at END WHERE submission_id = ? AND answered = 0"
+)
 _GIVEN_UP = "UPDATE attempts SET state = 'failed', error_code = 'given_up', error = ? WHERE attempt_id = ?"
 _OWNER = """
 INSERT INTO accounts (account, owner) VALUES (?, ?) ON CONFLICT (account) DO UPDATE SET owner = excluded.owner"""
@@ -52,7 +54,7 @@ WHERE task_id = ? AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.task_id 
 _CURRENT = "SELECT task_id, state FROM tasks WHERE job = ? AND row_id = ? AND step = ? AND item = ?"
 
 
-def record(db: sqlite3.Connection, news: News) -> News:
+def record(db: Db, news: News) -> News:
     """Write down one piece of news, inside the caller's transaction; returns it as it was written."""
     found = db.execute(_ATTEMPT, (news.attempt_id,)).fetchone()
     if found is None:
@@ -60,7 +62,7 @@ def record(db: sqlite3.Connection, news: News) -> News:
     task_id, submission_id, is_newest = found[0], found[2], bool(found[5])
     before, task_state = State(found[1]), State(found[4])
     if news.answered:
-        db.execute(_ANSWERED, (news.at, submission_id))
+        db.execute(_ANSWERED, (news.at, news.at, submission_id))
     if before is State.IN_PROGRESS and news.state is State.IN_PROGRESS and not news.outputs:
         db.execute(_CHECKED, (news.word, news.word, news.at, news.missing, news.attempt_id))
         return news
@@ -94,7 +96,7 @@ def record(db: sqlite3.Connection, news: News) -> News:
     return news
 
 
-def _distinct(db: sqlite3.Connection, news: News) -> News:
+def _distinct(db: Db, news: News) -> News:
     """An id that another attempt already has cannot be ours: which of the two rows the work belongs to is unknown."""
     other = db.execute(_SAME_ID, (news.attempt_id, news.remote_id, news.attempt_id)).fetchone()
     if other is None:
@@ -106,7 +108,7 @@ def _distinct(db: sqlite3.Connection, news: News) -> News:
     )  # fmt: skip
 
 
-def _note(db: sqlite3.Connection, task_id: int, news: News, *, before: State) -> None:
+def _note(db: Db, task_id: int, news: News, *, before: State) -> None:
     note(
         db,
         task_id,
@@ -119,7 +121,7 @@ def _note(db: sqlite3.Connection, task_id: int, news: News, *, before: State) ->
     )
 
 
-def _let_go(db: sqlite3.Connection, task_id: int, news: News, *, before: State) -> None:
+def _let_go(db: Db, task_id: int, news: News, *, before: State) -> None:
     """The task waits again: what becomes of the attempt depends on whether it may have been made."""
     if before is State.UNSURE:
         db.execute(_GIVEN_UP, (news.cause, news.attempt_id))  # kept: the next attempt gets another key
@@ -128,7 +130,7 @@ def _let_go(db: sqlite3.Connection, task_id: int, news: News, *, before: State) 
     db.execute(_UNMADE, (task_id,))
 
 
-def _update(db: sqlite3.Connection, news: News, *, outputs: dict[str, str]) -> None:
+def _update(db: Db, news: News, *, outputs: dict[str, str]) -> None:
     merged = json.dumps({**outputs, **news.outputs}, ensure_ascii=False)
     accepted = news.state in (State.IN_PROGRESS, *FINAL)
     db.execute(
@@ -157,7 +159,7 @@ def _update(db: sqlite3.Connection, news: News, *, outputs: dict[str, str]) -> N
     )
 
 
-def claim(db: sqlite3.Connection, job: str, account: str, owner: str) -> int:
+def claim(db: Db, job: str, account: str, owner: str) -> int:
     """As `Ledger.claim`, inside the caller's transaction."""
     if owner:
         db.execute(_OWNER, (account, owner))
@@ -166,7 +168,7 @@ def claim(db: sqlite3.Connection, job: str, account: str, owner: str) -> int:
     return count
 
 
-def again(db: sqlite3.Connection, keys: Collection[TaskKey], *, cause: str, at: float) -> int:
+def again(db: Db, keys: Collection[TaskKey], *, cause: str, at: float) -> int:
     """As `Ledger.again`, inside the caller's transaction."""
     moved = 0
     for key in keys:

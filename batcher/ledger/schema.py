@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from batcher.model import State
 
@@ -120,3 +120,8 @@ CREATE INDEX moves_by_task ON moves (task_id);
 
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {1: ()}
 """What leads from each version to the next; a ledger of every one that was ever released stands among the tests."""
+
+
+def statements(script: str) -> Sequence[str]:
+    """The statements of a script, one by one."""
+    return [each for each in script.split(";\n") if each.strip()]

@@ -4,37 +4,27 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 from batcher.errors import LedgerError
-from batcher.ledger import admission, planning, reading, recording
-from batcher.ledger.protocol import (
-    Admission,
-    Admitted,
-    Blocked,
-    Candidate,
-    InFlight,
-    JobRecord,
-    Known,
-    News,
-    Planned,
-    Prepared,
-    Standing,
-)
-from batcher.ledger.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, TABLES
-from batcher.model import WORST_FIRST, Attempt, State, TaskKey
+from batcher.ledger.db import Db, Touched
+from batcher.ledger.lock import job_lock
+from batcher.ledger.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, TABLES, statements
+from batcher.ledger.sql import SqlLedger, T
 
 BUSY_S = 60
-_RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
-_HOLD = """
-INSERT INTO accounts (account, held_until, held_why) VALUES (?, ?, ?)
-ON CONFLICT (account) DO UPDATE SET held_until = excluded.held_until, held_why = excluded.held_why
-WHERE excluded.held_until > accounts.held_until"""
 
 
-class SqliteLedger:
+class _Connection(sqlite3.Connection):
+    """A `Db`: whoever writes is alone, so that nothing needs to be claimed row by row."""
+
+    claiming: ClassVar[str] = ""
+
+
+class SqliteLedger(SqlLedger):
     """
     A `Ledger` in one file, readable by its owner alone.
 
@@ -55,7 +45,9 @@ class SqliteLedger:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             log = path.with_name(f"{path.name}-wal")
             was_left_open = log.exists() and log.stat().st_size > 0
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S, cached_statements=256)
+            self._db: _Connection = sqlite3.connect(
+                path, isolation_level=None, timeout=BUSY_S, cached_statements=256, factory=_Connection
+            )
         except sqlite3.Error as error:
             raise self._trouble(error) from error
         except OSError as error:
@@ -102,9 +94,8 @@ class SqliteLedger:
         with self._writing() as db:
             if db.execute("PRAGMA user_version").fetchone()[0]:
                 return  # another process was quicker
-            for statement in TABLES.split(";\n"):
-                if statement.strip():
-                    db.execute(statement)
+            for statement in statements(TABLES):
+                db.execute(statement)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
@@ -124,8 +115,13 @@ class SqliteLedger:
             )
         return LedgerError(f"{self._path}: the ledger cannot be used: {text}")
 
+    def _write(self, work: Callable[[Db], T], touched: Touched | None = None, *, repeats: bool = False) -> T:  # noqa: ARG002
+        """See `SqlLedger._write`: there is one writer at a time, whatever is touched."""
+        with self._writing() as db:
+            return work(db)
+
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _writing(self) -> Iterator[_Connection]:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -141,140 +137,16 @@ class SqliteLedger:
             raise self._trouble(error) from error
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> Iterator[_Connection]:
+        """See `SqlLedger._reading`."""
         try:
             yield self._db
         except sqlite3.Error as error:
             raise self._trouble(error) from error
 
-    def register(self, record: JobRecord) -> None:
-        """See `Ledger.register`."""
-        with self._writing() as db:
-            planning.register(db, record)
-
-    def job(self, job: str) -> JobRecord | None:
-        """See `Ledger.job`."""
-        with self._reading() as db:
-            return planning.read_job(db, job)
-
-    def known(self, job: str, row_ids: Collection[str]) -> Mapping[TaskKey, Known]:
-        """See `Ledger.known`."""
-        with self._reading() as db:
-            return planning.known(db, job, row_ids)
-
-    def items(self, job: str) -> Sequence[str]:
-        """See `Ledger.items`."""
-        with self._reading() as db:
-            return planning.items(db, job)
-
-    def row_ids(self, job: str) -> Sequence[str]:
-        """See `Ledger.row_ids`."""
-        with self._reading() as db:
-            return planning.row_ids(db, job)
-
-    def rows_made(self, job: str) -> int:
-        """See `Ledger.rows_made`."""
-        with self._reading() as db:
-            return planning.rows_made(db, job)
-
-    def plan(self, job: str, tasks: Iterable[Planned], finish: Callable[[], JobRecord], *, at: float) -> None:
-        """See `Ledger.plan`."""
-        with self._writing() as db:
-            planning.plan(db, job, tasks, finish, at=at)
-
-    def blocked(self, job: str, row_ids: Collection[str] | None = None) -> Sequence[Blocked]:
-        """See `Ledger.blocked`."""
-        with self._reading() as db:
-            return planning.blocked(db, job, row_ids)
-
-    def unblock(self, tasks: Sequence[Planned], *, at: float) -> None:
-        """See `Ledger.unblock`."""
-        with self._writing() as db:
-            for task in tasks:
-                planning.unblock(db, task, at=at)
-
-    def admit(self, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
-        """See `Ledger.admit`."""
-        with self._writing() as db:
-            return admission.admit(db, wish, prepare)
-
-    def record(self, news: Sequence[News]) -> Sequence[News]:
-        """See `Ledger.record`."""
-        if not news:
-            return news
-        with self._writing() as db:
-            return [recording.record(db, each) for each in news]
-
-    def claim(self, job: str, account: str, owner: str) -> int:
-        """See `Ledger.claim`."""
-        with self._writing() as db:
-            return recording.claim(db, job, account, owner)
-
-    def in_flight(self, job: str, account: str) -> Sequence[InFlight]:
-        """See `Ledger.in_flight`."""
-        with self._reading() as db:
-            return reading.in_flight(db, job, account)
-
-    def in_doubt(self, job: str, account: str) -> Sequence[Attempt]:
-        """See `Ledger.in_doubt`."""
-        with self._reading() as db:
-            return reading.in_doubt(db, job, account)
-
-    def unsure(self, job: str) -> Sequence[Attempt]:
-        """See `Ledger.unsure`."""
-        with self._reading() as db:
-            return reading.attempts(db, job, State.UNSURE)
-
-    def hold_off(self, account: str, *, until: float, reason: str) -> None:
-        """See `Ledger.hold_off`."""
-        with self._writing() as db:
-            db.execute(_HOLD, (account, until, reason))
-
-    def held_off(self, account: str) -> tuple[float, str]:
-        """See `Ledger.held_off`."""
-        with self._reading() as db:
-            found = db.execute("SELECT held_until, held_why FROM accounts WHERE account = ?", (account,)).fetchone()
-            return (found[0], found[1]) if found else (0.0, "")
-
-    def again(self, keys: Collection[TaskKey], *, cause: str, at: float) -> int:
-        """See `Ledger.again`."""
-        with self._writing() as db:
-            return recording.again(db, keys, cause=cause, at=at)
-
-    def counts(self, job: str) -> Mapping[State, int]:
-        """See `Ledger.counts`."""
-        with self._reading() as db:
-            return planning.counts(db, job, _RANK)
-
-    def waiting(self, job: str) -> tuple[int, float | None]:
-        """See `Ledger.waiting`."""
-        with self._reading() as db:
-            return reading.waiting(db, job)
-
-    def mark(self) -> str:
-        """See `Ledger.mark`."""
-        with self._reading() as db:
-            return reading.mark(db)
-
-    def written(self, job: str, mark: str) -> None:
-        """See `Ledger.written`."""
-        with self._writing() as db:
-            db.execute("UPDATE jobs SET written = ? WHERE job = ?", (mark, job))
-
-    def spent(self, job: str) -> tuple[float, float]:
-        """See `Ledger.spent`."""
-        with self._reading() as db:
-            return reading.spent(db, job)
-
-    def standings(self, job: str, row_ids: Collection[str] | None = None) -> Sequence[Standing]:
-        """See `Ledger.standings`."""
-        with self._reading() as db:
-            return reading.standings(db, job, row_ids)
-
-    def render_times(self, account: str, operation: str) -> Sequence[float]:
-        """See `Ledger.render_times`."""
-        with self._reading() as db:
-            return reading.render_times(db, account, operation)
+    def lock(self, job: str) -> AbstractContextManager[None]:
+        """See `Ledger.lock`: a file beside the ledger, which the kernel lets go of when the process dies."""
+        return job_lock(self._path.parent / "locks", job)
 
     def close(self) -> None:
         """See `Ledger.close`."""

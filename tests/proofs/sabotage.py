@@ -37,8 +37,10 @@ class Sabotage:
 _LATE_COMMIT = (
     Change(
         file="ledger/sqlite.py",
-        old="        with self._writing() as db:\n            return admission.admit(db, wish, prepare)",
-        new='        self._db.execute("BEGIN IMMEDIATE")\n        return admission.admit(self._db, wish, prepare)',
+        old="        with self._writing() as db:\n            return work(db)",
+        new="        if touched and touched.account:\n"  # an admission, which alone touches an account
+        '            self._db.execute("BEGIN IMMEDIATE")\n            return work(self._db)\n'
+        "        with self._writing() as db:\n            return work(db)",
     ),
     Change(
         file="ledger/sqlite.py",

@@ -1,0 +1,57 @@
+"""The seam between our SQL and the database that runs it: the statements are written once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class Rows(Protocol):
+    """What a statement brings."""
+
+    def fetchone(self) -> Any:
+        """The next row as a tuple; None when there is no more."""
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Row by row."""
+
+
+class Db(Protocol):
+    """
+    A database within a transaction, or for reading.
+
+    Statements are those that SQLite and PostgreSQL both understand, with `?` for each value.
+    """
+
+    @property
+    def claiming(self) -> str:
+        """What a query ends with that picks rows to be changed next: others pass over them until the transaction ends."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Rows:
+        """Run one statement."""
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> object:
+        """Run one statement for each of many rows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Touched:
+    """
+    What a transaction is about to change. A database with one writer at a time need not be told; another one keeps
+    everybody else away from it until the transaction ends.
+
+    Attributes:
+        jobs: Their records and their tasks.
+        beside_others: Others may change other tasks of these jobs at the same time; not so while one is planned.
+        account: Its windows, slots and hold-offs.
+        attempts: These, their tasks and their jobs.
+    """
+
+    jobs: Sequence[str] = ()
+    beside_others: bool = False
+    account: str = ""
+    attempts: Sequence[int] = ()

@@ -1,0 +1,179 @@
+"""Everything a ledger does, in SQL that every database behind it understands."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+from batcher.ledger import admission, planning, reading, recording
+from batcher.ledger.db import Db, Touched
+from batcher.ledger.protocol import (
+    Admission,
+    Admitted,
+    Blocked,
+    Candidate,
+    InFlight,
+    JobRecord,
+    Known,
+    News,
+    Planned,
+    Prepared,
+    Standing,
+)
+from batcher.model import WORST_FIRST, Attempt, State, TaskKey
+
+T = TypeVar("T")
+
+_RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
+_HOLD = """
+INSERT INTO accounts (account, held_until, held_why) VALUES (?, ?, ?)
+ON CONFLICT (account) DO UPDATE SET held_until = excluded.held_until, held_why = excluded.held_why
+WHERE excluded.held_until > accounts.held_until"""
+
+
+class SqlLedger(ABC):
+    """A `Ledger` in an SQL database; how it is opened, written and read stands with each database."""
+
+    @abstractmethod
+    def _write(self, work: Callable[[Db], T], touched: Touched | None = None, *, repeats: bool = False) -> T:
+        """
+        Carry out one transaction, durable when it returns.
+
+        Args:
+            work: Given the database; what it raises undoes all of it.
+            touched: What it is about to change.
+            repeats: It may be begun again, should the database have undone it for the sake of another one.
+        """
+
+    @abstractmethod
+    def _reading(self) -> AbstractContextManager[Db]:
+        """Read, without a transaction."""
+
+    def register(self, record: JobRecord) -> None:
+        """See `Ledger.register`."""
+        self._write(lambda db: planning.register(db, record), Touched(jobs=[record.job]))
+
+    def job(self, job: str) -> JobRecord | None:
+        """See `Ledger.job`."""
+        with self._reading() as db:
+            return planning.read_job(db, job)
+
+    def known(self, job: str, row_ids: Collection[str]) -> Mapping[TaskKey, Known]:
+        """See `Ledger.known`."""
+        with self._reading() as db:
+            return planning.known(db, job, row_ids)
+
+    def items(self, job: str) -> Sequence[str]:
+        """See `Ledger.items`."""
+        with self._reading() as db:
+            return planning.items(db, job)
+
+    def row_ids(self, job: str) -> Sequence[str]:
+        """See `Ledger.row_ids`."""
+        with self._reading() as db:
+            return planning.row_ids(db, job)
+
+    def rows_made(self, job: str) -> int:
+        """See `Ledger.rows_made`."""
+        with self._reading() as db:
+            return planning.rows_made(db, job)
+
+    def plan(self, job: str, tasks: Iterable[Planned], finish: Callable[[], JobRecord], *, at: float) -> None:
+        """See `Ledger.plan`."""
+        self._write(lambda db: planning.plan(db, job, tasks, finish, at=at), Touched(jobs=[job]))
+
+    def blocked(self, job: str, row_ids: Collection[str] | None = None) -> Sequence[Blocked]:
+        """See `Ledger.blocked`."""
+        with self._reading() as db:
+            return planning.blocked(db, job, row_ids)
+
+    def unblock(self, tasks: Sequence[Planned], *, at: float) -> None:
+        """See `Ledger.unblock`."""
+
+        def work(db: Db) -> None:
+            for task in tasks:
+                planning.unblock(db, task, at=at)
+
+        self._write(work, Touched(jobs=[task.key.job for task in tasks]), repeats=True)
+
+    def admit(self, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
+        """See `Ledger.admit`."""
+        touched = Touched(jobs=[wish.job], beside_others=True, account=wish.account)
+        return self._write(lambda db: admission.admit(db, wish, prepare), touched, repeats=True)
+
+    def record(self, news: Sequence[News]) -> Sequence[News]:
+        """See `Ledger.record`."""
+        if not news:
+            return news
+        touched = Touched(attempts=[each.attempt_id for each in news])
+        return self._write(lambda db: [recording.record(db, each) for each in news], touched, repeats=True)
+
+    def claim(self, job: str, account: str, owner: str) -> int:
+        """See `Ledger.claim`."""
+        return self._write(lambda db: recording.claim(db, job, account, owner), Touched(jobs=[job]), repeats=True)
+
+    def in_flight(self, job: str, account: str) -> Sequence[InFlight]:
+        """See `Ledger.in_flight`."""
+        with self._reading() as db:
+            return reading.in_flight(db, job, account)
+
+    def in_doubt(self, job: str, account: str) -> Sequence[Attempt]:
+        """See `Ledger.in_doubt`."""
+        with self._reading() as db:
+            return reading.in_doubt(db, job, account)
+
+    def unsure(self, job: str) -> Sequence[Attempt]:
+        """See `Ledger.unsure`."""
+        with self._reading() as db:
+            return reading.attempts(db, job, State.UNSURE)
+
+    def hold_off(self, account: str, *, until: float, reason: str) -> None:
+        """See `Ledger.hold_off`."""
+        self._write(lambda db: db.execute(_HOLD, (account, until, reason)))
+
+    def held_off(self, account: str) -> tuple[float, str]:
+        """See `Ledger.held_off`."""
+        with self._reading() as db:
+            found = db.execute("SELECT held_until, held_why FROM accounts WHERE account = ?", (account,)).fetchone()
+            return (found[0], found[1]) if found else (0.0, "")
+
+    def again(self, keys: Collection[TaskKey], *, cause: str, at: float) -> int:
+        """See `Ledger.again`."""
+        touched = Touched(jobs=[key.job for key in keys])
+        return self._write(lambda db: recording.again(db, keys, cause=cause, at=at), touched, repeats=True)
+
+    def counts(self, job: str) -> Mapping[State, int]:
+        """See `Ledger.counts`."""
+        with self._reading() as db:
+            return planning.counts(db, job, _RANK)
+
+    def waiting(self, job: str) -> tuple[int, float | None]:
+        """See `Ledger.waiting`."""
+        with self._reading() as db:
+            return reading.waiting(db, job)
+
+    def mark(self) -> str:
+        """See `Ledger.mark`."""
+        with self._reading() as db:
+            return reading.mark(db)
+
+    def written(self, job: str, mark: str) -> None:
+        """See `Ledger.written`."""
+        self._write(lambda db: db.execute("UPDATE jobs SET written = ? WHERE job = ?", (mark, job)))
+
+    def spent(self, job: str) -> tuple[float, float]:
+        """See `Ledger.spent`."""
+        with self._reading() as db:
+            return reading.spent(db, job)
+
+    def standings(self, job: str, row_ids: Collection[str] | None = None) -> Sequence[Standing]:
+        """See `Ledger.standings`."""
+        with self._reading() as db:
+            return reading.standings(db, job, row_ids)
+
+    def render_times(self, account: str, operation: str) -> Sequence[float]:
+        """See `Ledger.render_times`."""
+        with self._reading() as db:
+            return reading.render_times(db, account, operation)
