@@ -74,7 +74,9 @@ def growth(runs: int, folder: Path) -> Iterator[Figure]:
         slope = sum((x - middle_x) * (y - middle_y) for x, y in logs) / sum((x - middle_x) ** 2 for x, _ in logs)
         exponents.append(slope)
         note = ", ".join(f"{size:,}: {took:.1f} s" for size, took in zip(sizes, times, strict=True))
-    yield Figure(what="growth of check from 10⁴ to 10⁶ rows (exponent)", goal="<= 1.05", values=exponents, note=note, load=load)
+    yield Figure(
+        what="growth of check from 10⁴ to 10⁶ rows (exponent)", goal="<= 1.05", values=exponents, note=note, load=load
+    )
 
 
 def done(runs: int, folder: Path) -> Iterator[Figure]:
@@ -89,7 +91,9 @@ def done(runs: int, folder: Path) -> Iterator[Figure]:
             ran = run_job(job)
             times.append(ran.took_s)
             peaks.append(ran.peak_mb)
-    yield Figure(what="run with 20,000 rows done", goal="", values=times, unit="s", note=f"{max(peaks):.0f} MB", load=load)
+    yield Figure(
+        what="run with 20,000 rows done", goal="", values=times, unit="s", note=f"{max(peaks):.0f} MB", load=load
+    )
 
 
 _READERS = {
@@ -129,6 +133,17 @@ def _write_workbook(path: Path, rows: int) -> None:
     tab.write_row(0, 0, ["id", "name", "link", "company", "city", "mail", "phone", "note"])
     for number in range(1, rows + 1):
         tab.write_row(
-            number, 0, [f"r{number}", f"Person {number}", "v.mp4", f"Company {number % 977}", "Zürich", "a@b.example", number, 1.5]
+            number,
+            0,
+            [
+                f"r{number}",
+                f"Person {number}",
+                "v.mp4",
+                f"Company {number % 977}",
+                "Zürich",
+                "a@b.example",
+                number,
+                1.5,
+            ],
         )
     book.close()

@@ -44,7 +44,9 @@ def _bare(folder: Path, url: str, *, rows: int, path: str, body: Mapping[str, An
     sheet = write_sheet(folder / "bare.csv", rows)
     root = str(Path(__file__).parent.parent)
     ran = timed(
-        (sys.executable, "-m", "benchmarks.bare", url + path, sheet, str(threads), json.dumps(body)), folder, PYTHONPATH=root
+        (sys.executable, "-m", "benchmarks.bare", url + path, sheet, str(threads), json.dumps(body)),
+        folder,
+        PYTHONPATH=root,
     )
     if ran.exit:
         raise RuntimeError("the bound itself has failed")
@@ -56,7 +58,9 @@ def simulator_alone(runs: int, folder: Path) -> Iterator[Figure]:
 
     def measure(number: int) -> tuple[float, str]:
         with simulator(**AT_ONCE, seed=number) as url:
-            ran = timed((sys.executable, "-m", "benchmarks.storm", url), folder, PYTHONPATH=str(Path(__file__).parent.parent))
+            ran = timed(
+                (sys.executable, "-m", "benchmarks.storm", url), folder, PYTHONPATH=str(Path(__file__).parent.parent)
+            )
         singles, batched = ran.stdout.split()
         return float(singles), f"{float(batched):.0f} videos a second in batches of 100"
 
@@ -116,14 +120,18 @@ def overhead(runs: int, folder: Path) -> Iterator[Figure]:
                 bare_s = _bare(folder, url, rows=5000, path="/v3/videos", body=VIDEO)
             with simulator(**AT_ONCE, seed=number) as url:
                 limits = {"in_flight": 100_000, **changes}
-                job = write_job(folder / f"overhead-{way[:2]}-{number}", rows=5000, url=url, limits=limits, poll=OPEN_POLL)
+                job = write_job(
+                    folder / f"overhead-{way[:2]}-{number}", rows=5000, url=url, limits=limits, poll=OPEN_POLL
+                )
                 ran = run_job(job)
                 told = report(url)
             note = f"pool {bare_s:.1f} s, batcher {ran.took_s:.1f} s ({ran.cpu_s:.1f} s of processor)"
             return bare_s / ran.took_s, f"{note}; {len(told['duplicates'])} duplicates"
 
         goal = ">= 5" if changes else ">= 0.9"
-        yield figure(runs, measure, what=f"5,000 rows from sheet to results beside a bare pool, {way}", goal=goal, unit="x")
+        yield figure(
+            runs, measure, what=f"5,000 rows from sheet to results beside a bare pool, {way}", goal=goal, unit="x"
+        )
 
 
 def ancestor(runs: int, folder: Path) -> Iterator[Figure]:
@@ -132,7 +140,9 @@ def ancestor(runs: int, folder: Path) -> Iterator[Figure]:
 
     def measure(number: int) -> tuple[float, str]:
         with simulator(**AT_ONCE, seed=number, answer_s=0.3) as url:
-            loop_s = _bare(folder, url, rows=200, path="/v3/video-translations", body={**body, "video": _LINK}, threads=1)
+            loop_s = _bare(
+                folder, url, rows=200, path="/v3/video-translations", body={**body, "video": _LINK}, threads=1
+            )
         with simulator(**AT_ONCE, seed=number, answer_s=0.3) as url:
             request = {**body, "video": "{{ link }}"}
             place = folder / f"ancestor-{number}"
@@ -141,7 +151,9 @@ def ancestor(runs: int, folder: Path) -> Iterator[Figure]:
         kept = (place / "out.csv").read_text(encoding="utf-8-sig").count(",done,")
         return loop_s / ran.took_s, f"loop {loop_s:.1f} s and 0 ids kept, batcher {ran.took_s:.1f} s and {kept} kept"
 
-    yield figure(runs, measure, what="200 translations, answers after 0.3 s, beside HeyGen's published loop", goal="", unit="x")
+    yield figure(
+        runs, measure, what="200 translations, answers after 0.3 s, beside HeyGen's published loop", goal="", unit="x"
+    )
 
 
 _LINK = {"type": "url", "url": "https://files.example.com/v.mp4"}

@@ -98,7 +98,9 @@ def timed(command: Sequence[str | Path], folder: Path, **variables: str) -> Ran:
         **variables,
     }
     begun = time.perf_counter()
-    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, cwd=folder, env=environ, text=True)
+    process = subprocess.Popen(
+        [str(part) for part in command], stdout=subprocess.PIPE, cwd=folder, env=environ, text=True
+    )
     assert process.stdout is not None
     said = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
@@ -125,5 +127,6 @@ def run_job(job: Path, *, command: str = "run") -> Ran:
 def watching_requests(told: Mapping[str, Any]) -> int:
     """How many requests were made to learn what became of work."""
     looks = ("GET /v3/videos", "GET /v3/video-translations", "GET /v3/lipsyncs")
-    return sum(count for route, count in told["requests"].items() if route.startswith(looks) and "languages" not in route)
-
+    return sum(
+        count for route, count in told["requests"].items() if route.startswith(looks) and "languages" not in route
+    )

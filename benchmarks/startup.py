@@ -29,6 +29,15 @@ def startup(runs: int, folder: Path) -> Iterator[Figure]:
             tens.append(run_job(job).took_s)
             ticks.append(_quickest((*BATCHER, "run", job, "--quiet", "--yes"), job.parent) / bare)
     note = f"python -c pass: {bare * 1000:.0f} ms"
-    yield Figure(what="batcher --version beside python -c pass", goal="<= 4", values=versions, unit="x", note=note, load=load)
-    yield Figure(what="a cron tick with nothing to do beside python -c pass", goal="<= 8", values=ticks, unit="x", note=note, load=load)
+    yield Figure(
+        what="batcher --version beside python -c pass", goal="<= 4", values=versions, unit="x", note=note, load=load
+    )
+    yield Figure(
+        what="a cron tick with nothing to do beside python -c pass",
+        goal="<= 8",
+        values=ticks,
+        unit="x",
+        note=note,
+        load=load,
+    )
     yield Figure(what="a run over 10 rows", goal="<= 1", values=tens, unit="s", load=load)

@@ -27,7 +27,11 @@ def occupancy(folder: Path, *, rows: int, slots: int, seed: int, **changes: Any)
     times = [render_time(seed, number, median_s=MEDIAN_S, spread=SPREAD) for number in range(1, rows + 1)]
     with simulator(render_s=MEDIAN_S, spread=SPREAD, seed=seed, in_flight=slots, balance=1e9) as url:
         limits = {"in_flight": slots, **changes}
-        run_job(write_job(folder, rows=rows, url=url, limits=limits, poll={"at_most_every": "0.1s", "budget": "1000/second"}))
+        run_job(
+            write_job(
+                folder, rows=rows, url=url, limits=limits, poll={"at_most_every": "0.1s", "budget": "1000/second"}
+            )
+        )
         told = report(url)
     begun = [charge["at"] for charge in told["charges"]]
     last = max(told["ended_at"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import unicodedata
+from collections.abc import Sequence
 
 from batcher.model import TaskKey
 
@@ -17,6 +18,12 @@ def attempt_key(task: TaskKey, *, body: str, number: int) -> str:
     `[a-z2-7-]`, which fits HeyGen's `^[A-Za-z0-9_\\-:.]{1,255}$`.
     """
     return "b1-" + _digest(task, body, number)[:32]
+
+
+def batch_key(keys: Sequence[str]) -> str:
+    """The idempotency key of a batch: that of the same attempts in the same order, and of nothing else."""
+    raw = hashlib.blake2b("\x1f".join(keys).encode("ascii"), digest_size=20).digest()
+    return "b1-" + base64.b32encode(raw).decode("ascii").lower()
 
 
 def attempt_token(task: TaskKey, *, body: str, number: int) -> str:

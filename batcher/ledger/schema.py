@@ -56,7 +56,8 @@ CREATE TABLE submissions (               -- one HTTP write, with the time its fi
     operation TEXT NOT NULL,
     key TEXT NOT NULL,
     first_sent_at REAL NOT NULL,
-    sends INTEGER NOT NULL DEFAULT 1
+    sends INTEGER NOT NULL DEFAULT 1,
+    batch_id TEXT NOT NULL DEFAULT ''    -- the API's id of the batch that it has become
 ) STRICT;
 
 CREATE TABLE attempts (
@@ -84,10 +85,12 @@ CREATE TABLE attempts (
     took_s REAL,                         -- render time, where it is known well enough to learn from
     checked_at REAL,
     misses INTEGER NOT NULL DEFAULT 0,
+    place INTEGER,                       -- its index in the batch that carries it; NULL: sent alone
     UNIQUE (task_id, number)
 ) STRICT;
 CREATE INDEX attempts_open ON attempts (state, account) WHERE state IN ('sending', 'in progress', 'unsure');
 CREATE INDEX attempts_by_id ON attempts (remote_id) WHERE remote_id <> '';
+CREATE INDEX attempts_batched ON attempts (submission_id, place) WHERE place IS NOT NULL;
 CREATE INDEX attempts_timed ON attempts (account, operation, completed_at) WHERE took_s IS NOT NULL;
 
 CREATE TABLE sends (                     -- the log that rate windows are counted over
@@ -118,7 +121,13 @@ CREATE TABLE moves (                     -- the history of every task
 CREATE INDEX moves_by_task ON moves (task_id);
 """
 
-MIGRATIONS: Mapping[int, tuple[str, ...]] = {1: ()}
+MIGRATIONS: Mapping[int, tuple[str, ...]] = {
+    1: (
+        "ALTER TABLE submissions ADD COLUMN batch_id TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE attempts ADD COLUMN place INTEGER",
+        "CREATE INDEX attempts_batched ON attempts (submission_id, place) WHERE place IS NOT NULL",
+    )
+}
 """What leads from each version to the next; a ledger of every one that was ever released stands among the tests."""
 
 
