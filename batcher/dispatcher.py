@@ -18,7 +18,7 @@ from batcher.errors import ApiError, InDoubt, Rejected, StopEverything, Throttle
 from batcher.ledger.identity import attempt_key, attempt_token
 from batcher.ledger.protocol import Admission, Admitted, Candidate, Gate, Ledger, News, Prepared
 from batcher.limits import AccountLimits
-from batcher.mapping.finish import finish_body
+from batcher.mapping.finish import Finish
 from batcher.mapping.request import to_json
 from batcher.model import Attempt, State
 from batcher.senders import Returned, Senders
@@ -78,6 +78,7 @@ class Dispatcher:
     wake_at: float | None = None
     stop: str = ""
     accepted: dict[int, Attempt] = field(default_factory=dict)
+    _finishes: dict[str, Finish] = field(default_factory=dict)
     _closed_doors: int = 0
     _asked_at: float = 0.0
 
@@ -145,7 +146,10 @@ class Dispatcher:
         operation = self.bound.operation(candidate.key.step)
         token = attempt_token(candidate.key, body=candidate.body, number=candidate.number)
         key = attempt_key(candidate.key, body=candidate.body, number=candidate.number)
-        content = finish_body(operation, json.loads(candidate.body), key=key, token=token)
+        finish = self._finishes.get(candidate.key.step) or self._finishes.setdefault(
+            candidate.key.step, Finish(operation)
+        )
+        content = finish.body(json.loads(candidate.body), key=key, token=token)
         if operation.title_field and titles_carry_token(operation, self.bound.job):
             title = content.get(operation.title_field, self.bound.job.name)
             content = {**content, operation.title_field: f"{title} [{token}]"}

@@ -21,7 +21,7 @@ from batcher.results import Tally, count_rows, write_results
 from batcher.senders import Senders
 from batcher.stops import FailureWatch
 
-SENDERS = 16
+SENDERS = 32
 TICK_S = 0.5
 """Longest wait without a look at the clock and at interruptions."""
 
