@@ -201,7 +201,7 @@ class BoundJob:
             _kept(problems, lambda: header.require(job.sheet.row_id, job, ("sheet", "row_id")))
         where = job.sheet.where
         self._filter = _kept(problems, lambda: header.condition(where, job, ("sheet", "where"))) if where else None
-        problems += self._budget_problems()
+        problems += [*self._budget_problems(), *self._batch_problems()]
         if problems:
             raise InputError(*problems)
         used = {column for step in self.steps.values() for column in step.columns}
@@ -225,6 +225,12 @@ class BoundJob:
         return [
             self.job.problem(("limits", "budget"), f"{message}, so {budget} cannot be watched; leave the budget out")
         ]
+
+    def _batch_problems(self) -> list[Problem]:
+        """Batches are asked for only where some step has them."""
+        if self.job.limits.batch == 1 or not self.steps or any(step.operation.batch for step in self.steps.values()):
+            return []
+        return [self.job.problem(("limits", "batch"), f"{self.title} has no batches; leave limits.batch out")]
 
     def _bind_steps(
         self, operations: Sequence[Operation], header: _Header, choices: Mapping[str, Choices], problems: list[Problem]

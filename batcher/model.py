@@ -157,6 +157,7 @@ class Attempt:
         estimate: What it will cost, in the unit of the operation's price; None where that is not known.
         submission_id: The number of the request that carries it.
         place: Its index in the batch that carries it; None when it is sent alone.
+        size: How many that request carries.
         batch_id: The API's id of that batch; empty until there is one.
     """
 
@@ -175,4 +176,5 @@ class Attempt:
     estimate: float | None = None
     submission_id: int = 0
     place: int | None = None
+    size: int = 1
     batch_id: str = ""

@@ -118,6 +118,7 @@ class Run:
         reason = ""
         try:
             while not reason:
+                dispatcher.look()
                 if self.verbs is not Verbs.RECONCILE:
                     dispatcher.step()
                 if self.verbs is not Verbs.SUBMIT:
@@ -228,9 +229,14 @@ class Run:
         if reconciler.stop or (dispatcher.stop and (self.verbs is Verbs.SUBMIT or not reconciler.in_flight)):
             return dispatcher.stop or reconciler.stop
         if self.verbs is Verbs.RECONCILE:
-            return "" if reconciler.in_flight and reconciler.sweeps == 0 else "finished"
+            unseen = dispatcher.batches.unseen or (reconciler.in_flight and reconciler.sweeps == 0)
+            return "" if unseen else "finished"
         watching = self.verbs is Verbs.BOTH and reconciler.in_flight > 0
         if watching:
+            return ""
+        if self.verbs is Verbs.SUBMIT and dispatcher.doubts.due_at is None and dispatcher.batches.due_at is not None:
+            if dispatcher.gate is not Gate.OPEN and not dispatcher.batches.unseen:
+                return "the ids of some accepted work are still to come: batcher reconcile collects them"
             return ""
         if dispatcher.due_at is not None:
             far = dispatcher.due_at - now > LONG_WAIT_S

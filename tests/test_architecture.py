@@ -19,7 +19,7 @@ LAYERS = (
     ("notebook", "ops"),
     ("run",),
     ("consent", "dispatcher", "reconciler"),
-    ("answers", "chain", "doubts", "opening"),
+    ("answers", "batches", "chain", "doubts", "opening"),
     ("plan", "results"),
     ("lines", "live"),
     ("bound", "expiry", "senders"),

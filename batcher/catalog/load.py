@@ -25,7 +25,7 @@ from batcher.catalog.model import (
     Setting,
 )
 from batcher.catalog.place import At
-from batcher.catalog.reading import choice_list, outcome, pages, repeat, settle
+from batcher.catalog.reading import batch, choice_list, outcome, pages, repeat, settle
 from batcher.catalog.settings import filled_in
 from batcher.catalog.source import AccountCall
 from batcher.catalog.strict import faults, taken
@@ -188,13 +188,15 @@ def _operation(root: At, name: str) -> Operation:
     open_body = {**value["body"], "$defs": {each: definitions[each] for each in _used(at, value["body"], definitions)}}
     body = filled_in(open_body, {each: setting.default for each, setting in settings.items()})
     _check_body(root, at, body, open_body)
-    result = at.inner("outcome")
+    result, together = at.inner("outcome"), at.inner("batch")
+    usual = pages(root, "pages")
+    once = repeat(at.at("repeat"), usual)
     return Operation(
         name=name,
         title=value["title"],
         path=value["submit"]["path"],
         id=at.maybe("submit", "id"),
-        repeat=repeat(at.at("repeat"), pages(root, "pages")),
+        repeat=once,
         body=body,
         open_body=open_body,
         rules=tuple(_rule(at.at("rules", index)) for index in range(len(value.get("rules", ())))),
@@ -206,6 +208,7 @@ def _operation(root: At, name: str) -> Operation:
         state=value.get("state", ""),
         extends=_extends(at.inner("extends")),
         retired=_retired(value.get("retired")),
+        batch=batch(together, once, usual) if together else None,
         settings=settings,
         shape=value.get("shape", {}),
         choices=value.get("choices", {}),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from batcher.catalog.pick import Pick
-from batcher.catalog.source import AccountCall, BulkSource, ChoiceList, ListSource, SingleSource
+from batcher.catalog.source import AccountCall, BatchItems, BulkSource, ChoiceList, ListSource, SingleSource
 from batcher.model import Json
 from batcher.units import Rate
 
@@ -191,6 +191,28 @@ class Repeat:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """
+    How many pieces of work are asked for in one request. Each body becomes one item, and items are known by their index.
+
+    Attributes:
+        path: Where it is sent.
+        wrap: The field of the body that holds the bodies, in order.
+        most: How many there may be.
+        id: Where the batch's own id stands in the answer.
+        repeat: What may be done when the answer is lost.
+        items: Where the items are read.
+    """
+
+    path: str
+    wrap: str
+    most: int
+    id: Pick
+    repeat: Repeat
+    items: BatchItems
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PriceCase:
     """Another price where `field` of the body is `value`."""
 
@@ -289,6 +311,7 @@ class Operation:
         shape: Path pattern in the request (`*` is any key or index) to the name of a shape.
         choices: Path pattern in the body to the name of a choice list.
         retired: Its own way of being gone, before that of the provider.
+        batch: How many of them go in one request; None where each goes alone.
     """
 
     name: str
@@ -307,6 +330,7 @@ class Operation:
     state: str = ""
     extends: Extends | None = None
     retired: Retired | None = None
+    batch: Batch | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)
     shape: Mapping[str, str] = field(default_factory=dict)
     choices: Mapping[str, str] = field(default_factory=dict)

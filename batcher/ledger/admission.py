@@ -32,13 +32,13 @@ SELECT task_id, row_id, step, item, row_number, operation, path, body, estimate,
        (SELECT COALESCE(MAX(number), 0) + 1 FROM attempts WHERE attempts.task_id = tasks.task_id)
 FROM tasks WHERE job = ? AND state = 'waiting' AND ready = 1 AND gone = 0 ORDER BY row_number, task_id LIMIT ?"""
 _SUBMISSIONS = """
-INSERT INTO submissions (account, operation, key, first_sent_at) VALUES {rows} RETURNING submission_id, key"""
+INSERT INTO submissions (account, operation, key, first_sent_at, size) VALUES {rows} RETURNING submission_id, key"""
 _ATTEMPTS = """
 INSERT INTO attempts (task_id, number, submission_id, account, operation, state, path, body, key, token, estimate, place)
 VALUES {rows} RETURNING attempt_id, task_id"""
 _SENDING = "UPDATE tasks SET state = 'sending', made_hash = input_hash WHERE task_id IN ({values}) RETURNING task_id"
 _SENDS = "INSERT INTO sends (account, at, submission_id) VALUES {rows}"
-_SUBMISSION_OF = "SELECT submission_id FROM attempts WHERE attempt_id = ? AND state = 'sending'"
+_SUBMISSION_OF = "SELECT submission_id, place, attempt_id FROM attempts WHERE attempt_id = ? AND state = 'sending'"
 _AGAIN = "UPDATE submissions SET sends = sends + 1 WHERE submission_id = ?"
 _PRUNE = "DELETE FROM sends WHERE account = ? AND at < ?"
 
@@ -56,7 +56,7 @@ MOST_RESENT = 1000
 
 ATTEMPT = """
 SELECT a.attempt_id, t.job, t.row_id, t.step, t.item, t.row_number, a.operation, a.number, a.path, a.body, a.key, a.token,
-       a.remote_id, s.first_sent_at, s.sends, a.estimate, a.submission_id, a.place, s.batch_id
+       a.remote_id, s.first_sent_at, s.sends, a.estimate, a.submission_id, a.place, s.batch_id, s.size
 FROM attempts a JOIN tasks t USING (task_id) JOIN submissions s USING (submission_id)"""
 
 
@@ -80,6 +80,7 @@ def attempt_from(row: Sequence[object]) -> Attempt:
         submission_id=int(str(values[16])),
         place=None if values[17] is None else int(str(values[17])),
         batch_id=str(values[18]),
+        size=int(str(values[19])),
     )
 
 
@@ -128,14 +129,19 @@ def _room(db: Db, wish: Admission, rate: Rate) -> tuple[int, float | None]:
 def _resend(db: Db, wish: Admission, at_most: int) -> tuple[list[Attempt], int]:
     """The attempts of the submissions that go again, each submission once, and how many these are."""
     found = [db.execute(_SUBMISSION_OF, (attempt_id,)).fetchone() for attempt_id in wish.resend[:MOST_RESENT]]
-    submissions = list(dict.fromkeys(row[0] for row in found if row))[:at_most]
+    submissions: dict[int, Any] = {}
+    for row in found:
+        if row:
+            submissions.setdefault(row[0], row)
     attempts: list[Attempt] = []
-    for submission_id in submissions:
+    chosen = list(submissions.values())[:at_most]
+    for submission_id, place, attempt_id in chosen:
         db.execute(_AGAIN, (submission_id,))
-        db.execute(_SENDS.format(rows="(?, ?, ?)"), (wish.account, wish.now, submission_id))
-        query = f"{ATTEMPT} WHERE a.submission_id = ? ORDER BY a.place, a.attempt_id"
-        attempts += [attempt_from(row) for row in db.execute(query, (submission_id,))]
-    return attempts, len(submissions)
+        insert_rows(db, _SENDS, [(wish.account, wish.now, submission_id)])
+        own = "a.attempt_id = ?" if place is None else "a.submission_id = ? AND a.place IS NOT NULL ORDER BY a.place"
+        value = attempt_id if place is None else submission_id
+        attempts += [attempt_from(row) for row in db.execute(f"{ATTEMPT} WHERE {own}", (value,))]
+    return attempts, len(chosen)
 
 
 def _fresh(
@@ -201,7 +207,7 @@ def _begin(db: Db, wish: Admission, groups: list[list[Any]], prepare: Callable[[
         made = [_Begun(row, wish.job, prepare) for row in rows]
         key = made[0].ready.key if len(made) == 1 else batch_key([each.ready.key for each in made])
         begun.append((key, made))
-    values = [(wish.account, made[0].operation, key, wish.now) for key, made in begun]
+    values = [(wish.account, made[0].operation, key, wish.now, len(made)) for key, made in begun]
     submissions = {key: submission_id for submission_id, key in insert_rows(db, _SUBMISSIONS, values)}
     rows = [
         each.row(wish.account, submissions[key], key, place, len(made))
@@ -213,9 +219,7 @@ def _begin(db: Db, wish: Admission, groups: list[list[Any]], prepare: Callable[[
     insert_rows(db, _SENDS, [(wish.account, wish.now, submission_id) for submission_id in submissions.values()])
     note(db, [_admitted(wish, task_id, attempt_id) for task_id, attempt_id in attempts.items()])
     return [
-        each.attempt(
-            attempts[each.candidate.task_id], submissions[key], key, place if len(made) > 1 else None, wish.now
-        )
+        each.attempt(attempts[each.candidate.task_id], submissions[key], key, place, len(made), wish.now)
         for key, made in begun
         for place, each in enumerate(made)
     ]
@@ -248,7 +252,7 @@ class _Begun:
         start = (own.task_id, own.number, submission_id, account, self.operation, State.SENDING.value, own.path)
         return (*start, ready.body, key, ready.token, self.estimate, place if size > 1 else None)
 
-    def attempt(self, attempt_id: int, submission_id: int, key: str, place: int | None, now: float) -> Attempt:
+    def attempt(self, attempt_id: int, submission_id: int, key: str, place: int, size: int, now: float) -> Attempt:
         """As it is sent."""
         return Attempt(
             attempt_id=attempt_id,
@@ -264,5 +268,6 @@ class _Begun:
             sends=1,
             estimate=self.estimate,
             submission_id=submission_id,
-            place=place,
+            place=place if size > 1 else None,
+            size=size,
         )

@@ -57,7 +57,8 @@ CREATE TABLE submissions (               -- one HTTP write, with the time its fi
     key TEXT NOT NULL,
     first_sent_at REAL NOT NULL,
     sends INTEGER NOT NULL DEFAULT 1,
-    batch_id TEXT NOT NULL DEFAULT ''    -- the API's id of the batch that it has become
+    batch_id TEXT NOT NULL DEFAULT '',   -- the API's id of the batch that it has become
+    size INTEGER NOT NULL DEFAULT 1      -- how many attempts it carries
 ) STRICT;
 
 CREATE TABLE attempts (
@@ -124,6 +125,7 @@ CREATE INDEX moves_by_task ON moves (task_id);
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {
     1: (
         "ALTER TABLE submissions ADD COLUMN batch_id TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE submissions ADD COLUMN size INTEGER NOT NULL DEFAULT 1",
         "ALTER TABLE attempts ADD COLUMN place INTEGER",
         "CREATE INDEX attempts_batched ON attempts (submission_id, place) WHERE place IS NOT NULL",
     )
