@@ -177,6 +177,7 @@ class Run:
             owner = dispatcher if returned.owner is dispatcher else reconciler
             news += owner.take(returned)
         self._learn(news, dispatcher, reconciler)
+        reconciler.slots_wanted = dispatcher.gate is not Gate.NOTHING_WAITING
         self._write_if_due()
 
     def _learn(self, news: list[News], dispatcher: Dispatcher, reconciler: Reconciler) -> None:
