@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos corpora check format clean
+.PHONY: help install demo test chaos bench corpora check format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -31,6 +31,9 @@ test: $(VENV)/.installed-dev  ## Install what the tests need and run them
 
 chaos: $(VENV)/.installed-dev  ## The long proofs: every crash point, power cuts, a day of faults (about half an hour, as root)
 	BATCHER_CHAOS=1 $(BIN)/pytest tests/proofs
+
+bench: $(VENV)/.installed-dev  ## Measure speed against the simulator: make bench ROWS="overhead rate" for some of it
+	$(BIN)/python -m benchmarks $(ROWS)
 
 corpora: $(VENV)/.installed-dev  ## Throw a folder of sheets at the reader: make corpora DIR=…
 	BATCHER_CORPORA_EXTRA="$(abspath $(DIR))" $(BIN)/pytest tests/test_corpora.py

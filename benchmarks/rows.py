@@ -167,6 +167,7 @@ ROWS: Mapping[str, Measure] = {
     "ancestor": ancestor,
     "million": documents.million,
     "growth": documents.growth,
+    "done": documents.done,
     "xlsx": documents.xlsx,
     "startup": startup.startup,
 }

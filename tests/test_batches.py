@@ -291,7 +291,7 @@ def batch_of(size: int) -> list[Attempt]:
             size=size,
             batch_id=BATCH,
             submission_id=1,
-        )  # fmt: skip
+        )
         for place in range(size)
     ]
 
@@ -346,5 +346,5 @@ def test_batches_are_refused_where_the_operation_has_none(tmp_path: Path) -> Non
     from support import run_job
 
     job = write_job(tmp_path, names(2), limits={"batch": 10})
-    with start(Behaviour()) as simulator, pytest.raises(InputError, match="heygen.template has no batches"):
+    with start(Behaviour()) as simulator, pytest.raises(InputError, match="has no batches"):
         run_job(job, simulator.url, clock=Hurry(simulator))
