@@ -117,6 +117,17 @@ def test_a_batch_is_sent_again_whole_and_in_its_order(ledger: SqliteLedger) -> N
     assert {each.sends for each in again} == {2}
 
 
+def test_a_batch_that_was_never_made_is_a_new_one_the_next_time(ledger: SqliteLedger) -> None:
+    """The old key would bring the old answer again: that its items could not be made."""
+    plan(ledger, *rows(2))
+    first = admit(ledger, 0.0, batch={"heygen.template": 2}).attempts
+    ledger.record([news(attempt, State.WAITING, 1.0) for attempt in first])
+    second = admit(ledger, 2.0, batch={"heygen.template": 2}).attempts
+
+    assert [each.body for each in second] == [each.body for each in first]
+    assert second[0].key != first[0].key
+
+
 def test_the_id_of_a_batch_outlives_the_process(tmp_path: Path) -> None:
     """Its items have no ids yet; where to ask for them is known."""
     ledger = SqliteLedger(tmp_path / "ledger.db")

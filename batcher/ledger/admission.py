@@ -205,7 +205,7 @@ def _begin(db: Db, wish: Admission, groups: list[list[Any]], prepare: Callable[[
     begun: list[tuple[str, list[_Begun]]] = []
     for rows in groups:
         made = [_Begun(row, wish.job, prepare) for row in rows]
-        key = made[0].ready.key if len(made) == 1 else batch_key([each.ready.key for each in made])
+        key = made[0].ready.key if len(made) == 1 else batch_key([each.ready.key for each in made], at=wish.now)
         begun.append((key, made))
     values = [(wish.account, made[0].operation, key, wish.now, len(made)) for key, made in begun]
     submissions = {key: submission_id for submission_id, key in insert_rows(db, _SUBMISSIONS, values)}

@@ -20,9 +20,14 @@ def attempt_key(task: TaskKey, *, body: str, number: int) -> str:
     return "b1-" + _digest(task, body, number)[:32]
 
 
-def batch_key(keys: Sequence[str]) -> str:
-    """The idempotency key of a batch: that of the same attempts in the same order, and of nothing else."""
-    raw = hashlib.blake2b("\x1f".join(keys).encode("ascii"), digest_size=20).digest()
+def batch_key(keys: Sequence[str], *, at: float) -> str:
+    """
+    The idempotency key of a batch: that of these attempts in this order, begun at this instant.
+
+    Items of an accepted batch may turn out never to have been made. Sent together once more they are a new batch, while
+    the old key would bring the old one again; a resend takes its key from the ledger.
+    """
+    raw = hashlib.blake2b("\x1f".join([*keys, repr(at)]).encode("ascii"), digest_size=20).digest()
     return "b1-" + base64.b32encode(raw).decode("ascii").lower()
 
 
