@@ -16,9 +16,12 @@ from batcher.catalog.model import Operation, Provider
 from batcher.catalog.own import own_provider
 from batcher.catalog.settings import WrongSetting, with_settings
 from batcher.errors import InputError, Problem
+from batcher.files import Files, SeenFile
+from batcher.filing import columns_with_files, file_places
 from batcher.job import CONTENT, Job, Step
 from batcher.layout import Layout, lay_out
-from batcher.ledger.protocol import Blocked, Planned
+from batcher.ledger.protocol import Blocked, Need, Planned
+from batcher.mapping.asset import NamedFile, files_of
 from batcher.mapping.choice import Choices
 from batcher.mapping.expression import ExpressionError
 from batcher.mapping.filter import RowFilter, compile_filter
@@ -60,6 +63,7 @@ class BoundStep:
     Args:
         earlier: Outputs of the steps before it, by their names.
         later: The names of the step itself and of those after it.
+        files: Finds local files; None where the provider takes none.
 
     Attributes:
         item_column: The column that holds the members of the fan-out; None without one.
@@ -76,6 +80,7 @@ class BoundStep:
         choices: Mapping[str, Choices],
         earlier: Mapping[str, Sequence[str]],
         later: Sequence[str],
+        files: Files | None,
     ) -> None:
         self.step = step
         self.operation = operation
@@ -93,6 +98,7 @@ class BoundStep:
                 choices=choices,
                 earlier=earlier,
                 later=later,
+                files=files,
             ),
         )
         fan = step.for_each
@@ -171,11 +177,14 @@ class BoundJob:
 
     Args:
         items: Members of the fan-out that the ledger knows already.
+        seen: Local files as they were looked at earlier.
 
     Attributes:
+        local_files: The local files that rows name; None where the provider takes none.
         steps: By name, in order; one without a name for a job without `steps`.
         layout: Which columns of the sheet are the user's own, and which are ours.
         columns: The columns that the job uses.
+        downloads: The files that are fetched for every finished row.
     """
 
     def __init__(
@@ -187,10 +196,12 @@ class BoundJob:
         sheet: Sheet,
         choices: Mapping[str, Choices],
         items: Sequence[str] = (),
+        seen: Sequence[SeenFile] = (),
     ) -> None:
         self.job = job
         self.provider = provider
         self.sheet = sheet
+        self.local_files = files_of(job, provider, seen)
         texts = enumerate(sheet.header)
         index = {normalise(text): place for place, text in reversed(list(texts)) if text.strip()}
         header = _Header(sheet_name=sheet.name, texts=sheet.header, index=index)
@@ -202,13 +213,16 @@ class BoundJob:
         where = job.sheet.where
         self._filter = _kept(problems, lambda: header.condition(where, job, ("sheet", "where"))) if where else None
         problems += [*self._budget_problems(), *self._batch_problems()]
+        files = _kept(problems, lambda: file_places(job, operations, lookup=header.find, headers=header.texts))
         if problems:
             raise InputError(*problems)
+        self.downloads = files or ()
         used = {column for step in self.steps.values() for column in step.columns}
         self._content_columns = sorted(used)
         used |= set(self._filter.columns.values()) if self._filter else set()
+        used |= {column for place in self.downloads for column in place.columns}
         self.columns: Sequence[int] = sorted(used | ({self._id_column} if self._id_column is not None else set()))
-        outputs = {name: step.operation.columns for name, step in self.steps.items()}
+        outputs = {name: columns_with_files(step.operation, name, self.downloads) for name, step in self.steps.items()}
         known = list(dict.fromkeys([*items, *(self._all_items() if choices or not items else ())]))
         self.layout: Layout = lay_out(sheet, job, columns=outputs, items=known, used=self.columns)
 
@@ -250,6 +264,7 @@ class BoundJob:
                     choices=choices,
                     earlier=known,
                     later=names[len(known) :],
+                    files=self.local_files,
                 ),
             )
             if made is not None:
@@ -368,6 +383,13 @@ class BoundJob:
                 planned.append(self._planned(step, key, row, rendered, flaws=found, ready=ready))
         return planned
 
+    def items(self, step: str, identified: Identified) -> Sequence[str]:
+        """The members of the fan-out that a step has for a row, `("",)` without one; none where it is not for the row."""
+        found, row = self.steps[step], identified.row
+        if found.when is not None and not self._holds(found.when, row, "when"):
+            return ()
+        return found.items(row, lambda _: "")[0]
+
     def _planned(
         self, step: BoundStep, key: TaskKey, row: Row, rendered: Rendered, *, flaws: Flaws, ready: bool
     ) -> Planned:
@@ -382,6 +404,7 @@ class BoundJob:
         if flaws:
             return base
         estimate = step.price.estimate(rendered.content)
+        base = replace(base, needs=self._needs(step, rendered, row.number))
         if ready:
             return replace(base, path=rendered.path, body=rendered.body, estimate=estimate)
         cells = {normalise(self.sheet.header[column]): row.cells[column] for column in step.columns}
@@ -408,6 +431,20 @@ class BoundJob:
             body=rendered.body,
             flaws=flaws,
             estimate=estimate,
+            needs=() if flaws else self._needs(step, rendered, blocked.row_number),
+        )
+
+    def _needs(self, step: BoundStep, rendered: Rendered, number: int) -> tuple[Need, ...]:
+        """The files of a rendering, each with the place where it is named."""
+
+        def place(need: NamedFile) -> str:
+            if need.column is not None:
+                return self.sheet.where(need.column, number)
+            return step.step.problem(need.job_path, "").where
+
+        return tuple(
+            Need(digest=each.file.digest, path=str(each.file.path), size=each.file.size, place=place(each))
+            for each in rendered.needs
         )
 
     def _places(self, step: BoundStep, rendered: Rendered, number: int) -> Flaws:

@@ -23,6 +23,7 @@ from batcher.errors import ApiError, InDoubt, Rejected, StopEverything, Throttle
 from batcher.ledger.identity import attempt_key, attempt_token
 from batcher.ledger.protocol import Admission, Admitted, Candidate, Gate, Ledger, News, Prepared
 from batcher.limits import AccountLimits
+from batcher.mapping.asset import with_assets
 from batcher.mapping.finish import Finish
 from batcher.mapping.request import to_json
 from batcher.model import Attempt, State
@@ -194,7 +195,9 @@ class Dispatcher:
         finish = self._finishes.get(candidate.key.step) or self._finishes.setdefault(
             candidate.key.step, Finish(operation)
         )
-        content = finish.body(json.loads(candidate.body), key=key, token=token)
+        asked = json.loads(candidate.body)
+        content = with_assets(asked, candidate.assets) if candidate.assets else asked
+        content = finish.body(content, key=key, token=token)
         if operation.title_field and titles_carry_token(operation, self.bound.job):
             title = content.get(operation.title_field, self.bound.job.name)
             content = {**content, operation.title_field: f"{title} [{token}]"}
@@ -306,6 +309,9 @@ class Dispatcher:
         return answers.searched(attempt, found, resend_lost=self._resends_lost(attempt), now=now)
 
     def _refused(self, attempt: Attempt, errand: _Errand, error: ApiError, now: float) -> list[News]:
+        assets = self.bound.provider.assets
+        if assets is not None and error.code in assets.gone:
+            self.ledger.forget_assets(attempt.attempt_id)
         if isinstance(error, InDoubt):
             return self._doubt(attempt, sends=errand.sends, cause=error.message, now=now)
         if attempt.sends > 1 and not repeat_of(self.bound.operation(attempt.task.step), attempt).free:

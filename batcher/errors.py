@@ -31,7 +31,7 @@ class Exit(int, Enum):
     EDIT = 2
     """The user must edit something; nothing was sent."""
     SOME_FAILED = 3
-    """Nothing is left to do, but some rows failed, are invalid or unsure."""
+    """Nothing is left to do, but some rows failed, are invalid or unsure, or a file could not be fetched."""
     STOPPED = 4
     """Sign-in, credit, quota, budget, approval or the failure threshold."""
     NOT_FINISHED = 75

@@ -9,6 +9,9 @@ from batcher.catalog.model import Operation
 from batcher.ledger.protocol import Standing
 from batcher.model import State
 
+MARGIN_S = 86400.0
+"""Links are renewed so long before they stop working; short-lived ones when a quarter of their life is left."""
+
 _YEAR_2001 = 1_000_000_000
 _YEAR_9999 = 253_370_764_800
 
@@ -39,6 +42,26 @@ def link_expiry(operation: Operation, standing: Standing) -> float | None:
     if operation.link_days is None or read_at is None:
         return None
     return read_at + operation.link_days * 86400
+
+
+def renew_at(operation: Operation, standing: Standing) -> float | None:
+    """
+    When a row's links should be renewed, unix seconds; None where that is not known.
+
+    Links that had expired when they were read say nothing that could be waited for: clocks differ.
+    """
+    expiry = link_expiry(operation, standing)
+    read_at = standing.links_at if standing.links_at is not None else standing.completed_at
+    if expiry is None or read_at is None or expiry <= read_at:
+        return None
+    return expiry - min(MARGIN_S, (expiry - read_at) / 4)
+
+
+def is_renewable(operation: Operation, standing: Standing) -> bool:
+    """Whether a task has links that the API can be asked for again."""
+    if standing.state is not State.DONE or not standing.remote_id or operation.settle is None:
+        return False
+    return any(standing.outputs.get(name) for name in operation.link_columns)
 
 
 def signed_until(link: str) -> float | None:

@@ -98,6 +98,26 @@ class ForEach:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Download:
+    """
+    A file that is fetched for every finished row.
+
+    Attributes:
+        name: Which, as its column is called without `_url`: `video`; empty for the operation's main one.
+        template: Its path as the job has it, with cells in it.
+        base: What the path is relative to.
+        place: The keys under which it stands in the job file.
+        folder: Where it goes whatever the template says; None for what it says.
+    """
+
+    name: str
+    template: str
+    base: Path
+    place: tuple[str, ...]
+    folder: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ResultsPart:
     """
     Where the results go.
@@ -105,6 +125,7 @@ class ResultsPart:
     Attributes:
         is_wide: A fan-out becomes columns rather than lines.
         report: A page to look at; None without one.
+        downloads: The files that are fetched; mostly none.
     """
 
     file: Path
@@ -112,6 +133,7 @@ class ResultsPart:
     bom: bool = True
     is_wide: bool = False
     report: Path | None = None
+    downloads: tuple[Download, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,6 +191,8 @@ class Job:
     Attributes:
         name: The label under which the ledger keeps it.
         path: The job file; None for a job made in Python.
+        folder: What paths in the job are relative to.
+        files: Folders whose files cells may name, beside the sheet's own.
         steps: What is done for each row, in order; at least one.
         resend_lost: Lost rows are sent again without a question.
         resend_below: Only those that cost no more than this; None without such a limit.
@@ -180,6 +204,7 @@ class Job:
 
     name: str
     path: Path | None
+    folder: Path
     base_url: str
     sheet: SheetPart
     steps: tuple[Step, ...]
@@ -193,6 +218,7 @@ class Job:
     catalog: Path | None = None
     prices: Mapping[str, OwnPrice] = field(default_factory=dict)
     notify: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
     def problem(self, path: tuple[str | int, ...], message: str) -> Problem:
         """A problem at a key of the job file."""
@@ -277,12 +303,15 @@ def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
     sheet_file, results_file = _file(reader, folder, "sheet", "file"), _file(reader, folder, "results", "file")
     catalog = _file(reader, folder, "catalog") if "catalog" in value else None
     report_file = _file(reader, folder, "results", "report") if "report" in results else None
+    files = tuple(_file(reader, folder, "files", index) for index in range(len(value.get("files", ()))))
     steps = _steps(reader, document)
     resend_below = reader.parsed(("resend_below",), parse_money) if "resend_below" in value else None
     reader.raise_problems()
     return Job(
         name=value["job"],
         path=path,
+        folder=folder,
+        files=files,
         base_url=value.get("account", {}).get("base_url", ""),
         sheet=SheetPart(
             file=sheet_file,
@@ -302,6 +331,7 @@ def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
             bom=results.get("bom", True),
             is_wide=results.get("fan_out") == "wide",
             report=report_file,
+            downloads=_downloads(results.get("download", {}), folder),
         ),
         document=document,
         resend_lost=value.get("on_lost") == "resend",
@@ -341,7 +371,7 @@ def _step(reader: _Reader, document: Document, place: tuple[str, ...]) -> Step:
     )
 
 
-def _file(reader: _Reader, folder: Path, *key: str) -> Path:
+def _file(reader: _Reader, folder: Path, *key: str | int) -> Path:
     def parse(text: str) -> Path:
         try:
             return (folder / Path(text).expanduser()).resolve()
@@ -349,6 +379,13 @@ def _file(reader: _Reader, folder: Path, *key: str) -> Path:
             raise ValueError(f"'{text}' cannot be a path: {error}") from error
 
     return reader.parsed(key, parse) or folder
+
+
+def _downloads(value: str | Mapping[str, str], base: Path) -> tuple[Download, ...]:
+    place = ("results", "download")
+    if isinstance(value, str):
+        return (Download(name="", template=value, base=base, place=place),)
+    return tuple(Download(name=name, template=text, base=base, place=(*place, name)) for name, text in value.items())
 
 
 def _limits(reader: _Reader, value: Mapping[str, Any]) -> Limits:
@@ -409,7 +446,7 @@ class _Reader:
         self._document = document
         self._problems: list[Problem] = []
 
-    def parsed(self, path: tuple[str, ...], parse: Callable[[str], T]) -> T | None:
+    def parsed(self, path: tuple[str | int, ...], parse: Callable[[str], T]) -> T | None:
         value = self._document.value
         for part in path:
             value = value[part]

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from batcher.bound import BoundJob, Identified
 from batcher.expiry import iso, link_expiry
 from batcher.layout import ERROR, STATUS, OutputColumn
-from batcher.ledger.protocol import Standing
-from batcher.model import WORST_FIRST, State
+from batcher.ledger.protocol import FileRecord, Standing
+from batcher.model import WORST_FIRST, FileState, State
 from batcher.sheet import clean
 
 SKIPPED = "skipped"
@@ -59,6 +59,7 @@ def _line(bound: BoundJob, tasks: Sequence[Standing], *, item: str) -> list[str]
     by_task = {(each.key.step, each.key.item if bound.layout.is_wide else ""): each for each in tasks}
     worst = _worst(tasks)
     reason = next((each for each in tasks if each.state is worst), tasks[-1])
+    reason = next((each for each in tasks if each.state is worst and _lacking(bound, each)), reason)
     last = tasks[-1]
     expiries = [moment for each in tasks if (moment := link_expiry(bound.operation(each.key.step), each)) is not None]
     return [
@@ -87,12 +88,34 @@ def _output(bound: BoundJob, standing: Standing | None, column: OutputColumn) ->
         return word_of(standing.state)
     if column.output == ERROR:
         return _error(bound, standing)
+    if column.output.endswith("_file") and column.output not in standing.outputs:
+        file = _file(standing, f"{column.output.removesuffix('_file')}_url")
+        return file.path if file and file.state is FileState.HERE else ""
     if column.output in standing.outputs:
         return standing.outputs[column.output]
     return standing.remote_id if column.output.endswith("_id") else ""
 
 
+def _file(standing: Standing, output: str) -> FileRecord | None:
+    """What has become of a task's file; an older attempt's says nothing about this one's."""
+    found = standing.files.get(output)
+    return found if found and found.attempt_id == standing.attempt_id else None
+
+
+def _lacking(bound: BoundJob, standing: Standing) -> list[FileRecord]:
+    """The files of a task that could not be fetched."""
+    places = [place for place in bound.downloads if place.step == standing.key.step]
+    known = [_file(standing, place.output) for place in places] if standing.state is State.DONE else []
+    return [file for file in known if file is not None and file.state is not FileState.HERE]
+
+
 def _error(bound: BoundJob, standing: Standing) -> str:
+    said = [_made_error(bound, standing)]
+    said += [f"{file.output.removesuffix('_url')} not fetched: {file.reason}" for file in _lacking(bound, standing)]
+    return "; ".join(filter(None, said))
+
+
+def _made_error(bound: BoundJob, standing: Standing) -> str:
     if standing.state is State.INVALID:
         return "; ".join(f"{place.rsplit('!', 1)[-1]}: {message}" for place, message in standing.flaws)
     step = f"{standing.key.step}: " if standing.key.step and standing.error else ""
@@ -104,11 +127,17 @@ def _advice(bound: BoundJob, standing: Standing) -> str:
     if standing.state is State.INVALID:
         advice = "correct the cell, then run again"
     if standing.state is State.UNSURE:
-        advice = f"decide with: batcher settle {bound.job.path.name if bound.job.path else bound.job.name}"
+        advice = f"decide with: batcher settle {_job_name(bound)}"
+    if _lacking(bound, standing) and not advice:
+        advice = f"the row is done; for its file: batcher download {_job_name(bound)}"
     if standing.changed:
         note = "the row has changed since this was made"
         return f"{advice}; {note}" if advice else note
     return advice
+
+
+def _job_name(bound: BoundJob) -> str:
+    return bound.job.path.name if bound.job.path else bound.job.name
 
 
 def _cost(standing: Standing) -> float | None:

@@ -66,6 +66,19 @@ class Source(str, Enum):
     RESTART = "restart"
 
 
+class FileState(str, Enum):
+    """What has become of a file that is wanted of finished work."""
+
+    HERE = "here"
+    """It is whole and in its place; whether it still is, the disk knows."""
+    LATER = "later"
+    """It could not be fetched so far; another try may bring it."""
+    REFUSED = "refused"
+    """It is not what was wanted, or was tried often enough: only a person's word has it tried again."""
+    OCCUPIED = "occupied"
+    """A different file stands in its place."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """
@@ -134,6 +147,24 @@ class Outcome:
     stops: bool = False
     missing: bool = False
     completed_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asset:
+    """
+    A file that an account holds.
+
+    Attributes:
+        digest: SHA-256 of its content, in hexadecimal.
+        asset_id: The API's name for it.
+        url: Its address at the API; empty where there is none.
+        expires_at: Unix seconds from which on it may be gone; None where the API states no end.
+    """
+
+    digest: str
+    asset_id: str
+    url: str = ""
+    expires_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,10 +20,11 @@ from typing import Any
 
 from batcher.consent import needs_consent, question
 from batcher.errors import Stopped
+from batcher.filenames import check_file_names
 from batcher.job import Job, job_from_dict, load_job
 from batcher.model import Json
 from batcher.opening import OpenJob, Surroundings, check_results_file, opened
-from batcher.plan import Plan, look
+from batcher.plan import Plan, leave_out_held, look
 from batcher.results import result_rows
 from batcher.run import SENDERS, Ending, Run, Verbs
 from batcher.senders import ThreadedSenders
@@ -46,7 +47,11 @@ def check(job: JobLike, sheet: Any = None, *, offline: bool = False) -> Plan:
         InputError: The job or its sheet as a whole cannot be used.
     """
     with _opened(job, sheet, offline=offline) as at_hand:
-        return look(at_hand.bind(checked=True), at_hand.ledger)
+        bound = at_hand.bind(checked=True)
+        check_file_names(bound)
+        plan = look(bound, at_hand.ledger)
+        leave_out_held(plan, at_hand.ledger, account=at_hand.account_name, at=_around().clock())
+        return plan
 
 
 def run(job: JobLike, sheet: Any = None, *, agree: bool = False, rehearse: bool = False) -> Ending:

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from batcher import files
 from batcher.api.account import Account, open_account
 from batcher.api.client import AccountInfo, Client
 from batcher.bound import BoundJob, find_operations, open_job_sheet
 from batcher.catalog.model import Operation, Provider
 from batcher.errors import ApiError, InputError, Problem, StopEverything, Stopped
+from batcher.filenames import check_file_names
 from batcher.job import Job
 from batcher.layout import STATUS
 from batcher.ledger.lock import job_lock
@@ -26,7 +28,7 @@ from batcher.live import learn_templates, with_template
 from batcher.mapping.choice import Choice, Choices
 from batcher.mapping.tree import matches
 from batcher.model import Json
-from batcher.plan import Plan, fingerprint, make_plan, remembered
+from batcher.plan import Plan, fingerprint, make_plan, remembered, with_files
 from batcher.sheet import Sheet, SheetSpec, open_sheet
 
 STATE_VARIABLE = "BATCHER_STATE"
@@ -165,6 +167,7 @@ class OpenJob:
             sheet=self.sheet,
             choices=choices,
             items=self.ledger.items(self.job.name),
+            seen=self.ledger.files(self.job.name),
         )
         if checked:
             learn_templates(self._bound, client=self.client, notes=self.notes)
@@ -179,11 +182,14 @@ class OpenJob:
         """
         mark = self.fingerprint
         record = self.ledger.job(self.job.name)
-        if record is not None and record.fingerprint == mark and record.path == str(self.job.path or ""):
-            if self.ledger.blocked(self.job.name):
+        as_planned = with_files(mark, files.now(self.ledger.files(self.job.name)))
+        if record is not None and record.fingerprint == as_planned and record.path == str(self.job.path or ""):
+            may_render = len(self.job.steps) > 1 and self.ledger.waiting(self.job.name)[0]
+            if may_render or self.ledger.blocked(self.job.name):
                 self.bind(checked=True)  # later steps are still to be made from their cells, names looked up
-            return remembered(record, self.ledger)
+            return remembered(record, self.ledger, at=at)
         bound = self.bind(checked=True)
+        self.notes += [str(each) for each in check_file_names(bound)]
         return make_plan(bound, self.ledger, account=self.account_name, mark=mark, at=at)
 
     def check_results_file(self) -> None:
@@ -299,7 +305,8 @@ def _rehearsal(job: Job, state: Path, stack: ExitStack) -> tuple[Job, Path]:
     stack.enter_context(job_lock(state / "rehearsal" / "locks", job.name))
     shutil.rmtree(folder, ignore_errors=True)
     file = job.results.file
-    results = replace(job.results, file=file.with_name(f"{file.stem}.rehearsal{file.suffix}"))
+    downloads = tuple(replace(each, folder=folder / "files" / (each.name or "main")) for each in job.results.downloads)
+    results = replace(job.results, file=file.with_name(f"{file.stem}.rehearsal{file.suffix}"), downloads=downloads)
     return replace(job, results=results, base_url=""), folder
 
 

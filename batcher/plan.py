@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from batcher import files
 from batcher.bound import BoundJob
 from batcher.catalog.model import Operation
 from batcher.errors import InputError, Problem
+from batcher.files import SeenFile
 from batcher.job import Job
 from batcher.ledger.protocol import JobRecord, Known, Ledger, Planned
 from batcher.model import WORST_FIRST, State
@@ -41,6 +43,7 @@ class Plan:
         cost: Estimated cost of the waiting tasks; None when no price is known.
         seconds_known: Whether the length came from the job rather than from a guess of ours.
         made_seen: Rows of this sheet for which work was ever sent.
+        files: The sizes in bytes of the files that waiting tasks need and the account does not hold, by their digests.
         is_remembered: Nothing has changed since an earlier plan, so the sheet was not gone through again: `new`,
             `changed` and `problems` are then empty.
     """
@@ -57,6 +60,7 @@ class Plan:
     cost: float | None = None
     made_seen: int = 0
     new_ids: list[str] = field(default_factory=list)
+    files: dict[str, int] = field(default_factory=dict)
     is_remembered: bool = False
 
     def count(self, tasks: Sequence[tuple[Planned, Known | None]]) -> None:
@@ -74,13 +78,12 @@ class Plan:
                 changed = changed or (not unsent and known.made_hash != task.input_hash)
             if state is State.WAITING:
                 self.to_send += 1
+                self.files.update((need.digest, need.size) for need in task.needs)
                 if task.estimate is not None:
                     self.cost = (self.cost or 0.0) + task.estimate
             if state is State.INVALID:
                 problems += [Problem(where=place, message=message) for place, message in task.flaws]
-        distinct = list(dict.fromkeys(problems))
-        self.problem_count += len(distinct)
-        self.problems += distinct[: SHOWN - len(self.problems)]
+        self.add_problems(list(dict.fromkeys(problems)))
         self.words[min(states, key=_RANK.__getitem__)] += 1
         self.new += not known_before
         self.made_seen += made
@@ -90,6 +93,11 @@ class Plan:
             self.changed_count += 1
             if len(self.changed) < SHOWN:
                 self.changed.append(tasks[0][0].row_number)
+
+    def add_problems(self, problems: Sequence[Problem]) -> None:
+        """Take in complaints; the first are kept."""
+        self.problem_count += len(problems)
+        self.problems += problems[: SHOWN - len(self.problems)]
 
 
 def _state(task: Planned, known: Known | None) -> State:
@@ -107,6 +115,11 @@ def fingerprint(job: Job, *, operations: Sequence[Operation], sheet: Sheet, acco
     return digest.hexdigest()
 
 
+def with_files(mark: str, seen: Collection[SeenFile]) -> str:
+    """A fingerprint that also changes when one of the local files does; as it was when there are none."""
+    return f"{mark}.{files.mark(seen)}" if seen else mark
+
+
 def look(bound: BoundJob, ledger: Ledger) -> Plan:
     """
     What a run would do now; changes nothing.
@@ -119,6 +132,12 @@ def look(bound: BoundJob, ledger: Ledger) -> Plan:
         pass
     _check_vanished(bound, ledger, plan)
     return plan
+
+
+def leave_out_held(plan: Plan, ledger: Ledger, *, account: str, at: float) -> None:
+    """Of the files that a plan needs, only those are uploaded that the account does not hold."""
+    for digest in ledger.assets(account, plan.files, at=at):
+        del plan.files[digest]
 
 
 def make_plan(bound: BoundJob, ledger: Ledger, *, account: str, mark: str, at: float) -> Plan:
@@ -141,6 +160,9 @@ def make_plan(bound: BoundJob, ledger: Ledger, *, account: str, mark: str, at: f
     )
     ledger.register(record)
 
+    def seen() -> Collection[SeenFile]:
+        return bound.local_files.seen if bound.local_files else ()
+
     def finish() -> JobRecord:
         if plan.rows == 0:
             raise InputError(Problem(where=bound.sheet.name, message="there are no rows below the header"))
@@ -151,18 +173,21 @@ def make_plan(bound: BoundJob, ledger: Ledger, *, account: str, mark: str, at: f
             account=account,
             operation=record.operation,
             sheet=record.sheet,
-            fingerprint=mark,
+            fingerprint=with_files(mark, seen()),
             rows=plan.rows,
             skipped=plan.skipped,
             planned_at=at,
         )
 
     ledger.plan(bound.job.name, _stream(bound, ledger, plan), finish, at=at)
+    if seen() or ledger.files(bound.job.name):
+        ledger.saw(bound.job.name, seen())
+    leave_out_held(plan, ledger, account=account, at=at)
     return plan
 
 
-def remembered(record: JobRecord, ledger: Ledger) -> Plan:
-    """The plan of a sheet and job that have not changed since the last one, from the ledger alone."""
+def remembered(record: JobRecord, ledger: Ledger, *, at: float) -> Plan:
+    """The plan of a sheet, job and files that have not changed since the last one, from the ledger alone."""
     to_send, cost = ledger.waiting(record.job)
     return Plan(
         rows=record.rows,
@@ -170,6 +195,7 @@ def remembered(record: JobRecord, ledger: Ledger) -> Plan:
         words=Counter(ledger.counts(record.job)),
         to_send=to_send,
         cost=cost,
+        files={need.digest: need.size for need in ledger.wanted(record.job, record.account, at=at)},
         is_remembered=True,
     )
 

@@ -83,6 +83,7 @@ class PriceTag:
         self._price = price
         self._estimate_s = estimate_s
         self._text = Pick(price.text) if price and price.text else None
+        self._length = Pick(price.length) if price and price.length else None
 
     def estimate(self, body: Json) -> float | None:
         """What the body will cost before anything is known of its length."""
@@ -95,6 +96,11 @@ class PriceTag:
         except ValueError:
             return self.estimate(body)
         return self._cost(body, seconds) if 0 <= seconds < math.inf else self.estimate(body)
+
+    def length_of(self, body: Json) -> str:
+        """The address of the file in the body whose length is that of the work; empty where there is none."""
+        found = self._length.find(body) if self._length else None
+        return found if isinstance(found, str) else ""
 
     def _seconds(self, body: Json) -> float:
         if self._estimate_s is not None:

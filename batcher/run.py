@@ -9,17 +9,21 @@ from enum import Enum
 from batcher.chain import release
 from batcher.dispatcher import Dispatcher
 from batcher.doubts import Doubts
+from batcher.downloads import FETCHERS, NO_FILES, Downloads, FileTally, count_files, is_settled_file, wanted_files
 from batcher.errors import Exit, InputError
 from batcher.expiry import iso
+from batcher.fetch.client import Fetcher
 from batcher.ledger.protocol import Gate, InFlight, News
 from batcher.limits import limits_of
 from batcher.model import Attempt, State
 from batcher.opening import OpenJob, Surroundings
 from batcher.plan import Plan
 from batcher.reconciler import Reconciler
+from batcher.renewal import Renewal, first_renewal
 from batcher.results import Tally, count_rows, write_results
-from batcher.senders import Senders
+from batcher.senders import Senders, ThreadedSenders
 from batcher.stops import FailureWatch
+from batcher.uploads import Uploads
 
 SENDERS = 32
 TICK_S = 0.5
@@ -50,6 +54,7 @@ class Progress:
         finished: Tasks that came to their end within this run.
         in_flight: Accepted and not finished.
         sweeps: Looks at what is in flight.
+        fetched, files_left: Files that this run has brought, and those that are still to come.
     """
 
     finished: int = 0
@@ -57,6 +62,8 @@ class Progress:
     in_flight: int = 0
     sweeps: int = 0
     note: str = ""
+    fetched: int = 0
+    files_left: int = 0
 
 
 @dataclass(kw_only=True, slots=True)
@@ -68,6 +75,7 @@ class Ending:
         exit: The exit code that it asks for.
         reason: Why it stopped before everything was done; empty when nothing is left to do.
         cost, expected: What the finished rows of the job have cost, and what those in work are expected to cost.
+        files: The files of the job; none where it asks for none.
     """
 
     exit: Exit
@@ -76,6 +84,7 @@ class Ending:
     cost: float = 0.0
     expected: float = 0.0
     results_error: str = ""
+    files: FileTally = NO_FILES
 
 
 @dataclass(kw_only=True, slots=True)
@@ -84,6 +93,7 @@ class Run:
     One run over one job; the caller holds the job's lock.
 
     Attributes:
+        fetches: Whether the files of finished rows are fetched, where the job asks for them.
         deadline: When to stop sending and end, unix seconds; None without one.
         interrupted: Asked now and then; True ends the run after what is in the air has come back.
         report: Receives the progress after every pass that changed something.
@@ -93,13 +103,28 @@ class Run:
     around: Surroundings
     senders: Senders
     verbs: Verbs
+    fetches: bool = True
     deadline: float | None = None
     interrupted: Callable[[], bool] = lambda: False
     report: Callable[[Progress], None] = lambda _: None
     progress: Progress = field(default_factory=Progress)
+    _uploads: Uploads = field(init=False)
     _written_at: float = 0.0
     _write_took: float = 0.0
     _dirty: bool = True
+    _downloads: Downloads | None = None
+    _renewal: Renewal | None = None
+
+    def __post_init__(self) -> None:
+        self._uploads = Uploads(
+            bound=self.opened.bound,
+            account=self.opened.account_name,
+            client=self.opened.online(),
+            ledger=self.opened.ledger,
+            senders=self.senders,
+            clock=self.around.clock,
+            tell=self.around.tell,
+        )
 
     def go(self) -> Ending:
         """
@@ -111,26 +136,81 @@ class Run:
         """
         watch = FailureWatch(self.opened.bound.job.limits.stop_after)
         dispatcher, reconciler = self._dispatcher(watch), self._reconciler(watch)
+        renewal, downloads = self._begin_links()
         release(self.opened.bound, self.opened.ledger, None, at=self.around.clock())
         self._claim()
         self._learn(dispatcher.begin(), dispatcher, reconciler)
         reconciler.begin()
+        self._uploads.look()
         reason = ""
         try:
             while not reason:
+                renewal.step()
+                self._follow_links(renewal, dispatcher)
                 dispatcher.look()
                 if self.verbs is not Verbs.RECONCILE:
+                    if not dispatcher.stop:
+                        self._uploads.step()
                     dispatcher.step()
                 if self.verbs is not Verbs.SUBMIT:
                     reconciler.step()
                 reason = self._ended(dispatcher, reconciler)
                 if not reason:
                     self._pass(dispatcher, reconciler)
-            while self.senders.under_way():
+            while self.senders.under_way() > self._uploads.under_way:
                 self._pass(dispatcher, reconciler, is_over=True)
+            reason = self._fetch_rest(downloads, reason)
         finally:
             self.senders.close()
+            if downloads is not None:
+                downloads.close()
         return self._ending(dispatcher, reconciler, "" if reason == "finished" else reason)
+
+    def _begin_links(self) -> tuple[Renewal, Downloads | None]:
+        """Links that are about to stop working are renewed, and what is missing of files is fetched beside the rest."""
+        opened, clock = self.opened, self.around.clock
+        self._renewal = Renewal(
+            bound=opened.bound, client=opened.online(), ledger=opened.ledger, senders=self.senders, clock=clock
+        )
+        self._renewal.begin()
+        if self.fetches and self.verbs is not Verbs.SUBMIT and opened.bound.downloads:
+            self._downloads = open_downloads(opened, self.around)
+            self._downloads.begin()
+        return self._renewal, self._downloads
+
+    def _fetch_rest(self, downloads: Downloads | None, reason: str) -> str:
+        """The end waits for the files; an interruption or the deadline does not, what is unfinished is gone on with."""
+        if downloads is None:
+            return reason
+        while downloads.is_busy:
+            cut = self._cut()
+            if cut:
+                downloads.end(cut)
+                return cut
+            is_idle = not downloads.pool.under_way()
+            self._take_files(downloads, wait_s=0.0 if is_idle else TICK_S)
+            if is_idle and not downloads.pool.under_way():
+                self.senders.collect(wait_s=TICK_S)  # only waits: what is left is to be tried again later
+            self._write_if_due()
+        downloads.end("the run is over")
+        return reason
+
+    def _cut(self) -> str:
+        """Why the run ends at once, whatever is left; empty while it may go on."""
+        if self.interrupted():
+            return "interrupted"
+        if self.deadline is not None and self.around.clock() >= self.deadline:
+            return "the time given with --for is up"
+        return ""
+
+    def _take_files(self, downloads: Downloads, *, wait_s: float) -> None:
+        downloads.step()
+        downloads.collect(wait_s=wait_s)
+        self._dirty = self._dirty or downloads.is_dirty
+        downloads.is_dirty = False
+        if (downloads.fetched, downloads.left) != (self.progress.fetched, self.progress.files_left):
+            self.progress.fetched, self.progress.files_left = downloads.fetched, downloads.left
+            self.report(self.progress)
 
     def _claim(self) -> None:
         """Know whose account it is; the answer also tells the API's clock, by which keys grow old."""
@@ -174,11 +254,27 @@ class Run:
         news: list[News] = []
         wait_s = TICK_S if is_over else self._wait(dispatcher, reconciler)
         for returned in self.senders.collect(wait_s=wait_s):
-            owner = dispatcher if returned.owner is dispatcher else reconciler
+            if self._renewal is not None and returned.owner is self._renewal:
+                self._dirty = bool(self.opened.ledger.record(self._renewal.take(returned))) or self._dirty
+                continue
+            owner = next(each for each in (dispatcher, self._uploads, reconciler) if each is returned.owner)
             news += owner.take(returned)
         self._learn(news, dispatcher, reconciler)
         reconciler.slots_wanted = dispatcher.gate is not Gate.NOTHING_WAITING
+        if self._downloads is not None:
+            self._take_files(self._downloads, wait_s=0.0)
         self._write_if_due()
+
+    def _follow_links(self, renewal: Renewal, dispatcher: Dispatcher) -> None:
+        """Where links have come later steps may send them, and files be fetched from them."""
+        rows = set(renewal.changed_rows)
+        if not rows:
+            return
+        renewal.changed_rows.clear()
+        if release(self.opened.bound, self.opened.ledger, rows, at=self.around.clock()):
+            dispatcher.reopen()
+        if self._downloads is not None:
+            self._downloads.finished(rows)
 
     def _learn(self, news: list[News], dispatcher: Dispatcher, reconciler: Reconciler) -> None:
         """Record news in one transaction, then let both verbs know."""
@@ -194,8 +290,10 @@ class Run:
             if each.state is State.WAITING:
                 dispatcher.reopen()
         self._release(dispatcher, reconciler)
-        if reconciler.stop:
-            dispatcher.stop = dispatcher.stop or reconciler.stop
+        if self._uploads.arrived:
+            self._uploads.arrived, self._dirty = False, True
+            dispatcher.reopen()
+        dispatcher.stop = dispatcher.stop or reconciler.stop or self._uploads.stop
         if news:
             self._dirty = True
         self.progress.in_flight, self.progress.sweeps = reconciler.in_flight, reconciler.sweeps
@@ -206,13 +304,16 @@ class Run:
         rows = reconciler.made_rows
         if rows and release(self.opened.bound, self.opened.ledger, rows, at=self.around.clock()):
             dispatcher.reopen()
+            self._uploads.look()
+        if rows and self._downloads is not None:
+            self._downloads.finished(rows)
         reconciler.made_rows.clear()
 
     def _wait(self, dispatcher: Dispatcher, reconciler: Reconciler) -> float:
         now = self.around.clock()
         wakes = [dispatcher.due_at, reconciler.due_at, self.deadline]
         if self.verbs is not Verbs.RECONCILE and not dispatcher.stop and self.senders.free() > 0:
-            wakes.append(dispatcher.wake_at)
+            wakes += [dispatcher.wake_at, self._uploads.due_at]
             if dispatcher.gate is Gate.OPEN and dispatcher.wake_at is None:
                 return 0.0
         soonest = min((wake for wake in wakes if wake is not None), default=now + TICK_S)
@@ -221,11 +322,9 @@ class Run:
     def _ended(self, dispatcher: Dispatcher, reconciler: Reconciler) -> str:
         """Why the run ends now; empty while it goes on; `finished` when nothing is left to do."""
         now = self.around.clock()
-        if self.interrupted():
-            return "interrupted"
-        if self.deadline is not None and now >= self.deadline:
-            return "the time given with --for is up"
-        if self.senders.under_way():
+        if cut := self._cut():
+            return cut
+        if self.senders.under_way() or (self._renewal is not None and self._renewal.is_busy):
             return ""
         if reconciler.stop or (dispatcher.stop and (self.verbs is Verbs.SUBMIT or not reconciler.in_flight)):
             return dispatcher.stop or reconciler.stop
@@ -242,8 +341,10 @@ class Run:
         if dispatcher.due_at is not None:
             far = dispatcher.due_at - now > LONG_WAIT_S
             return f"rows whose answer was lost can be looked for from {iso(dispatcher.due_at)} on" if far else ""
+        if (due_at := self._uploads.due_at) is not None:
+            return f"files can be uploaded from {iso(due_at)} on" if due_at - now > LONG_WAIT_S else ""
         if dispatcher.gate is Gate.NOTHING_WAITING:
-            return "finished"
+            return self._uploads.later or "finished"
         if dispatcher.gate is Gate.BUDGET:
             dispatcher.stop = f"the budget of {self.opened.job.limits.budget} would be passed; raise it, then run again"
             return dispatcher.stop
@@ -271,9 +372,8 @@ class Run:
             self.around.tell(f"the results cannot be written now: {error}; the run goes on")
 
     def _write(self) -> Tally:
-        begun, mark = self.around.clock(), self.opened.ledger.mark()
-        tally = write_results(self.opened.bound, self.opened.ledger)
-        self.opened.ledger.written(self.opened.job.name, mark)
+        begun = self.around.clock()
+        tally = write_job_results(self.opened, at=begun)
         self._written_at = self.around.clock()
         self._write_took = self._written_at - begun
         self._dirty = False
@@ -288,10 +388,13 @@ class Run:
             tally = count_rows(self.opened.bound, self.opened.ledger)
         cost, expected = self.opened.ledger.spent(self.opened.bound.job.name)
         stopped = bool(dispatcher.stop or reconciler.stop)
+        files = count_files(self.opened.bound, self.opened.ledger) if self._downloads is not None else NO_FILES
+        disk = self._downloads.disk_trouble if self._downloads is not None else ""
         return Ending(
-            exit=exit_code(tally, reason=reason, stopped=stopped, results_error=results_error),
+            exit=exit_code(tally, reason=reason, stopped=stopped, results_error=results_error, files=files),
             tally=tally,
-            reason=reason or dispatcher.stop or reconciler.stop,
+            files=files,
+            reason=reason or dispatcher.stop or reconciler.stop or disk,
             cost=cost,
             expected=expected,
             results_error=results_error,
@@ -309,8 +412,37 @@ def _flying(attempt: Attempt, news: News) -> InFlight:
     )
 
 
-def is_settled(opened: OpenJob, plan: Plan) -> bool:
-    """Whether a run could bring nothing new: nothing has changed, nothing is open, and the results file shows it all."""
+def write_job_results(opened: OpenJob, *, at: float) -> Tally:
+    """
+    Write the results file, and remember what it shows and when its links should be renewed.
+
+    Raises:
+        InputError, OSError: As `write_results`.
+    """
+    mark = opened.ledger.mark()
+    tally = write_results(opened.bound, opened.ledger)
+    opened.ledger.written(opened.job.name, mark, renew_at=first_renewal(opened.bound, opened.ledger, at))
+    return tally
+
+
+def open_downloads(opened: OpenJob, around: Surroundings) -> Downloads:
+    """What fetches the files of a job: it knows no key, and reaches this machine only where the account's API does."""
+    return Downloads(
+        bound=opened.bound,
+        ledger=opened.ledger,
+        client=opened.online(),
+        fetcher=Fetcher(allow_loopback=not opened.is_real),
+        pool=ThreadedSenders(FETCHERS),
+        clock=around.clock,
+        tell=around.tell,
+    )
+
+
+def is_settled(opened: OpenJob, plan: Plan, *, at: float, fetches: bool = True) -> bool:
+    """
+    Whether a run could bring nothing new: nothing has changed, nothing is open, the results file shows it all, every
+    file is in its place, and no link is about to stop working.
+    """
     open_rows = plan.words[State.WAITING] + plan.words[State.SENDING] + plan.words[State.IN_PROGRESS]
     record = opened.ledger.job(opened.job.name)
     return (
@@ -320,11 +452,24 @@ def is_settled(opened: OpenJob, plan: Plan) -> bool:
         and not opened.ledger.in_flight(opened.job.name, opened.account_name)
         and record is not None
         and record.written == opened.ledger.mark()
+        and (record.renew_at is None or record.renew_at > at)
         and opened.job.results.file.exists()
+        and (not fetches or _has_files(opened))
     )
 
 
-def exit_code(tally: Tally, *, reason: str = "", stopped: bool = False, results_error: str = "") -> Exit:
+def _has_files(opened: OpenJob) -> bool:
+    folder = opened.job.results.file.parent
+    standings = opened.ledger.standings(opened.job.name) if opened.job.results.downloads else ()
+    return all(
+        is_settled_file(standing, standing.files.get(place.output), folder)
+        for standing, place in wanted_files(opened.bound, standings)
+    )
+
+
+def exit_code(
+    tally: Tally, *, reason: str = "", stopped: bool = False, results_error: str = "", files: FileTally = NO_FILES
+) -> Exit:
     """The first that holds of: edit something, interrupted, stopped, not finished, some failed, done."""
     words = tally.words
     if results_error:
@@ -333,8 +478,8 @@ def exit_code(tally: Tally, *, reason: str = "", stopped: bool = False, results_
         return Exit.INTERRUPTED
     if stopped:
         return Exit.STOPPED
-    if words["waiting"] or words["in progress"]:
+    if words["waiting"] or words["in progress"] or files.later:
         return Exit.NOT_FINISHED
-    if words["failed"] or words["invalid"] or words["unsure"]:
+    if words["failed"] or words["invalid"] or words["unsure"] or files.lacking:
         return Exit.SOME_FAILED
     return Exit.DONE

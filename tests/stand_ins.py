@@ -23,7 +23,7 @@ from batcher.senders import ThreadedSenders
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """One request as a server has seen it."""
+    """One request as a server has seen it; a body that is not JSON stays bytes."""
 
     method: str
     path: str
@@ -64,12 +64,13 @@ def json_server(answer: Answerer) -> Iterator[JsonServer]:
         def reply(self) -> None:
             parts = urlsplit(self.path)
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            is_json = self.headers.get("Content-Type", "application/json") == "application/json"
             asked = Asked(
                 method=self.command,
                 path=parts.path,
                 query={name: values[0] for name, values in parse_qs(parts.query).items()},
                 headers={name.lower(): text for name, text in self.headers.items()},
-                body=json.loads(raw) if raw else None,
+                body=(json.loads(raw) if is_json else raw) if raw else None,
             )
             seen.asked.append(asked)
             status, value = answer(asked)

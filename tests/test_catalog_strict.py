@@ -261,6 +261,7 @@ def changed(value: Any, path: KeyPath, *, name: str = "") -> Any:
 
 NAMES = {
     "operations.*": "what people call it",
+    "assets.direct.body.*": "the API's own field",
     "choices.*": "a list of its own; who needs it under the old name complains",
     "choices.*.codes.*": "what people write",
     "settle.*": "as choices",
@@ -285,6 +286,7 @@ OPTIONAL = (
     *("columns", "completed_at", "links", "days", "usual_s", "overdue_h", "price", "when", "step_s", "guess_s"),
     *("text", "token", "title_field", "extends", "type", "by", "settings", "rules", "definitions", "word", "id"),
     *("find", "key", "in", "query", "failed", "free", "per"),
+    *("assets", "base_url", "field", "most_mb", "url", "kept_days", "gone", "direct", "headers", "file"),
 )
 """Keys that may be left out: each has a meaning when it is, in docs/providers.md."""
 
@@ -292,7 +294,7 @@ OPTIONAL = (
 def is_name(path: KeyPath) -> bool:
     """Whether a key is a name that the author has chosen, or has from the API."""
     dotted = ".".join(str(part) for part in path)
-    inside = path[0] == "definitions" or "body" in path
+    inside = path[0] == "definitions" or ("body" in path and path[0] != "assets")
     field = inside and len(path) > 1 and path[-2] in ("properties", "$defs")
     return field or any(fnmatchcase(dotted, pattern) and not (inside and len(path) > 2) for pattern in NAMES)
 

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.fetch import media
+from batcher import media
 from batcher.fetch.client import Fetched, Fetcher
 from batcher.fetch.errors import DiskTrouble, FetchError, LinkExpired, Occupied, Refused, TryLater
 from batcher.fetch.pulse import GRACE_S, SLOWEST_BYTES_S, Pulse

@@ -25,9 +25,10 @@ from support import (
 )
 
 from batcher.errors import InputError
-from batcher.ledger.protocol import Gate, JobRecord, Ledger, Planned
+from batcher.files import SeenFile
+from batcher.ledger.protocol import Candidate, FileRecord, Gate, JobRecord, Ledger, Need, Planned, Prepared
 from batcher.ledger.sqlite import SqliteLedger
-from batcher.model import Source, State
+from batcher.model import Asset, FileState, Source, State
 from batcher.units import Rate
 
 Open = Callable[[], Ledger]
@@ -608,7 +609,7 @@ def test_the_mark_changes_with_every_move_and_with_nothing_else(ledger: Ledger) 
 def test_what_the_results_show_is_kept_until_the_next_writing(ledger: Ledger) -> None:
     """Planning again does not forget it."""
     plan(ledger, *rows(1))
-    ledger.written(JOB, "m1")
+    ledger.written(JOB, "m1", renew_at=None)
     plan(ledger, *rows(1))
 
     record = ledger.job(JOB)
@@ -757,3 +758,176 @@ def test_a_new_key_of_the_same_owner_takes_over_what_is_open(ledger: Ledger) -> 
 
     assert [each.attempt_id for each in ledger.in_flight(JOB, "renewed")] == [first.attempt_id]
     assert [each.attempt_id for each in ledger.in_doubt(JOB, "renewed")] == [second.attempt_id]
+
+
+# --- wanted, assets, uploaded, unusable, forget_assets, files, saw
+
+
+def need(digest: str = "d1", **changes: Any) -> Need:
+    """A file that a task needs."""
+    return Need(
+        **{"digest": digest, "path": f"/sheets/{digest}.png", "size": 10, "place": f"people.csv!{digest}", **changes}
+    )
+
+
+def held(digest: str = "d1", **changes: Any) -> Asset:
+    """A file that an account holds."""
+    return Asset(**{"digest": digest, "asset_id": f"asset-{digest}", **changes})
+
+
+def test_a_task_waits_for_all_its_files(ledger: Ledger) -> None:
+    """It is admitted with what the account calls them, and no other task waits for it."""
+    plan(ledger, planned("r1", needs=(need("d1"), need("d2"))), planned("r2"))
+    assert [each.task.row_id for each in admit(ledger).attempts] == ["r2"]
+    ledger.uploaded(ACCOUNT, held("d1"))
+    assert admit(ledger).gate is Gate.NOTHING_WAITING
+    ledger.uploaded(ACCOUNT, held("d2", url="https://x"))
+    given = []
+
+    def see(candidate: Candidate) -> Prepared:
+        given.append(candidate.assets)
+        return prepare(candidate)
+
+    assert [each.task.row_id for each in ledger.admit(wish(), see).attempts] == ["r1"]
+    assert given == [{"d1": held("d1"), "d2": held("d2", url="https://x")}]
+
+
+def test_files_of_another_account_do_not_count(ledger: Ledger) -> None:
+    """An asset belongs to the account that it was sent to."""
+    plan(ledger, planned("r1", needs=(need(),)))
+    ledger.uploaded("another", held())
+
+    assert not admit(ledger).attempts
+    assert ledger.assets(ACCOUNT, ["d1"], at=0.0) == {}
+
+
+def test_a_file_that_may_be_gone_is_wanted_again(ledger: Ledger) -> None:
+    """From the end that the API states on; what comes anew replaces what was known."""
+    plan(ledger, planned("r1", needs=(need(),)))
+    ledger.uploaded(ACCOUNT, held(expires_at=100.0))
+
+    assert (ledger.wanted(JOB, ACCOUNT, at=99.0), ledger.wanted(JOB, ACCOUNT, at=100.0)) == ([], [need()])
+    assert not admit(ledger, 100.0).attempts
+    ledger.uploaded(ACCOUNT, held(asset_id="newer"))
+    assert ledger.assets(ACCOUNT, ["d1", "d9"], at=100.0) == {"d1": held(asset_id="newer")}
+
+
+def test_each_content_is_wanted_once(ledger: Ledger) -> None:
+    """In the order of the rows, for those that wait and are still in the sheet."""
+    first = [
+        planned("r1", needs=(need("b"),)),
+        planned("r2", needs=(need("b"), need("a"))),
+        planned("r3", needs=(need("c"),)),
+    ]
+    plan(ledger, *first)
+    assert [each.digest for each in ledger.wanted(JOB, ACCOUNT, at=0.0)] == ["b", "a", "c"]
+
+    plan(ledger, planned("r2", needs=(need("z"),)))
+    assert [each.digest for each in ledger.wanted(JOB, ACCOUNT, at=0.0)] == ["z"]
+
+
+def test_an_unusable_file_makes_its_rows_invalid(ledger: Ledger) -> None:
+    """Each with the place where it is named; a row that was sent is past that."""
+    plan(ledger, planned("r1", needs=(need(place="A1"),)), planned("r2"), planned("r3", needs=(need(place="A3"),)))
+
+    assert ledger.unusable(JOB, "d1", reason="no picture", at=5.0) == 2
+    flaws = {each.key.row_id: list(each.flaws) for each in ledger.standings(JOB)}
+    assert flaws == {"r1": [("A1", "no picture")], "r2": [], "r3": [("A3", "no picture")]}
+    assert states(ledger)["r1"] is State.INVALID
+    assert ledger.unusable(JOB, "d1", reason="no picture", at=5.0) == 0
+
+
+def test_assets_of_an_attempt_are_forgotten(ledger: Ledger) -> None:
+    """Those of its task, at its account."""
+    plan(ledger, planned("r1", needs=(need("d1"),)))
+    for digest in ("d1", "d2"):
+        ledger.uploaded(ACCOUNT, held(digest))
+    ledger.uploaded("another", held("d1"))
+    (attempt,) = admit(ledger).attempts
+
+    ledger.forget_assets(attempt.attempt_id)
+
+    assert set(ledger.assets(ACCOUNT, ["d1", "d2"], at=0.0)) == {"d2"}
+    assert set(ledger.assets("another", ["d1"], at=0.0)) == {"d1"}
+
+
+def test_files_are_those_of_the_last_plan(ledger: Ledger) -> None:
+    """Of one job, and none that it has stopped to name."""
+    one, two = (SeenFile(path=f"/{name}", size=1, mtime_ns=10**18 + 1, digest="d") for name in "ab")
+    ledger.saw(JOB, [one, two])
+    ledger.saw("another", [one])
+    ledger.saw(JOB, [two])
+
+    assert (list(ledger.files(JOB)), list(ledger.files("another"))) == ([two], [one])
+
+
+# --- filed, block, renewed links
+
+
+def _done(ledger: Ledger, count: int = 1) -> list[int]:
+    """Rows that are done; returns their attempts."""
+    plan(ledger, *rows(count))
+    attempts = admit(ledger).attempts
+    for attempt in attempts:
+        accept(ledger, attempt)
+        ledger.record([news(attempt, State.DONE, outputs={"video_url": "https://x/1"}, cost=2.0)])
+    return [attempt.attempt_id for attempt in attempts]
+
+
+def _file(attempt_id: int, **changes: Any) -> FileRecord:
+    values = {"output": "video_url", "state": FileState.HERE, "path": "videos/r1.mp4", "bytes": 7, "at": 5.0}
+    return FileRecord(attempt_id=attempt_id, **{**values, **changes})
+
+
+def test_what_became_of_a_file_stands_beside_its_task(open_ledger: Open) -> None:
+    """The newer record replaces the older, over a restart too; the state of the task stays, the mark does not."""
+    ledger = open_ledger()
+    first, second = _done(ledger, 2)
+    before = ledger.mark()
+    later = _file(first, state=FileState.LATER, bytes=0, tries=2, reason="no answer in time")
+    ledger.filed([later, _file(first, output="subtitle_url", path="r1.srt"), _file(10_000)])
+    assert ledger.mark() != before
+    ledger.filed([_file(first)])
+
+    again = open_ledger()
+    for standings in (again.standings(JOB), again.standings(JOB, ["r1", "r2"])):
+        assert [each.attempt_id for each in standings] == [first, second]
+        assert [each.state for each in standings] == [State.DONE, State.DONE]
+        assert standings[0].files == {
+            "video_url": _file(first),
+            "subtitle_url": _file(first, output="subtitle_url", path="r1.srt"),
+        }
+        assert standings[1].files == {}
+
+
+def test_renewed_links_change_nothing_else(ledger: Ledger) -> None:
+    """A finished task keeps its cost and its time; the results are to be written again."""
+    (attempt_id,) = _done(ledger)
+    before, mark = ledger.standings(JOB)[0], ledger.mark()
+    ledger.record([news(attempt_id, State.DONE, 50.0, outputs={"video_url": "https://x/2"}, checked=True)])
+
+    after = ledger.standings(JOB)[0]
+    assert (after.state, after.outputs, after.links_at) == (State.DONE, {"video_url": "https://x/2"}, 50.0)
+    assert (after.cost, after.completed_at) == (before.cost, before.completed_at)
+    assert ledger.mark() != mark
+
+
+def test_later_steps_can_be_made_to_wait_again(ledger: Ledger) -> None:
+    """Only those that once waited and are not sent: their bodies hold what may have grown old."""
+    later = planned("r1", step="two", ready=False, path="", body="")
+    plan(ledger, planned("r1", step="one"), later, planned("r2", step="one"))
+    ledger.unblock([planned("r1", step="two", body="old")], at=1.0)
+    assert ledger.blocked(JOB) == []
+
+    assert ledger.block(JOB, ["r1", "r2"]) == 1
+    assert [each.key for each in ledger.blocked(JOB)] == [later.key]
+    assert len(admit(ledger).attempts) == 2
+
+
+def test_when_links_are_to_be_renewed_is_kept(ledger: Ledger) -> None:
+    """So that a tick with nothing to do looks at one number."""
+    plan(ledger, *rows(1))
+    ledger.written(JOB, "m1", renew_at=77.0)
+    record = ledger.job(JOB)
+    assert record is not None
+    assert record.renew_at == 77.0

@@ -424,7 +424,8 @@ def test_a_text_over_the_limit_is_told_with_both_numbers(bind: Bind) -> None:
         ("https://", "is not a web address that begins with https://"),
         ("https://files.example.com/a b.png", "is not a web address that begins with https://"),
         ("ftp://files.example.com/a.png", "is neither a web address that begins with https:// nor the id of an asset"),
-        ("C:\\logo.png", "is neither a web address that begins with https:// nor the id of an asset"),
+        ("data:image/png;base64,AAAA", "is neither a web address that begins with https:// nor the id of an asset"),
+        ("\\\\server\\logo.png", "'\\\\server\\logo.png' is on another machine; put the file into the sheet's folder"),
     ],
 )
 def test_a_link_that_the_api_cannot_fetch_is_told_at_its_cell(bind: Bind, make_row: Row, link: str, said: str) -> None:

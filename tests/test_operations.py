@@ -19,8 +19,10 @@ from batcher.catalog.load import built_in_providers
 from batcher.catalog.settings import WrongSetting, with_settings
 from batcher.errors import InputError, Stopped
 from batcher.job import load_job
+from batcher.mapping.asset import with_assets
 from batcher.mapping.choice import Choice, Choices
 from batcher.mapping.finish import Finish
+from batcher.model import Asset
 from batcher.price import PriceTag
 from batcher.schema import Checker
 from batcher.simulator import Running
@@ -55,7 +57,8 @@ def bodies(bound: BoundJob) -> Iterator[tuple[str, Any]]:
     for row in bound.rows():
         for planned in bound.tasks(row) if row.row_id else ():
             if not planned.flaws:
-                yield planned.path, json.loads(planned.body)
+                held = {need.digest: Asset(digest=need.digest, asset_id="asset-1") for need in planned.needs}
+                yield planned.path, with_assets(json.loads(planned.body), held)
 
 
 @pytest.fixture

@@ -32,11 +32,13 @@ class Rendermill:
 
     Attributes:
         renders: What was asked for, oldest first.
+        uploads: The bytes of every file that came.
         lose: The next so many renders are made, and the answer is a 502.
         closed: Every write is refused with words that have no code.
     """
 
     renders: list[dict[str, Any]] = field(default_factory=list)
+    uploads: list[bytes] = field(default_factory=list)
     looks: dict[int, int] = field(default_factory=dict)
     lose: int = 0
     closed: bool = False
@@ -60,6 +62,9 @@ class Rendermill:
     def _make(self, asked: Asked) -> tuple[int, Any]:
         if self.closed:
             return 200, {"ok": False, "problem": {"words": "Sorry, the kitchen is closed"}}
+        if asked.path == "/uploads":
+            self.uploads.append(asked.body)
+            return 200, {"ok": True, "stored": {"name": f"up-{len(self.uploads)}"}}
         if asked.path == "/speak":
             return 200, {"ok": True, "sound": {"address": "https://cdn.example.com/s.wav", "seconds": 2.0}}
         if asked.path != "/templates/k4/renders":
@@ -155,6 +160,30 @@ def test_rule_of_the_page_is_told_at_its_cell(folder: Path, server: JsonServer, 
     assert dict(end.ending.tally.words) == {"done": 1, "invalid": 1}
     assert "films.csv!B3" in str(end.standings[1].flaws)
     assert "to: must be after from" in str(end.standings[1].flaws)
+
+
+def test_files_go_where_the_page_says(folder: Path, server: JsonServer, mill: Rendermill) -> None:
+    """As bare bytes, with the key, once; the render has the name that the answer gave them."""
+    picture = b"\x89PNG\r\n\x1a\nlogo\x00\x00\x00\x00IEND\xaeB`\x82"
+    (folder / "logo.png").write_bytes(picture)
+    (folder / "films.csv").write_text("id,Title,Line,Logo\nf1,One,,logo.png\nf2,Two,,logo.png\n", encoding="utf-8")
+
+    end = films(folder, server)
+
+    assert end.ending.tally.words["done"] == 2
+    assert mill.uploads == [picture]
+    assert [each["body"]["logo"] for each in mill.renders] == [{"kind": "upload", "upload": "up-1"}] * 2
+
+
+def test_host_for_files_must_be_allowed_too(folder: Path) -> None:
+    """It gets the key as well."""
+    text = CATALOG.replace("  path: /uploads\n", "  path: /uploads\n  base_url: https://files.evil.example\n")
+    (folder / "rendermill.yaml").write_text(text, encoding="utf-8")
+    environ = {"BATCHER_ALLOW_HOST": "api.rendermill.example", "RENDERMILL_KEY": "secret"}
+
+    with pytest.raises(InputError, match=r"assets\.base_url: .* would go to files\.evil\.example"):  # noqa: SIM117
+        with opened(load_job(folder / "films.yaml"), Surroundings(environ=environ, folder=folder)):
+            pass
 
 
 def test_list_by_offset_is_read_to_its_end(folder: Path, server: JsonServer) -> None:
@@ -262,6 +291,8 @@ def test_error_with_status_200_is_an_error(folder: Path, server: JsonServer, mil
         ("per: minute", "per: hour", r"price\.per: 'hour' is not one of: second, minute, character, video, call"),
         ("path: /speak", "path: speak", r"submit\.path: must be a path that begins with /"),
         ("submissions: 10/second", "submissions: often", r"limits\.submissions: 'often' is not a rate"),
+        ("file: [png]", "file: [jpeg]", r"shapes\.asset\.1\.file\.0: assets\.types does not take jpeg"),
+        ("types: { png:", "types: { pgn:", r"assets\.types.*pgn"),
         ("address: $ }", "address: $asst }", r"shapes\.asset\.0\.to: unknown shape 'asst'"),
         ("value: $ } }", "value: $asst } }", r"shapes\.fields\.0\.each: unknown shape 'asst'; did you mean 'asset'"),
         ("[film_url]", "[film_link]", r"links\.columns\.0: unknown name 'film_link'; did you mean"),

@@ -41,6 +41,12 @@ class Account:
     signed_in_as: str = ""
 
     @property
+    def upload_url(self) -> str:
+        """Where files go: what was pointed elsewhere stays there with all it sends."""
+        own = self.provider.assets.base_url if self.provider.assets else ""
+        return own if own and self.base_url == self.provider.base_url else self.base_url
+
+    @property
     def host(self) -> str:
         """Host, and port where it is not the usual one."""
         return urlsplit(self.base_url).netloc

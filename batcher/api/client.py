@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from urllib.parse import quote
+from typing import BinaryIO
+from urllib.parse import quote, urlsplit
 
 from batcher.api.account import Account
 from batcher.api.sorting import sort_answer, sort_break
@@ -16,6 +18,7 @@ from batcher.catalog.outcome import read_outcome
 from batcher.catalog.pick import as_text
 from batcher.catalog.source import ChoiceList, ListSource, Pages, Paging
 from batcher.errors import ApiError, InDoubt, Rejected, StopEverything, TryAgain
+from batcher.hosts import host_of, is_loopback_host
 from batcher.model import Json, Outcome, State
 
 UNAUTHORISED = 401
@@ -80,6 +83,7 @@ class Client:
         self._account = account
         self._table = account.provider.errors
         self._wire = Wire(account.base_url, {})
+        self._uploads = Wire(account.upload_url, {})
         self._clock = clock
         self.server_ahead_s = 0.0
         """How far the API's clock is ahead of ours, by the newest answer; negative when it is behind."""
@@ -243,9 +247,57 @@ class Client:
             unit=as_text(call.unit.find(value)).upper() if call.unit else "",
         )
 
+    def store(self, path: str, body: bytes | BinaryIO, *, headers: Mapping[str, str], deadline_s: float) -> Json:
+        """
+        Send a file to where the provider takes files; repeating it costs nothing.
+
+        Raises:
+            ApiError: As `submit`.
+        """
+        wire = self._uploads
+        return self._exchange("POST", path, body=body, headers=headers, deadline_s=deadline_s, wire=wire).value
+
+    def post_free(self, path: str, content: Json, *, remote_id: str = "") -> Json:
+        """
+        A write that costs nothing, however often it is made.
+
+        Args:
+            remote_id: What `{id}` in the path stands for.
+
+        Raises:
+            ApiError: As `submit`.
+        """
+        body = json.dumps(content, ensure_ascii=False)
+        return self._exchange("POST", with_id(path, remote_id), body=body, deadline_s=WRITE_S).value
+
+    def put_elsewhere(self, url: str, file: BinaryIO, *, headers: Mapping[str, str], deadline_s: float) -> None:
+        """
+        Put a file where the API has said, without our key.
+
+        Raises:
+            ApiError: As `submit`; StopEverything when the address is not safe.
+        """
+        parts = urlsplit(url)
+        host = host_of(url)
+        inner = is_loopback_host(host)
+        if not host or parts.username or (not inner and parts.scheme != "https") or (inner and self._account.is_real):
+            raise StopEverything("the API names no safe address for the upload", code="upload_address")
+        wire = Wire(f"{parts.scheme}://{parts.netloc}", {})
+        path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        try:
+            answer = wire.exchange("PUT", path, body=file, headers=headers, deadline_s=deadline_s)
+        except Broken as broken:
+            raise sort_break(broken, is_write=False) from broken
+        finally:
+            wire.close()
+        if not 200 <= answer.status < 300:
+            # a link that has run out, or a store that has a bad day: a new announcement brings a new link
+            raise TryAgain(f"the store answers {answer.status}", code=f"http_{answer.status}", status=answer.status)
+
     def close(self) -> None:
         """Let go of what runs in the background."""
         self._wire.close()
+        self._uploads.close()
 
     def _exchange(
         self,
@@ -253,17 +305,22 @@ class Client:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: str | None = None,
+        body: str | bytes | BinaryIO | None = None,
         headers: Mapping[str, str] | None = None,
         deadline_s: float,
         retired: Retired | None = None,
+        wire: Wire | None = None,
     ) -> Answer:
         is_write = method != "GET"
 
         def ask(signed: Mapping[str, str]) -> Answer:
             extra = {**signed, **(headers or {})}
+            if body is not None and not isinstance(body, str | bytes):
+                body.seek(0)
             try:
-                return self._wire.exchange(method, path, query=query, body=body, headers=extra, deadline_s=deadline_s)
+                return (wire or self._wire).exchange(
+                    method, path, query=query, body=body, headers=extra, deadline_s=deadline_s
+                )
             except Broken as broken:
                 raise sort_break(broken, is_write=is_write) from broken
 

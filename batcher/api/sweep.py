@@ -63,6 +63,24 @@ def sweep(client: Client, settle: Settle, wanted: Collection[str], *, thorough: 
     return seen
 
 
+def fresh(client: Client, settle: Settle, wanted: Collection[str]) -> Sweep:
+    """
+    The newest answers, with their links, for finished work: from the lists, and one by one where these do not reach.
+
+    A failure ends it and keeps what it has seen.
+    """
+    seen = Sweep()
+    try:
+        if len(wanted) > 1 and settle.list is not None:
+            _from_list(client, settle, wanted, seen, enough=1.0)
+        for remote_id in wanted:
+            if remote_id not in seen.outcomes:
+                _single(client, settle, remote_id, seen)
+    except ApiError as error:
+        seen.error = error
+    return seen
+
+
 def _from_list(client: Client, settle: Settle, wanted: Collection[str], seen: Sweep, *, enough: float) -> list[str]:
     """Read the newest pages; returns the ids that are finished but whose links stand elsewhere."""
     source = settle.list

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, BinaryIO
 
 from batcher.api.deadline import Deadline, Watchdog
 from batcher.model import Json
@@ -86,12 +86,15 @@ class Wire:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: str | None = None,
+        body: str | bytes | BinaryIO | None = None,
         headers: Mapping[str, str] | None = None,
         deadline_s: float,
     ) -> Answer:
         """
         Send one request and read its answer.
+
+        Args:
+            body: JSON when it is a text; otherwise the headers say what it is.
 
         Raises:
             Broken: There is no answer.
@@ -99,7 +102,7 @@ class Wire:
         import requests
         import urllib3
 
-        data = None if body is None else body.encode("utf-8", "surrogatepass")
+        data = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
         deadline = self._watchdog.watch(deadline_s)
         try:
             line = self._line(fresh=method != "GET")
@@ -163,7 +166,7 @@ class _Line:
         path: str,
         *,
         query: Mapping[str, str] | None,
-        data: bytes | None,
+        data: bytes | BinaryIO | None,
         headers: Mapping[str, str] | None,
         deadline_s: float,
     ) -> Any:
@@ -176,9 +179,8 @@ class _Line:
         request.headers = self._headers.copy()
         request.hooks = requests.hooks.default_hooks()
         if data is not None:
-            request.body = data
             request.headers["Content-Type"] = "application/json"
-            request.headers["Content-Length"] = str(len(data))
+            request.prepare_body(data, None)
         request.headers.update(headers or {})
         return self._adapter.send(
             request, stream=True, timeout=(CONNECT_S, deadline_s), verify=self._verify, proxies=self._proxies

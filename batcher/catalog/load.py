@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from batcher.catalog.assets import assets
 from batcher.catalog.body import empty_words
 from batcher.catalog.model import (
     ErrorRule,
@@ -116,10 +117,12 @@ def provider_from(document: Document, *, is_own: bool = False) -> Provider:
         submissions=root.parsed("limits", "submissions", parse=parse_rates) or (),
         account=_account(root.inner("account")),
         prices_as_of=value.get("prices_as_of", ""),
+        media_bytes={kind: megabytes * 1e6 for kind, megabytes in value.get("media", {}).items()},
         choices={
             name: choice_list(root.at("choices", name), pages(root, "pages")) for name in value.get("choices", {})
         },
         shapes={name: _shape(root, name) for name in value.get("shapes", {})},
+        assets=assets(root.inner("assets")),
     )
 
 
@@ -127,6 +130,8 @@ def _shape(root: At, name: str) -> tuple[Mapping[str, Any], ...]:
     """The cases of a shape, with every `$NAME` in their forms leading to another one."""
     at = root.at("shapes", name)
     known = tuple(root.get("shapes"))
+
+    taken = root.get("assets", "types") or ()
 
     def check(form: Any, index: int, part: str, allowed: Collection[str]) -> None:
         for each in form.values() if isinstance(form, dict) else ():
@@ -136,8 +141,11 @@ def _shape(root: At, name: str) -> tuple[Mapping[str, Any], ...]:
 
     for index, case in enumerate(at.value):
         # what becomes of a text is only known when its row is: a shape within it could not be chosen beforehand
-        check(case.get("to"), index, "to", () if "plain" in case else known)
+        check(case.get("to"), index, "to", ("url",) if "file" in case else () if "plain" in case else known)
         check(case.get("each"), index, "each", known)
+        for place, kind in enumerate(case.get("file", ())):
+            if kind not in taken:
+                raise at.wrong(f"assets.types does not take {kind}", index, "file", place)
         if "rest" in case and case["rest"] not in case["to"]:
             raise at.wrong(f"'{case['rest']}' is no part of to", index, "rest")
         try:
@@ -282,6 +290,7 @@ def _price(at: At | None) -> Price | None:
         return None
     value = at.value
     at.maybe("text")
+    at.maybe("length")
     cases = tuple(
         PriceCase(
             field=at.pick("when", index, "field"),
@@ -291,5 +300,5 @@ def _price(at: At | None) -> Price | None:
         )
         for index, case in enumerate(value.get("when", ()))
     )
-    known = ("per", "amount", "currency", "step_s", "guess_s", "text", "note")
+    known = ("per", "amount", "currency", "step_s", "guess_s", "text", "length", "note")
     return Price(**{name: value[name] for name in known if name in value}, cases=cases)

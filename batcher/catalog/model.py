@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from batcher.catalog.assets import Assets
 from batcher.catalog.pick import Pick
 from batcher.catalog.source import AccountCall, BatchItems, BulkSource, ChoiceList, ListSource, SingleSource
 from batcher.model import Json
@@ -233,6 +234,7 @@ class Price:
         guess_s: The length to assume when nothing better is known.
         text: Where in the body the spoken text stands, from which the length is estimated; empty when there is none.
         as_of: When the job's own price was read; empty for one of the catalogue, which is dated as a whole.
+        length: Where in the body the address of a file stands that is as long as the work; empty when there is none.
     """
 
     per: str
@@ -241,6 +243,7 @@ class Price:
     step_s: float = 1
     guess_s: float = 30
     text: str = ""
+    length: str = ""
     note: str = ""
     as_of: str = ""
     cases: tuple[PriceCase, ...] = ()
@@ -402,7 +405,9 @@ class Provider:
         oauth: How one signs in without a key; None where only keys are known.
         note: What a person should know before choosing it; empty when there is nothing.
         is_own: It comes from a file of the user's, not with batcher: its host must be allowed before it gets a key.
+        media_bytes: `picture`, `video`, `sound` to the size up to which such a file is taken.
         shapes: Name of a shape to its cases, tried in order.
+        assets: How files are taken; None when they are not.
     """
 
     name: str
@@ -421,5 +426,7 @@ class Provider:
     submissions: tuple[Rate, ...] = ()
     account: AccountCall | None = None
     prices_as_of: str = ""
+    media_bytes: Mapping[str, float] = field(default_factory=dict)
     choices: Mapping[str, ChoiceList] = field(default_factory=dict)
     shapes: Mapping[str, tuple[Mapping[str, Json], ...]] = field(default_factory=dict)
+    assets: Assets | None = None

@@ -33,9 +33,17 @@ def own_provider(path: Path, *, base_url: str, environ: Mapping[str, str], offli
     if offline:
         return provider
     address = base_url or environ.get(provider.base_url_variable, "") or provider.base_url
-    host = host_of(address)
+    uploads = provider.assets.base_url if provider.assets else ""
     allowed = {each.strip().lower() for each in environ.get(ALLOW_VARIABLE, "").split(",")}
-    if not is_loopback_host(host) and host not in allowed:
-        message = f"work and {provider.key_variable} would go to {host}: if they may, set {ALLOW_VARIABLE}={host} in the environment"
-        raise InputError(Problem(where=path.name, message=f"base_url: {message}"))
+    for key, each in (("base_url", address), ("assets.base_url", uploads or address)):
+        host = host_of(each)
+        if not is_loopback_host(host) and host not in allowed:
+            message = f"work and {provider.key_variable} would go to {host}: if they may, set {ALLOW_VARIABLE}={host} in the environment"
+            raise _problem(path, key, message)
+        if not is_loopback_host(host) and not each.startswith("https://"):
+            raise _problem(path, key, f"'{each}' would carry the key unencrypted; use https")
     return provider
+
+
+def _problem(path: Path, key: str, message: str) -> InputError:
+    return InputError(Problem(where=path.name, message=f"{key}: {message}"))

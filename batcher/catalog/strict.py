@@ -227,9 +227,11 @@ def taken(root: At, known: Mapping[str, Provider]) -> Iterator[Problem]:
     for operation in root.get("operations"):
         if any(operation in provider.operations for provider in known.values()):
             yield root.problem("comes with batcher; choose another name", "operations", operation)
-    variable, host = root.get("sign_in", "variable"), host_of(root.get("base_url"))
+    variable, hosts = root.get("sign_in", "variable"), {host_of(root.get("base_url"))}
+    hosts |= {host_of(root.get("assets", "base_url") or "")} - {""}
     for provider in known.values():
-        if variable == provider.key_variable and host != host_of(provider.base_url):
-            message = f"{variable} is the key of {provider.title}, and {host} is not; choose another name"
+        others = sorted(hosts - {host_of(provider.base_url)})
+        if variable == provider.key_variable and others:
+            message = f"{variable} is the key of {provider.title}, and {', '.join(others)} is not; choose another name"
             yield root.problem(message, "sign_in", "variable")
             return

@@ -15,6 +15,7 @@ _COMMANDS = {
     "reconcile": ("running", "Only look at what is in work, once."),
     "status": ("looking", "Where the rows of a job stand."),
     "results": ("looking", "Write the results file again from the ledger."),
+    "download": ("downloading", "Fetch what is missing of the files of finished rows."),
     "settle": ("settling", "Decide about rows whose answer was lost."),
     "retry": ("retrying", "Ask for rows once more."),
     "schedule": ("scheduling", "Runs that start themselves: cron or systemd."),

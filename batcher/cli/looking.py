@@ -8,18 +8,34 @@ import click
 
 from batcher.cli import show
 from batcher.cli.options import JOB, JSON, OFFLINE, QUIET, REHEARSE, VERBOSE, surroundings, together
+from batcher.cli.progress import LinksShown
 from batcher.cli.say import say
+from batcher.downloads import count_files
 from batcher.errors import Exit
+from batcher.fetch.probe import Prober
+from batcher.filenames import check_file_names
 from batcher.job import load_job
-from batcher.opening import check_results_file, opened
-from batcher.plan import look
-from batcher.results import count_rows, write_results
-from batcher.run import Ending, exit_code
+from batcher.links import check_links
+from batcher.opening import OpenJob, check_results_file, opened
+from batcher.plan import Plan, leave_out_held, look
+from batcher.renewal import renew_all
+from batcher.results import count_rows
+from batcher.run import Ending, exit_code, write_job_results
 
 
 @click.command()
-@together(JOB, OFFLINE, REHEARSE, QUIET, VERBOSE, JSON)
-def check(job_file: Path, *, offline: bool, rehearse: bool, quiet: bool, verbose: bool, as_json: bool) -> int:
+@together(
+    JOB,
+    OFFLINE,
+    click.option("--links", is_flag=True, help="Also look at every address in the cells: is it the file it should be?"),
+    REHEARSE,
+    QUIET,
+    VERBOSE,
+    JSON,
+)
+def check(
+    job_file: Path, *, offline: bool, links: bool, rehearse: bool, quiet: bool, verbose: bool, as_json: bool
+) -> int:
     """
     Validate the job and every row, and show the plan: what is new, done, changed, invalid, and what it will cost.
 
@@ -29,11 +45,20 @@ def check(job_file: Path, *, offline: bool, rehearse: bool, quiet: bool, verbose
     Examples:
       batcher check jobs/welcome.yaml
       batcher check jobs/welcome.yaml --offline
+      batcher check jobs/translations.yaml --links
     """
+    if offline and links:
+        raise click.UsageError("--links needs the network, --offline forbids it")
     job = load_job(job_file)
     check_results_file(job)
-    with opened(job, surroundings(quiet=quiet), offline=offline, rehearse=rehearse) as at_hand:
-        plan = look(at_hand.bind(checked=True), at_hand.ledger)
+    around = surroundings(quiet=quiet)
+    with opened(job, around, offline=offline, rehearse=rehearse) as at_hand:
+        bound = at_hand.bind(checked=True)
+        at_hand.notes += [str(each) for each in check_file_names(bound)]
+        plan = look(bound, at_hand.ledger)
+        leave_out_held(plan, at_hand.ledger, account=at_hand.account_name, at=around.clock())
+        if links:
+            _look_at_links(at_hand, plan, quiet=quiet or as_json)
         if as_json:
             say(show.plan_summary(at_hand, plan))
         elif quiet:
@@ -44,6 +69,21 @@ def check(job_file: Path, *, offline: bool, rehearse: bool, quiet: bool, verbose
             if plan.to_send:
                 say(f"Next     batcher run {job_file}")
         return int(Exit.SOME_FAILED if plan.problem_count else Exit.DONE)
+
+
+def _look_at_links(at_hand: OpenJob, plan: Plan, *, quiet: bool) -> None:
+    """What is found out about addresses joins the plan: complaints, and lengths that make its cost exact."""
+    prober = Prober(allow_loopback=not at_hand.is_real)
+    try:
+        with LinksShown(quiet=quiet) as shown:
+            found = check_links(at_hand.bound, at_hand.ledger, prober, report=shown)
+    finally:
+        prober.close()
+    plan.add_problems(found.problems)
+    if found.cost_change is not None and plan.cost is not None:
+        plan.cost += found.cost_change
+    measured = f", the length of {len(found.seconds)} known" if found.seconds else ""
+    at_hand.notes.append(f"{found.addresses} addresses looked at{measured}")
 
 
 @click.command()
@@ -62,30 +102,44 @@ def status(job_file: Path, *, as_json: bool) -> int:
     with opened(job, surroundings(), offline=True) as at_hand:
         tally = count_rows(at_hand.bound, at_hand.ledger)
         cost, expected = at_hand.ledger.spent(job.name)
-        ending = Ending(exit=exit_code(tally), tally=tally, cost=cost, expected=expected)
+        files = count_files(at_hand.bound, at_hand.ledger)
+        ending = Ending(exit=exit_code(tally, files=files), tally=tally, cost=cost, expected=expected, files=files)
         if as_json:
             say(show.summary(at_hand, ending))
         else:
             say(f"{show.heading(at_hand, 'STATUS')}\n{tally.identity()}")
+            if files.words():
+                say(f"Files    {files.words()}")
         return int(ending.exit)
 
 
 @click.command()
-@together(JOB, QUIET)
-def results(job_file: Path, *, quiet: bool) -> int:
+@together(JOB, QUIET, click.option("--refresh", is_flag=True, help="Ask the API for all links again first."))
+def results(job_file: Path, *, quiet: bool, refresh: bool) -> int:
     """
-    Write the results file again from the sheet and the ledger: no network, nothing is sent.
+    Write the results file again from the sheet and the ledger: nothing is sent, and without --refresh no network used.
+
+    Links work for some days; `run` renews those that are about to stop by itself.
 
     \b
-    Example:
+    Examples:
       batcher results jobs/welcome.yaml
+      batcher results jobs/welcome.yaml --refresh
     """
     job = load_job(job_file)
     check_results_file(job)
+    around = surroundings(quiet=quiet)
     with (
-        opened(job, surroundings(quiet=quiet), offline=True) as at_hand,
+        opened(job, around, offline=not refresh) as at_hand,
         at_hand.ledger.lock(job.name),
     ):
-        tally = write_results(at_hand.bound, at_hand.ledger)
-        say(tally.identity() if quiet else f"{tally.identity()}\nResults  {job.results.file}")
-        return int(exit_code(tally))
+        renewed = ""
+        if refresh:
+            count, left = renew_all(
+                at_hand.bound, at_hand.ledger, at_hand.online(), at=around.clock(), tell=around.tell
+            )
+            renewed = f"\nLinks    {count} rows renewed" + (f", {left} could not be" if left else "")
+        tally = write_job_results(at_hand, at=around.clock())
+        files = count_files(at_hand.bound, at_hand.ledger)
+        say(tally.identity() if quiet else f"{tally.identity()}{renewed}\nResults  {job.results.file}")
+        return int(exit_code(tally, files=files))

@@ -12,6 +12,7 @@ from batcher.cli.options import JOB, JSON, QUIET, REHEARSE, VERBOSE, Duration, p
 from batcher.cli.progress import Shown
 from batcher.cli.say import say
 from batcher.consent import needs_consent, question
+from batcher.downloads import NO_FILES, count_files
 from batcher.errors import InputError, Stopped
 from batcher.job import load_job
 from batcher.model import State
@@ -23,16 +24,25 @@ from batcher.senders import ThreadedSenders
 
 _FOR = click.option("--for", "for_s", type=Duration(), metavar="10m", help="Stop in time; the next run goes on.")
 _YES = click.option("--yes", is_flag=True, help="Agree to the price beforehand.")
+_NO_DOWNLOAD = click.option("--no-download", is_flag=True, help="Fetch no files this time.")
 _OPTIONS = together(JOB, REHEARSE, _FOR, _YES, QUIET, VERBOSE, JSON)
 
 
 @click.command()
-@_OPTIONS
+@together(JOB, REHEARSE, _FOR, _YES, _NO_DOWNLOAD, QUIET, VERBOSE, JSON)
 def run(
-    job_file: Path, *, rehearse: bool, for_s: float | None, yes: bool, quiet: bool, verbose: bool, as_json: bool
+    job_file: Path,
+    *,
+    rehearse: bool,
+    for_s: float | None,
+    yes: bool,
+    no_download: bool,
+    quiet: bool,
+    verbose: bool,
+    as_json: bool,
 ) -> int:
     """
-    Do the whole job: send rows, watch them, write the results.
+    Do the whole job: send rows, watch them, fetch their files where `results.download` says so, write the results.
 
     Rows that are done stay done: after a kill, a crash or Ctrl-C the same command goes on where it was. Above
     `confirm_above` (25 USD unless the job says otherwise) it asks first.
@@ -44,7 +54,15 @@ def run(
       batcher run jobs/welcome.yaml --for 10m --yes --quiet      (cron)
     """
     return _work(
-        job_file, Verbs.BOTH, rehearse=rehearse, for_s=for_s, yes=yes, quiet=quiet, verbose=verbose, as_json=as_json
+        job_file,
+        Verbs.BOTH,
+        rehearse=rehearse,
+        for_s=for_s,
+        yes=yes,
+        fetches=not no_download,
+        quiet=quiet,
+        verbose=verbose,
+        as_json=as_json,
     )
 
 
@@ -68,10 +86,12 @@ def submit(
 
 
 @click.command()
-@together(JOB, _FOR, QUIET, VERBOSE, JSON)
-def reconcile(job_file: Path, *, for_s: float | None, quiet: bool, verbose: bool, as_json: bool) -> int:
+@together(JOB, _FOR, _NO_DOWNLOAD, QUIET, VERBOSE, JSON)
+def reconcile(
+    job_file: Path, *, for_s: float | None, no_download: bool, quiet: bool, verbose: bool, as_json: bool
+) -> int:
     """
-    Only look at what is in work, once, and write the results; sends nothing.
+    Only look at what is in work, once, fetch the files of what is done, and write the results; sends nothing.
 
     Ends with 75 while something is still in work.
 
@@ -80,7 +100,15 @@ def reconcile(job_file: Path, *, for_s: float | None, quiet: bool, verbose: bool
       batcher reconcile jobs/welcome.yaml
     """
     return _work(
-        job_file, Verbs.RECONCILE, rehearse=False, for_s=for_s, yes=True, quiet=quiet, verbose=verbose, as_json=as_json
+        job_file,
+        Verbs.RECONCILE,
+        rehearse=False,
+        for_s=for_s,
+        yes=True,
+        fetches=not no_download,
+        quiet=quiet,
+        verbose=verbose,
+        as_json=as_json,
     )
 
 
@@ -91,6 +119,7 @@ def _work(
     rehearse: bool,
     for_s: float | None,
     yes: bool,
+    fetches: bool = False,
     quiet: bool,
     verbose: bool,
     as_json: bool,
@@ -103,8 +132,8 @@ def _work(
         try:
             at_hand.check_results_file()
             plan = at_hand.plan(at=begun)
-            if is_settled(at_hand, plan):
-                return _say_settled(at_hand, plan, quiet=quiet, as_json=as_json)
+            if is_settled(at_hand, plan, at=begun, fetches=fetches):
+                return _say_settled(at_hand, plan, fetches=fetches, quiet=quiet, as_json=as_json)
             if not (quiet or as_json):
                 say(show.heading(at_hand, verbs.value.upper()))
                 say("\n".join(show.plan_lines(at_hand, plan, verbose=verbose)) + "\n")
@@ -113,7 +142,8 @@ def _work(
         except (InputError, Stopped) as error:
             tell_refusal(at_hand, error, around)
             raise
-        ending = _carry_out(at_hand, around, plan, verbs, deadline=begun + for_s if for_s else None, quiet=quiet)
+        deadline = begun + for_s if for_s else None
+        ending = _carry_out(at_hand, around, plan, verbs, deadline=deadline, fetches=fetches, quiet=quiet)
         _finish(at_hand, around, ending, is_rehearsal=rehearse)
         if as_json:
             say(show.summary(at_hand, ending))
@@ -133,11 +163,12 @@ def _finish(at_hand: OpenJob, around: Surroundings, ending: Ending, *, is_rehear
         tell_ending(at_hand, ending, around)
 
 
-def _say_settled(at_hand: OpenJob, plan: Plan, *, quiet: bool, as_json: bool) -> int:
+def _say_settled(at_hand: OpenJob, plan: Plan, *, fetches: bool, quiet: bool, as_json: bool) -> int:
     """A tick with nothing to do: no network, no look at the sheet's rows, and no word when it was asked to be quiet."""
     tally = show.plan_tally(plan)
     cost, expected = at_hand.ledger.spent(at_hand.job.name)
-    ending = Ending(exit=exit_code(tally), tally=tally, cost=cost, expected=expected)
+    files = count_files(at_hand.bound, at_hand.ledger) if fetches and at_hand.job.results.downloads else NO_FILES
+    ending = Ending(exit=exit_code(tally, files=files), tally=tally, cost=cost, expected=expected, files=files)
     if as_json:
         say(show.summary(at_hand, ending))
     elif not quiet:
@@ -146,7 +177,14 @@ def _say_settled(at_hand: OpenJob, plan: Plan, *, quiet: bool, as_json: bool) ->
 
 
 def _carry_out(
-    at_hand: OpenJob, around: Surroundings, plan: Plan, verbs: Verbs, *, deadline: float | None, quiet: bool
+    at_hand: OpenJob,
+    around: Surroundings,
+    plan: Plan,
+    verbs: Verbs,
+    *,
+    deadline: float | None,
+    fetches: bool,
+    quiet: bool,
 ) -> Ending:
     total = plan.to_send + plan.words[State.IN_PROGRESS] + plan.words[State.SENDING]
     with polite_stop() as interrupted, Shown(total, quiet=quiet) as shown:
@@ -155,6 +193,7 @@ def _carry_out(
             around=around,
             senders=ThreadedSenders(SENDERS),
             verbs=verbs,
+            fetches=fetches,
             deadline=deadline,
             interrupted=interrupted,
             report=shown,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from batcher.bound import BoundJob, BoundStep
+from batcher.files import size_words
 from batcher.limits import limits_of
 from batcher.lines import word_of
 from batcher.opening import OpenJob
@@ -56,6 +58,9 @@ def plan_lines(opened: OpenJob, plan: Plan, *, verbose: bool) -> Iterator[str]:
         rows = ", ".join(str(number) for number in plan.changed)
         yield f"Changed after they were made (not made again): rows {rows}{' …' if plan.changed_count > len(plan.changed) else ''}"
     yield ""
+    if plan.files:
+        count = len(plan.files)
+        yield f"Files    {count} to upload, {size_words(sum(plan.files.values()))}, each content once; free of charge"
     yield from _cost_lines(opened, plan)
 
 
@@ -135,6 +140,8 @@ def ending_lines(opened: OpenJob, ending: Ending, *, took_s: float) -> Iterator[
     if ending.reason:
         yield f"Why      {ending.reason}"
     name = bound.job.path.name if bound.job.path else bound.job.name
+    if ending.files.words():
+        yield f"Files    {ending.files.words()}"
     if ending.tally.words["unsure"]:
         yield f"Unsure   the answer was lost, maybe charged, never resent blindly → batcher settle {name}"
     if ending.tally.words["failed"] or ending.tally.words["invalid"]:
@@ -158,6 +165,7 @@ def summary(opened: OpenJob, ending: Ending) -> str:
             "reason": ending.reason,
             "rows": ending.tally.rows,
             "words": dict(sorted(ending.tally.words.items())),
+            "files": asdict(ending.files),
             "cost": round(ending.cost, 4),
             "cost_in_work": round(ending.expected, 4),
             "results": str(opened.bound.job.results.file),
@@ -178,6 +186,8 @@ def plan_summary(opened: OpenJob, plan: Plan) -> str:
         "new": plan.new,
         "changed": plan.changed_count,
         "to_send": plan.to_send,
+        "files_to_upload": len(plan.files),
+        "bytes_to_upload": sum(plan.files.values()),
         "cost": None if plan.cost is None else round(plan.cost, 4),
         "problems": [{"where": problem.where, "message": problem.message} for problem in plan.problems],
         "notes": list(opened.notes),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batcher.fetch import media
+from batcher import media
 from batcher.fetch.address import Gate, Network
 from batcher.fetch.errors import Refused, TryLater
 from batcher.fetch.link import Links, next_block
@@ -84,6 +84,10 @@ class Fetcher:
     def close(self) -> None:
         """Let go of idle connections."""
         self._links.close()
+
+    def halt(self, reason: str) -> None:
+        """End what is being fetched, and whatever is asked for from now on; what has come is kept to be gone on with."""
+        self._watch.halt(reason)
 
     def fetch(self, url: str, target: Path, *, folder: Path) -> Fetched:
         """

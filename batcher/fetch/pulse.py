@@ -97,12 +97,22 @@ class Watch:
         self._open: set[Pulse] = set()
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._halted = ""
+
+    def halt(self, reason: str) -> None:
+        """End every transfer, those that are still to begin too."""
+        with self._condition:
+            self._halted = reason
+            for pulse in self._open:
+                pulse.strike(reason)
 
     @contextlib.contextmanager
     def transfer(self) -> Iterator[Pulse]:
         """Watch over a transfer for as long as the block lasts."""
         pulse = Pulse(stall_s=self._stall_s, now=self._clock())
         with self._condition:
+            if self._halted:
+                pulse.strike(self._halted)
             self._open.add(pulse)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="downloads", daemon=True)

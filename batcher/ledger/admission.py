@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from batcher.ledger.db import Db, among, insert_rows
+from batcher.ledger.filing import HAS_ALL, assets_of
 from batcher.ledger.identity import batch_key
 from batcher.ledger.moving import Move, note
 from batcher.ledger.protocol import Admission, Admitted, Candidate, Gate, Prepared
-from batcher.model import Attempt, Source, State, TaskKey
+from batcher.model import Asset, Attempt, Source, State, TaskKey
 from batcher.units import Rate
 
 _HELD = "SELECT held_until, held_why FROM accounts WHERE account = ? AND held_until > ? AND held_until < ?"
@@ -27,10 +28,10 @@ WHERE a.account = ? AND a.state IN ('sending', 'in progress', 'unsure') AND COAL
 _SPENT = """
 SELECT COALESCE(SUM(COALESCE(a.cost, a.estimate, 0)), 0) FROM attempts a JOIN tasks t USING (task_id)
 WHERE t.job = ? AND (a.state <> 'failed' OR a.error_code IN ('given_up', 'lost'))"""
-_WAITING = """
+_WAITING = f"""
 SELECT task_id, row_id, step, item, row_number, operation, path, body, estimate,
        (SELECT COALESCE(MAX(number), 0) + 1 FROM attempts WHERE attempts.task_id = tasks.task_id)
-FROM tasks WHERE job = ? AND state = 'waiting' AND ready = 1 AND gone = 0 ORDER BY row_number, task_id LIMIT ?"""
+FROM tasks WHERE job = ? AND state = 'waiting' AND ready = 1 AND gone = 0 AND {HAS_ALL} ORDER BY row_number, task_id LIMIT ?"""
 _SUBMISSIONS = """
 INSERT INTO submissions (account, operation, key, first_sent_at, size) VALUES {rows} RETURNING submission_id, key"""
 _ATTEMPTS = """
@@ -153,7 +154,7 @@ def _fresh(
         taken = db.execute(_SLOTS, (wish.account, wish.now - OVERDUE_S)).fetchone()[0]
         if wish.in_flight - taken < tasks:
             tasks, gate = max(0, wish.in_flight - taken), Gate.SLOTS
-    rows = db.execute(_WAITING + db.claiming, (wish.job, tasks + 1)).fetchall()
+    rows = db.execute(_WAITING + db.claiming, (wish.job, wish.account, wish.now, tasks + 1)).fetchall()
     if len(rows) <= tasks:
         gate = Gate.NOTHING_WAITING
     elif gate is Gate.SLOTS and tasks == 0:
@@ -203,8 +204,9 @@ def _begin(db: Db, wish: Admission, groups: list[list[Any]], prepare: Callable[[
     if not groups:
         return []
     begun: list[tuple[str, list[_Begun]]] = []
+    held = assets_of(db, [row[0] for rows in groups for row in rows], wish.account)
     for rows in groups:
-        made = [_Begun(row, wish.job, prepare) for row in rows]
+        made = [_Begun(row, wish.job, held.get(row[0], {}), prepare) for row in rows]
         key = made[0].ready.key if len(made) == 1 else batch_key([each.ready.key for each in made], at=wish.now)
         begun.append((key, made))
     values = [(wish.account, made[0].operation, key, wish.now, len(made)) for key, made in begun]
@@ -240,10 +242,12 @@ def _admitted(wish: Admission, task_id: int, attempt_id: int) -> Move:
 class _Begun:
     """A waiting task on its way to an attempt."""
 
-    def __init__(self, row: Any, job: str, prepare: Callable[[Candidate], Prepared]) -> None:
+    def __init__(
+        self, row: Any, job: str, assets: Mapping[str, Asset], prepare: Callable[[Candidate], Prepared]
+    ) -> None:
         task_id, row_id, step, item, self.row_number, self.operation, path, body, self.estimate, number = row
         key = TaskKey(job=job, row_id=row_id, step=step, item=item)
-        self.candidate = Candidate(task_id=task_id, key=key, number=number, path=path, body=body)
+        self.candidate = Candidate(task_id=task_id, key=key, number=number, path=path, body=body, assets=assets)
         self.ready = prepare(self.candidate)
 
     def row(self, account: str, submission_id: int, key: str, place: int, size: int) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from batcher.errors import InputError, Problem
 from batcher.ledger.db import Db
+from batcher.ledger.filing import set_needs
 from batcher.ledger.moving import move_task
 from batcher.ledger.protocol import Blocked, JobRecord, Known, Planned
 from batcher.model import Source, State, TaskKey
@@ -17,7 +18,7 @@ from batcher.model import Source, State, TaskKey
 GROUP = 500
 """Rows per look-up: below SQLite's oldest limit of 999 parameters."""
 
-_JOB = "SELECT job, path, account, operation, sheet, fingerprint, row_count, skipped, planned_at, written FROM jobs WHERE job = ?"
+_JOB = "SELECT job, path, account, operation, sheet, fingerprint, row_count, skipped, planned_at, written, renew_at FROM jobs WHERE job = ?"
 _REGISTER = """
 INSERT INTO jobs (job, path, account, operation, sheet) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (job) DO UPDATE SET path = excluded.path, account = excluded.account, operation = excluded.operation, sheet = excluded.sheet"""
@@ -37,6 +38,9 @@ WHERE job = ? AND ready = 0 AND state = 'waiting' AND gone = 0"""
 _UNBLOCK = """
 UPDATE tasks SET path = ?, body = ?, flaws = ?, estimate = ?, ready = ?
 WHERE job = ? AND row_id = ? AND step = ? AND item = ? AND ready = 0 AND state = 'waiting' RETURNING task_id"""
+_BLOCK = """
+UPDATE tasks SET ready = 0
+WHERE job = ? AND row_id = ? AND state = 'waiting' AND ready = 1 AND cells <> '' RETURNING task_id"""
 _SAME = "UPDATE tasks SET row_number = ?, input_hash = ? WHERE task_id = ? AND (row_number <> ? OR input_hash <> ?)"
 _BEGIN = """
 CREATE TEMPORARY TABLE IF NOT EXISTS seen (task_id BIGINT PRIMARY KEY);
@@ -65,6 +69,7 @@ def read_job(db: Db, job: str) -> JobRecord | None:
         skipped=found[7],
         planned_at=found[8],
         written=found[9],
+        renew_at=found[10],
     )
 
 
@@ -130,6 +135,9 @@ def _plan_group(db: Db, tasks: list[Planned], *, at: float) -> None:
             db.execute(_SEE, (found[1],))
             _renew(db, task, known=found[0], task_id=found[1], at=at)
     db.executemany(_NEW, new)
+    for task in tasks:
+        if task.needs and task.key not in before:
+            set_needs(db, task)
 
 
 def _renew(db: Db, task: Planned, *, known: Known, task_id: int, at: float) -> None:
@@ -140,6 +148,7 @@ def _renew(db: Db, task: Planned, *, known: Known, task_id: int, at: float) -> N
         db.execute(_SAME, (task.row_number, task.input_hash, task_id, task.row_number, task.input_hash))
         return  # what an earlier step has made of it since is kept
     db.execute(_RENEW, (task.row_number, task.operation, *_content(task), task_id))
+    set_needs(db, task, task_id)
     after = State.INVALID if task.flaws else State.WAITING
     if after is not known.state:
         cause = task.flaws[0][1] if task.flaws else "the row has been mended"
@@ -151,7 +160,7 @@ def _identity(task: Planned) -> tuple[str, str, str, str]:
 
 
 def _content(task: Planned) -> tuple[object, ...]:
-    cells = json.dumps(task.cells, ensure_ascii=False) if task.cells else ""
+    cells = json.dumps(task.cells, ensure_ascii=False) if task.cells or not task.ready else ""
     return task.input_hash, task.path, task.body, _flaws(task), task.estimate, int(task.ready), cells
 
 
@@ -177,6 +186,8 @@ def unblock(db: Db, task: Planned, *, at: float) -> None:
     """Make one blocked task ready, or invalid, inside the caller's transaction."""
     values = (task.path, task.body, _flaws(task), task.estimate, int(not task.flaws))
     found = db.execute(_UNBLOCK, (*values, *_identity(task))).fetchone()
+    if found:
+        set_needs(db, task, found[0])
     if found and task.flaws:
         move_task(
             db,
@@ -188,6 +199,11 @@ def unblock(db: Db, task: Planned, *, at: float) -> None:
             source=Source.PLAN,
             cause=task.flaws[0][1],
         )
+
+
+def block(db: Db, job: str, row_ids: Collection[str]) -> int:
+    """As `Ledger.block`, inside the caller's transaction: only what once had to wait has kept its cells."""
+    return sum(len(db.execute(_BLOCK, (job, row_id)).fetchall()) for row_id in row_ids)
 
 
 def _flaws(task: Planned) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from batcher.model import Attempt, Source, State, TaskKey
+from batcher.files import SeenFile
+from batcher.model import Asset, Attempt, FileState, Source, State, TaskKey
 from batcher.units import Rate
 
 
@@ -25,6 +26,7 @@ class JobRecord:
         rows, skipped: Counted by the last plan.
         planned_at: Unix seconds; None before the first plan.
         written: The mark of the ledger's state that the results file shows; empty before there is one.
+        renew_at: When the first of its links should be renewed, unix seconds; None while there is none that can be.
     """
 
     job: str
@@ -37,6 +39,25 @@ class JobRecord:
     skipped: int = 0
     planned_at: float | None = None
     written: str = ""
+    renew_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Need:
+    """
+    A file that must be at the account before a task is sent.
+
+    Attributes:
+        digest: SHA-256 of its content, in hexadecimal.
+        path: Where it lies, absolute.
+        size: In bytes.
+        place: Where it is named: a cell, or a line of the job.
+    """
+
+    digest: str
+    path: str
+    size: int
+    place: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +72,7 @@ class Planned:
         cells: Header to text, of all cells it needs to be made from later; empty when it is ready.
         flaws: Why the row is invalid, as (place, message); empty when it is not.
         estimate: What it will cost; None when that is not known.
+        needs: The files that must be at the account before it is sent.
     """
 
     key: TaskKey
@@ -63,6 +85,7 @@ class Planned:
     cells: Mapping[str, str] = field(default_factory=dict)
     flaws: tuple[tuple[str, str], ...] = ()
     estimate: float | None = None
+    needs: tuple[Need, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,13 +119,19 @@ class Known:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """A waiting task about to become an attempt."""
+    """
+    A waiting task about to become an attempt.
+
+    Attributes:
+        assets: The files that it needs, as the account holds them, by their digests.
+    """
 
     task_id: int
     key: TaskKey
     number: int
     path: str
     body: str
+    assets: Mapping[str, Asset] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,14 +234,40 @@ class News:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FileRecord:
+    """
+    What has become of one file of a finished attempt.
+
+    Attributes:
+        output: The link that it is fetched from, by the name of its output: `video_url`.
+        path: Where it stands or belongs, relative to the folder of the results file.
+        bytes: Its size; 0 while it is not there.
+        at: When this was learned, unix seconds.
+        tries: How often it was tried in vain.
+        reason: Why it is not there, or what a person should know of it; mostly empty where it is.
+    """
+
+    attempt_id: int
+    output: str
+    state: FileState
+    path: str
+    bytes: int = 0
+    at: float
+    tries: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Standing:
     """
     Everything the results need to know of one task.
 
     Attributes:
+        attempt_id: The newest attempt; 0 before there is one, and while the task waits.
         attempts: How many there were.
         submitted_at, completed_at: Unix seconds; None when it has not come to that.
         links_at: When the links were read, unix seconds.
+        files: Output to what has become of its file, of whichever attempt it was.
     """
 
     key: TaskKey
@@ -232,6 +287,8 @@ class Standing:
     submitted_at: float | None = None
     completed_at: float | None = None
     links_at: float | None = None
+    attempt_id: int = 0
+    files: Mapping[str, FileRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -315,13 +372,17 @@ class Ledger(Protocol):
     def unblock(self, tasks: Sequence[Planned], *, at: float) -> None:
         """Give blocked tasks what will be sent, or, where they have flaws, make them invalid."""
 
+    def block(self, job: str, row_ids: Collection[str]) -> int:
+        """Later steps of these rows that are not sent yet wait for the earlier ones again; returns how many do."""
+
     def admit(self, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
         """
         Move waiting tasks to *sending*, as many as the account admits, and write down that they are being sent.
 
         Hold-offs, rate windows, slots and budget are one decision in one transaction; windows count requests, slots and
         budget count tasks. What is returned must be sent at once: from here on each of them may have been charged.
-        Tasks that go together in one request are attempts of one submission, whose key is made from theirs.
+        Tasks that go together in one request are attempts of one submission, whose key is made from theirs. A task that
+        needs a file which the account does not hold stays where it is.
 
         Args:
             wish: Who asks, for how much, under which limits.
@@ -336,8 +397,16 @@ class Ledger(Protocol):
             The news as they were written. An id that the ledger already holds for another attempt is no acceptance: the
             API has mixed two rows up, and the attempt is unsure.
 
-        States that are final stay: a worse word for a finished attempt is noted as a move from and to the same state.
-        News of an older attempt is kept on that attempt and does not move the task.
+        States that are final stay: a worse word for a finished attempt is noted as a move from and to the same state,
+        and so is fresh news of one (renewed links). News of an older attempt is kept on that attempt and does not move
+        the task.
+        """
+
+    def filed(self, files: Sequence[FileRecord]) -> None:
+        """
+        Write down what has become of files, each noted as a move of its task from and to the same state.
+
+        A task has one record for each output: the newer one replaces the older, also that of an earlier attempt.
         """
 
     def claim(self, job: str, account: str, owner: str) -> int:
@@ -382,8 +451,8 @@ class Ledger(Protocol):
     def mark(self) -> str:
         """Names the state of the ledger: while it stays the same, nothing has moved."""
 
-    def written(self, job: str, mark: str) -> None:
-        """The results file of a job shows the state that `mark` names."""
+    def written(self, job: str, mark: str, *, renew_at: float | None) -> None:
+        """The results file of a job shows the state that `mark` names; its first link should be renewed at `renew_at`."""
 
     def spent(self, job: str) -> tuple[float, float]:
         """What the finished rows of a job have cost, and what those in work are expected to cost."""
@@ -393,6 +462,27 @@ class Ledger(Protocol):
 
     def render_times(self, account: str, operation: str) -> Sequence[float]:
         """How long the newest pieces of work took, in seconds, newest first, at most a hundred."""
+
+    def wanted(self, job: str, account: str, *, at: float) -> Sequence[Need]:
+        """The files that waiting tasks of a job need and the account does not hold, each content once, in row order."""
+
+    def assets(self, account: str, digests: Collection[str], *, at: float) -> Mapping[str, Asset]:
+        """Those of these files that the account holds, by their digests."""
+
+    def uploaded(self, account: str, asset: Asset) -> None:
+        """The account holds a file; what was known of the same content is replaced."""
+
+    def unusable(self, job: str, digest: str, *, reason: str, at: float) -> int:
+        """Waiting tasks of a job that need a file become invalid, with the place where it is named; how many did."""
+
+    def forget_assets(self, attempt_id: int) -> None:
+        """The account no longer holds what an attempt needs: it is uploaded anew for whatever is sent next."""
+
+    def files(self, job: str) -> Sequence[SeenFile]:
+        """The local files that the last plan of a job has looked at."""
+
+    def saw(self, job: str, files: Collection[SeenFile]) -> None:
+        """These are the files that a plan of the job has looked at, and no others."""
 
     def close(self) -> None:
         """Let go of the file."""

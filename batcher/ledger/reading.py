@@ -8,8 +8,8 @@ from itertools import islice
 
 from batcher.ledger.admission import ATTEMPT, attempt_from
 from batcher.ledger.db import Db
-from batcher.ledger.protocol import InFlight, Standing
-from batcher.model import Attempt, State, TaskKey
+from batcher.ledger.protocol import FileRecord, InFlight, Standing
+from batcher.model import Attempt, FileState, State, TaskKey
 
 _IN_FLIGHT = """
 SELECT a.attempt_id, a.remote_id, a.accepted_at, a.body, a.operation, t.row_id, t.step, t.item
@@ -21,11 +21,15 @@ SELECT COALESCE(SUM(CASE WHEN a.state = 'done' THEN COALESCE(a.cost, a.estimate,
 FROM attempts a JOIN tasks t USING (task_id) WHERE t.job = ?"""
 _STANDINGS = """
 SELECT t.row_id, t.step, t.item, t.row_number, t.state, t.flaws, t.input_hash, t.made_hash, t.estimate,
-       a.number, a.remote_id, a.word, a.outputs, a.error_code, a.error, a.advice, a.cost, s.first_sent_at, a.completed_at, a.checked_at
+       a.number, a.remote_id, a.word, a.outputs, a.error_code, a.error, a.advice, a.cost, s.first_sent_at, a.completed_at,
+       a.checked_at, a.attempt_id
 FROM tasks t
 LEFT JOIN attempts a ON a.task_id = t.task_id AND a.number = (SELECT MAX(number) FROM attempts WHERE attempts.task_id = t.task_id)
 LEFT JOIN submissions s USING (submission_id)
 WHERE t.job = ? {rows} ORDER BY t.row_number, t.task_id"""
+_FILES = """
+SELECT t.row_id, t.step, t.item, f.attempt_id, f.output, f.state, f.path, f.bytes, f.at, f.tries, f.reason
+FROM files f JOIN tasks t USING (task_id) WHERE t.job = ? {rows}"""
 # What is no longer in the sheet and was never made; what was made stays visible beside its row.
 _LEFT_OUT = "t.gone = 1 AND t.state IN ('waiting', 'invalid')"
 _WAITING = "SELECT COUNT(*), SUM(estimate) FROM tasks WHERE job = ? AND state = 'waiting' AND gone = 0"
@@ -80,22 +84,61 @@ def spent(db: Db, job: str) -> tuple[float, float]:
 def standings(db: Db, job: str, row_ids: Collection[str] | None) -> list[Standing]:
     """As `Ledger.standings`."""
     if row_ids is None:
-        return [_standing(job, row) for row in db.execute(_STANDINGS.format(rows="AND t.gone = 0"), (job,))]
+        files = _files(db, job)
+        rows = db.execute(_STANDINGS.format(rows="AND t.gone = 0"), (job,))
+        return [_standing(job, row, files) for row in rows]
     found: list[Standing] = []
     ids = iter(dict.fromkeys(row_ids))
     while some := list(islice(ids, 500)):
         marks = ", ".join("?" * len(some))
         query = _STANDINGS.format(rows=f"AND t.row_id IN ({marks}) AND NOT ({_LEFT_OUT})")
-        found += [_standing(job, row) for row in db.execute(query, (job, *some))]
+        files = _files(db, job, f"AND t.row_id IN ({marks})", some)
+        found += [_standing(job, row, files) for row in db.execute(query, (job, *some))]
     return found
 
 
-def _standing(job: str, row: Sequence[object]) -> Standing:
+Files = dict[tuple[str, str, str], dict[str, FileRecord]]
+"""What has become of the files of tasks: by row id, step and item, then by output."""
+
+
+def _files(db: Db, job: str, rows: str = "", ids: Sequence[str] = ()) -> Files:
+    found: Files = {}
+    for row_id, step, item, attempt_id, output, state, path, size, at, tries, reason in db.execute(
+        _FILES.format(rows=rows), (job, *ids)
+    ):
+        record = FileRecord(
+            attempt_id=attempt_id,
+            output=output,
+            state=FileState(state),
+            path=path,
+            bytes=size,
+            at=at,
+            tries=tries,
+            reason=reason,
+        )
+        found.setdefault((row_id, step, item), {})[output] = record
+    return found
+
+
+def _standing(job: str, row: Sequence[object], files: Files) -> Standing:
     row_id, step, item, row_number, state, flaws, input_hash, made_hash, estimate, *attempt = row
     key = TaskKey(job=job, row_id=str(row_id), step=str(step), item=str(item))
     current = State(str(state))
     waits = current in (State.WAITING, State.INVALID)
-    number, remote_id, word, outputs, error_code, error, advice, cost, submitted_at, completed_at, checked_at = attempt
+    (
+        number,
+        remote_id,
+        word,
+        outputs,
+        error_code,
+        error,
+        advice,
+        cost,
+        submitted_at,
+        completed_at,
+        checked_at,
+        attempt_id,
+    ) = attempt
     if number is None or waits:
         return Standing(
             key=key,
@@ -122,6 +165,8 @@ def _standing(job: str, row: Sequence[object]) -> Standing:
         submitted_at=_number(submitted_at),
         completed_at=_number(completed_at),
         links_at=_number(checked_at),
+        attempt_id=_integer(attempt_id),
+        files=files.get((key.row_id, key.step, key.item), {}),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from batcher.ledger.db import Db, among
 from batcher.ledger.moving import Move, may_move, move_task, note, require_allowed, set_states
-from batcher.ledger.protocol import News
+from batcher.ledger.protocol import FileRecord, News
 from batcher.model import Source, State, TaskKey
 
 FINAL = (State.DONE, State.FAILED)
@@ -53,6 +53,11 @@ _FORGET = "DELETE FROM attempts WHERE attempt_id = ?"
 _UNMADE = """
 UPDATE tasks SET made_hash = ''
 WHERE task_id = ? AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.task_id = tasks.task_id)"""
+_FILE_OF = "SELECT t.task_id, t.state FROM attempts a JOIN tasks t USING (task_id) WHERE a.attempt_id = ?"
+_FILED = """
+INSERT INTO files (task_id, output, attempt_id, state, path, bytes, at, tries, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (task_id, output) DO UPDATE SET attempt_id = excluded.attempt_id, state = excluded.state, path = excluded.path,
+    bytes = excluded.bytes, at = excluded.at, tries = excluded.tries, reason = excluded.reason"""
 _CURRENT = "SELECT task_id, state FROM tasks WHERE job = ? AND row_id = ? AND step = ? AND item = ?"
 
 
@@ -156,7 +161,7 @@ class _Page:
             require_allowed(move)
             self._moves.append(move)
             self._history.append(move)
-        elif not held.is_newest:
+        elif not held.is_newest or before in FINAL:
             self._history.append(move)
         if news.state is not State.WAITING:
             self._updates.append(_updated(news, outputs=held.outputs))
@@ -222,6 +227,27 @@ def _updated(news: News, *, outputs: str) -> tuple[Any, ...]:
         news.checked,
         news.attempt_id,
     )
+
+
+def filed(db: Db, file: FileRecord) -> None:
+    """As `Ledger.filed`, for one file, inside the caller's transaction."""
+    found = db.execute(_FILE_OF, (file.attempt_id,)).fetchone()
+    if found is None:
+        return
+    values = (file.state.value, file.path, file.bytes, file.at, file.tries, file.reason)
+    db.execute(_FILED, (found[0], file.output, file.attempt_id, *values))
+    state = State(found[1])
+    cause = f"file of {file.output}: {file.state.value}"
+    move = Move(
+        task_id=found[0],
+        before=state,
+        after=state,
+        attempt_id=file.attempt_id,
+        at=file.at,
+        source=Source.ANSWER,
+        cause=cause,
+    )
+    note(db, [move])
 
 
 def claim(db: Db, job: str, account: str, owner: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from batcher.model import State
+from batcher.model import FileState, State
 
 APPLICATION_ID = 0x62746368
 """`btch`: how SQLite and `file` know a ledger."""
@@ -12,6 +12,49 @@ APPLICATION_ID = 0x62746368
 SCHEMA_VERSION = 2
 
 _STATES = ", ".join(f"'{state.value}'" for state in State)
+
+_FILES = f"""
+CREATE TABLE needs (                     -- the files that must be at the account before a task is sent
+    task_id INTEGER NOT NULL,
+    digest TEXT NOT NULL,                -- SHA-256 of the content
+    path TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    place TEXT NOT NULL,                 -- the cell that names it
+    PRIMARY KEY (task_id, digest)
+) STRICT;
+CREATE INDEX needs_by_digest ON needs (digest);
+
+CREATE TABLE assets (                    -- the files that accounts hold
+    account TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    asset_id TEXT NOT NULL,
+    url TEXT NOT NULL DEFAULT '',
+    expires_at REAL,                     -- NULL: the API states no end
+    PRIMARY KEY (account, digest)
+) STRICT;
+
+CREATE TABLE local_files (                     -- what the last plan of a job has looked at on this machine
+    job TEXT NOT NULL,
+    path TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (job, path)
+) STRICT;
+
+CREATE TABLE files (                     -- what has become of each file that is wanted of a task
+    task_id INTEGER NOT NULL REFERENCES tasks,
+    output TEXT NOT NULL,
+    attempt_id INTEGER NOT NULL,         -- whose link it was fetched from
+    state TEXT NOT NULL CHECK (state IN ({", ".join(f"'{state.value}'" for state in FileState)})),
+    path TEXT NOT NULL,                  -- relative to the folder of the results file
+    bytes INTEGER NOT NULL DEFAULT 0,
+    at REAL NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (task_id, output)
+) STRICT;
+"""
 
 TABLES = f"""
 CREATE TABLE jobs (
@@ -24,7 +67,8 @@ CREATE TABLE jobs (
     row_count INTEGER NOT NULL DEFAULT 0,
     skipped INTEGER NOT NULL DEFAULT 0,
     planned_at REAL,
-    written TEXT NOT NULL DEFAULT ''     -- the state of the ledger that the results file shows
+    written TEXT NOT NULL DEFAULT '',    -- the state of the ledger that the results file shows
+    renew_at REAL                        -- when the first of its links should be renewed
 ) STRICT;
 
 CREATE TABLE tasks (
@@ -120,10 +164,18 @@ CREATE TABLE moves (                     -- the history of every task
     cause TEXT NOT NULL
 ) STRICT;
 CREATE INDEX moves_by_task ON moves (task_id);
-"""
+{_FILES}"""
+
+
+def statements(script: str) -> Sequence[str]:
+    """The statements of a script, one by one."""
+    return [each for each in script.split(";\n") if each.strip()]
+
 
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {
     1: (
+        "ALTER TABLE jobs ADD COLUMN renew_at REAL",
+        *statements(_FILES),
         "ALTER TABLE submissions ADD COLUMN batch_id TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE submissions ADD COLUMN size INTEGER NOT NULL DEFAULT 1",
         "ALTER TABLE attempts ADD COLUMN place INTEGER",
@@ -131,8 +183,3 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
     )
 }
 """What leads from each version to the next; a ledger of every one that was ever released stands among the tests."""
-
-
-def statements(script: str) -> Sequence[str]:
-    """The statements of a script, one by one."""
-    return [each for each in script.split(";\n") if each.strip()]

@@ -7,22 +7,25 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from batcher.ledger import admission, planning, reading, recording
+from batcher.files import SeenFile
+from batcher.ledger import admission, filing, planning, reading, recording
 from batcher.ledger.db import Db, Touched
 from batcher.ledger.protocol import (
     Admission,
     Admitted,
     Blocked,
     Candidate,
+    FileRecord,
     InFlight,
     JobRecord,
     Known,
+    Need,
     News,
     Planned,
     Prepared,
     Standing,
 )
-from batcher.model import WORST_FIRST, Attempt, State, TaskKey
+from batcher.model import WORST_FIRST, Asset, Attempt, State, TaskKey
 
 T = TypeVar("T")
 
@@ -98,6 +101,10 @@ class SqlLedger(ABC):
 
         self._write(work, Touched(jobs=[task.key.job for task in tasks]), repeats=True)
 
+    def block(self, job: str, row_ids: Collection[str]) -> int:
+        """See `Ledger.block`."""
+        return self._write(lambda db: planning.block(db, job, row_ids), Touched(jobs=[job]), repeats=True)
+
     def admit(self, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
         """See `Ledger.admit`."""
         touched = Touched(jobs=[wish.job], beside_others=True, account=wish.account)
@@ -109,6 +116,17 @@ class SqlLedger(ABC):
             return news
         touched = Touched(attempts=[each.attempt_id for each in news])
         return self._write(lambda db: recording.record(db, news), touched, repeats=True)
+
+    def filed(self, files: Sequence[FileRecord]) -> None:
+        """See `Ledger.filed`."""
+        if not files:
+            return
+
+        def work(db: Db) -> None:
+            for each in files:
+                recording.filed(db, each)
+
+        self._write(work, Touched(attempts=[each.attempt_id for each in files]), repeats=True)
 
     def claim(self, job: str, account: str, owner: str) -> int:
         """See `Ledger.claim`."""
@@ -159,9 +177,10 @@ class SqlLedger(ABC):
         with self._reading() as db:
             return reading.mark(db)
 
-    def written(self, job: str, mark: str) -> None:
+    def written(self, job: str, mark: str, *, renew_at: float | None) -> None:
         """See `Ledger.written`."""
-        self._write(lambda db: db.execute("UPDATE jobs SET written = ? WHERE job = ?", (mark, job)))
+        statement = "UPDATE jobs SET written = ?, renew_at = ? WHERE job = ?"
+        self._write(lambda db: db.execute(statement, (mark, renew_at, job)))
 
     def spent(self, job: str) -> tuple[float, float]:
         """See `Ledger.spent`."""
@@ -177,3 +196,35 @@ class SqlLedger(ABC):
         """See `Ledger.render_times`."""
         with self._reading() as db:
             return reading.render_times(db, account, operation)
+
+    def wanted(self, job: str, account: str, *, at: float) -> Sequence[Need]:
+        """See `Ledger.wanted`."""
+        with self._reading() as db:
+            return filing.wanted(db, job, account, at=at)
+
+    def assets(self, account: str, digests: Collection[str], *, at: float) -> Mapping[str, Asset]:
+        """See `Ledger.assets`."""
+        with self._reading() as db:
+            return filing.assets(db, account, digests, at=at)
+
+    def uploaded(self, account: str, asset: Asset) -> None:
+        """See `Ledger.uploaded`."""
+        self._write(lambda db: filing.uploaded(db, account, asset), Touched(account=account), repeats=True)
+
+    def unusable(self, job: str, digest: str, *, reason: str, at: float) -> int:
+        """See `Ledger.unusable`."""
+        work = Touched(jobs=[job])
+        return self._write(lambda db: filing.unusable(db, job, digest, reason=reason, at=at), work, repeats=True)
+
+    def forget_assets(self, attempt_id: int) -> None:
+        """See `Ledger.forget_assets`."""
+        self._write(lambda db: filing.forget_assets(db, attempt_id), Touched(attempts=[attempt_id]), repeats=True)
+
+    def files(self, job: str) -> Sequence[SeenFile]:
+        """See `Ledger.files`."""
+        with self._reading() as db:
+            return filing.files(db, job)
+
+    def saw(self, job: str, files: Collection[SeenFile]) -> None:
+        """See `Ledger.saw`."""
+        self._write(lambda db: filing.saw(db, job, files), Touched(jobs=[job]), repeats=True)

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from batcher.files import LOCAL, Files, Unusable
+from batcher.mapping.asset import NamedFile, Pending
 from batcher.mapping.choice import Choices
 from batcher.mapping.expression import ExpressionError
 from batcher.mapping.leaf import CellPart, ExpressionPart, NamePart, OutputPart, Part
 from batcher.mapping.types import typed
+from batcher.media import Kind
 from batcher.model import Json
 
 BodyPath = tuple[str | int, ...]
@@ -37,16 +40,24 @@ class Filling:
         names: Fan-out name to its member.
         outputs: What the earlier steps have made, by their names; None before they have, when all that depends on it
             is left open.
+        files: Finds local files.
         faults: What was found, as (column or None, message).
         kept: For lists that lost members: the list to the places in the job of those that are left.
+        wrong: The same where no cell can mend it, as (place in the job, message).
+        needs: The files that must be uploaded first.
+        digests: Of what the named files hold, or held as long as they were there.
     """
 
     cells: Sequence[str]
     flaws: Mapping[int, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, Mapping[str, str]] | None = None
+    files: Files | None = None
     faults: list[tuple[int | None, str]] = field(default_factory=list)
     kept: dict[int, Sequence[int]] = field(default_factory=dict)
+    wrong: list[tuple[BodyPath, str]] = field(default_factory=list)
+    needs: list[NamedFile] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
 
 
 class Node(Protocol):
@@ -183,28 +194,72 @@ def _evaluated(part: ExpressionPart, row: Filling, *, alone: bool) -> str | Omit
     return str(value)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """
+    What becomes of a text.
+
+    Attributes:
+        pattern: How a text begins that this is for.
+        form: `$` in it is the text; for a file, `$` is the asset's id and `$url` its address.
+        kinds: The kinds of files that are taken; empty when the text is no path.
+    """
+
+    pattern: re.Pattern[str]
+    form: Json
+    kinds: frozenset[Kind] = frozenset()
+
+    @classmethod
+    def of_files(cls, form: Json, kinds: frozenset[Kind]) -> Case:
+        """The case of a text that is a path."""
+        return cls(pattern=LOCAL, form=form, kinds=kinds)
+
+
 @dataclass(kw_only=True, slots=True)
 class ShapedLeaf:
     """
     A text whose form decides what becomes of it.
 
     Attributes:
-        cases: (pattern, form): the first pattern that the text begins with; `$` in the form is the text.
+        cases: The first one counts whose pattern the text begins with; of those for files, the first that takes it.
     """
 
     job_path: BodyPath
     leaf: Leaf
-    cases: Sequence[tuple[re.Pattern[str], Json]]
+    cases: Sequence[Case]
 
     def fill(self, row: Filling) -> Json | Omit:
         text = LATER if row.outputs is None and self.leaf.is_later else self.leaf.text(row)
         if isinstance(text, Omit):
             return OMIT
         text = text.strip()
-        for pattern, form in self.cases:
-            if pattern.match(text):
-                return fill_form(form, text)
+        for case in self.cases:
+            # what an earlier step has made is the API's word, and never leads to our files
+            if case.pattern.match(text) and not (case.kinds and self.leaf.is_later):
+                return self._file(text, row) if case.kinds else fill_form(case.form, {"$": text})
         return text
+
+    def _file(self, text: str, row: Filling) -> Json | Omit:
+        """The place of an asset; OMIT, with a complaint, when the file cannot be one."""
+        cases = [case for case in self.cases if case.kinds]
+        column = next(self.columns(), None)
+        written = self.leaf.parts[0] if isinstance(self.leaf.parts[0], str) else ""
+        try:
+            if row.files is None:
+                raise Unusable(f"'{text}' is a file, and files are not taken here")
+            found = row.files.find(text, written=written.lstrip(), kinds=frozenset().union(*(c.kinds for c in cases)))
+        except Unusable as error:
+            row.digests.append(error.digest)
+            if self.varies:
+                row.faults.append((column, str(error)))
+            else:
+                row.wrong.append((self.job_path, str(error)))
+            return OMIT
+        row.digests.append(found.digest)
+        row.needs.append(NamedFile(file=found, column=column, job_path=self.job_path))
+        form = next(case.form for case in cases if found.kind in case.kinds)
+        parts = {"$": Pending(digest=found.digest, part="id"), "$url": Pending(digest=found.digest, part="url")}
+        return fill_form(form, parts)
 
     def columns(self) -> Iterator[int]:
         return self.leaf.columns()
@@ -220,13 +275,11 @@ class ShapedLeaf:
         return self.leaf.varies
 
 
-def fill_form(form: Json, value: Json) -> Json:
-    """A shape's form with `$` replaced by the value."""
-    if form == "$":
-        return value
+def fill_form(form: Json, values: Mapping[str, Json]) -> Json:
+    """A shape's form with every `$…` replaced by its value."""
     if isinstance(form, dict):
-        return {key: fill_form(each, value) for key, each in form.items()}
-    return form
+        return {key: fill_form(each, values) for key, each in form.items()}
+    return values.get(form, form) if isinstance(form, str) else form
 
 
 def named_form(form: Json, name: str) -> Json:

@@ -13,7 +13,9 @@ from urllib.parse import quote
 from batcher.catalog.body import schemas_at
 from batcher.catalog.model import Operation, Provider
 from batcher.errors import InputError, Problem
+from batcher.files import Files
 from batcher.job import Job, Step
+from batcher.mapping.asset import NamedFile, shown, stored
 from batcher.mapping.choice import Choices
 from batcher.mapping.leaf import Lookup, NamePart, mentioned_headers
 from batcher.mapping.node import BodyPath, Constant, Filling, Group, Items, Leaf, Merged, Node, Omit, ShapedLeaf
@@ -43,10 +45,11 @@ class Rendered:
 
     Attributes:
         path: Where to send it, without the base address; empty when there are flaws.
-        body: JSON text; empty when there are flaws.
-        content: The same body as a value; None when there are flaws.
-        input_hash: Changes when the cells used or the job's request change, and with nothing else.
+        body: JSON text, assets in it still to be put in their places; empty when there are flaws.
+        content: The same body as a value, with something in the place of each asset; None when there are flaws.
+        input_hash: Changes when the cells used, the files that they name or the job's request change, and with nothing else.
         flaws: Why the row cannot be sent; empty when it can.
+        needs: The files that must be uploaded first.
     """
 
     path: str
@@ -54,6 +57,7 @@ class Rendered:
     input_hash: str
     content: Json = None
     flaws: tuple[Flaw, ...] = ()
+    needs: tuple[NamedFile, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +81,7 @@ class RequestMapping:
         choices: Valid values by the name of the choice list; a list that is not there is not checked.
         earlier: The steps before it, each with the outputs that it may have.
         later: The names of the step itself and of those after it, to say so where one is used.
+        files: Finds local files; None where none can be sent.
 
     Raises:
         InputError: The request does not fit the operation or the header, each fault with its place in the job file.
@@ -93,8 +98,10 @@ class RequestMapping:
         choices: Mapping[str, Choices],
         earlier: Mapping[str, Sequence[str]],
         later: Sequence[str] = (),
+        files: Files | None = None,
     ) -> None:
         self._step = step
+        self._files = files
         self._operation = operation
         self._checker = Checker(operation.body)
         self._learned: dict[str, _Live] = {}
@@ -184,12 +191,15 @@ class RequestMapping:
             InputError: A fault that no cell can mend: the job itself is wrong.
         """
         names = {self._step.for_each.name: item} if self._step.for_each else {}
-        row = Filling(cells=cells, flaws=flaws, names=names, outputs=outputs)
+        row = Filling(cells=cells, flaws=flaws, names=names, outputs=outputs, files=self._files)
         values = self._path_values(row)
         live = self._live(values, row)
         checker = live.checker if live and live.checker else self._checker
         filled = self._root.fill(row)
-        body: Json = {} if isinstance(filled, Omit) else filled
+        if row.wrong:
+            raise InputError(*(self._step.problem(place, message) for place, message in row.wrong))
+        kept: Json = {} if isinstance(filled, Omit) else filled
+        body = shown(kept) if row.needs else kept
         found = [Flaw(column=column, message=message) for column, message in row.faults]
         faults = checker.faults(body)
         if faults and not (live and live.wrong):
@@ -197,14 +207,21 @@ class RequestMapping:
             found += self._row_flaws(faults, row, already=already, is_preview=outputs is None, is_live=live is not None)
         if not found:
             found += self._broken_rules(body, row, is_preview=outputs is None)
+        input_hash = self._input_hash(row, item)
+        if found:
+            return Rendered(path="", body="", input_hash=input_hash, flaws=tuple(dict.fromkeys(found)))
+        path = self._operation.path.format(**values)
+        text = to_json(stored(kept) if row.needs else body)
+        return Rendered(path=path, body=text, content=body, input_hash=input_hash, needs=tuple(row.needs))
+
+    def _input_hash(self, row: Filling, item: str) -> str:
         digest = self._digest.copy()
         for column in self.columns:
-            digest.update(b"\x1f" + cells[column].encode("utf-8", "surrogatepass"))
+            digest.update(b"\x1f" + row.cells[column].encode("utf-8", "surrogatepass"))
         digest.update(b"\x1e" + item.encode("utf-8", "surrogatepass"))
-        if found:
-            return Rendered(path="", body="", input_hash=digest.hexdigest(), flaws=tuple(dict.fromkeys(found)))
-        path = self._operation.path.format(**values)
-        return Rendered(path=path, body=to_json(body), content=body, input_hash=digest.hexdigest())
+        for held in row.digests:
+            digest.update(b"\x1d" + held.encode())
+        return str(digest.hexdigest())
 
     @property
     def has_template_per_row(self) -> bool:
@@ -372,6 +389,8 @@ def needed_headers(job: Job) -> set[str]:
 
     for step in job.steps:
         visit(step.request)
+    for download in job.results.downloads:
+        visit(download.template)
     found -= {step.name for step in job.steps}
     for fan in (step.for_each for step in job.steps if step.for_each):
         found.discard(fan.name)

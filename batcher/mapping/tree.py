@@ -5,9 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from batcher.catalog.assets import kind_named
 from batcher.mapping.expression import ExpressionError
 from batcher.mapping.leaf import Lookup, Steps, parse_parts
-from batcher.mapping.node import BodyPath, Constant, Group, Items, Leaf, Merged, Node, ShapedLeaf, fill_form, named_form
+from batcher.mapping.node import (
+    BodyPath,
+    Case,
+    Constant,
+    Group,
+    Items,
+    Leaf,
+    Merged,
+    Node,
+    ShapedLeaf,
+    fill_form,
+    named_form,
+)
 from batcher.model import Json
 
 Cases = Sequence[Mapping[str, Json]]
@@ -96,18 +109,17 @@ class TreeBuilder:
         if value is None or isinstance(value, list):
             return self._plain(value, body_path, job_path)
         text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
-        plain = [
-            (re.compile(str(case["plain"]), re.IGNORECASE), named_form(case["to"], name))
-            for case in cases
-            if "plain" in case
-        ]
+        plain = list(_text_cases(cases, name))
         node = self._plain(text, body_path, job_path)
         if isinstance(node, Constant):
-            form = next((form for pattern, form in plain if pattern.match(text.strip())), "$")
-            return self._plain(fill_form(form, text), body_path, job_path)
-        if isinstance(node, Leaf) and len(plain) == 1 and not plain[0][0].pattern:
+            case = next((case for case in plain if case.pattern.match(text.strip())), None)
+            if case is not None and case.kinds:
+                leaf = Leaf(job_path=job_path, parts=(text.strip(),))
+                return ShapedLeaf(job_path=job_path, leaf=leaf, cases=plain)
+            return self._plain(fill_form(case.form if case else "$", {"$": text}), body_path, job_path)
+        if isinstance(node, Leaf) and len(plain) == 1 and not plain[0].pattern.pattern:
             leaf = node
-            return self._form(plain[0][1], lambda part, at: leaf, body_path, job_path)  # noqa: ARG005 - Fill's signature
+            return self._form(plain[0].form, lambda part, at: leaf, body_path, job_path)  # noqa: ARG005 - Fill's signature
         return ShapedLeaf(job_path=job_path, leaf=node, cases=plain) if isinstance(node, Leaf) else node
 
     def _shaped_group(
@@ -145,8 +157,10 @@ class TreeBuilder:
             for each, inner in value.items()
             if each != key and inner is not None
         }
-        if not others or not isinstance(node, Group):
+        if not others:
             return node
+        if not isinstance(node, Group):
+            return Merged(job_path=job_path, nodes=(node, Group(job_path=job_path, entries=others)))
         if rest:
             merged = Merged(job_path=job_path, nodes=(node.entries[rest], Group(job_path=job_path, entries=others)))
             others = {rest: merged}
@@ -175,6 +189,16 @@ class TreeBuilder:
         entries = {key: self._form(part, fill, (*body_path, key), job_path) for key, part in form.items()}
         essential = next((key for key, part in form.items() if _holds_value(part)), "")
         return Group(job_path=job_path, entries=entries, essential=essential)
+
+
+def _text_cases(cases: Cases, name: str) -> Iterator[Case]:
+    """What may become of a text, in the order of the catalogue."""
+    for case in cases:
+        if "file" in case:
+            yield Case.of_files(named_form(case["to"], name), frozenset(map(kind_named, case["file"])))
+        elif "plain" in case:
+            pattern = re.compile(str(case["plain"]), re.IGNORECASE)
+            yield Case(pattern=pattern, form=named_form(case["to"], name))
 
 
 def _holds_value(form: Json) -> bool:

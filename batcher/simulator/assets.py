@@ -1,4 +1,4 @@
-"""Uploads: `/v3/assets`, in one request or straight to storage."""
+"""Uploads: `/v3/assets`, in one request or straight to storage, and the bare bytes of `/v1/asset`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,30 @@ class Part:
 
 def upload(world: World, call: Call) -> Answer:
     """POST /v3/assets"""
-    part = file_part(call)
+    return data(_uploaded(call, _kept(world, file_part(call))))
+
+
+def upload_bare(world: World, call: Call) -> Answer:
+    """POST /v1/asset: the body is the file, and a form is none."""
+    declared = call.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if declared == "multipart/form-data" or not call.raw:
+        raise invalid("asset data must be provided")
+    asset = _kept(world, Part(filename="", media_type=declared, content=call.raw))
+    made = {
+        "id": asset.asset_id,
+        "name": asset.name,
+        "file_type": asset.media_type.partition("/")[0],
+        "url": _url(call, asset),
+        "image_key": None,
+        "folder_id": "",
+        "meta": None,
+        "created_ts": int(asset.created_at),
+    }
+    return Answer(body={"code": 100, "data": made, "message": "Success", "msg": None})
+
+
+def _kept(world: World, part: Part) -> Asset:
+    """Keep a file that came in one request; refused when it is too large or not what it is said to be."""
     if len(part.content) > MOST_BYTES:
         raise Refused(413, "payload_too_large", "File size exceeds the limit of 32 MB")
     kind = sniffed(part.content)
@@ -56,7 +79,7 @@ def upload(world: World, call: Call) -> Answer:
         content=part.content,
     )
     world.library.add_asset(asset)
-    return data(_uploaded(call, asset))
+    return asset
 
 
 def file_part(call: Call) -> Part:
@@ -196,6 +219,7 @@ def _url(call: Call, asset: Asset) -> str:
 
 
 ROUTES: Mapping[str, Handler] = {
+    "POST /v1/asset": upload_bare,
     "POST /v3/assets": upload,
     "GET /v3/assets": listed,
     "POST /v3/assets/direct-uploads": announce,

@@ -132,6 +132,8 @@ def _input(world: World, call: Call, value: Json, *, at: str) -> tuple[str, floa
         if (voice.get("audio_url") is None) == (voice.get("audio_asset_id") is None):
             raise invalid("Exactly one of audio_url or audio_asset_id is required", param=f"{at}.voice")
         url = voice.get("audio_url")
+        if url is None:
+            world.library.asset(str(voice["audio_asset_id"]), param=f"{at}.voice.audio_asset_id")
         return "", UNKNOWN_LENGTH_S, link_source(call, url, param=f"{at}.voice.audio_url") if url else None
     if voice.get("type") == "silence":
         return "", float(voice.get("duration") or 1.0), None

@@ -32,6 +32,7 @@ class Kind(str, Enum):
     WEBP = "WebP"
     SRT = "SRT"
     VTT = "WebVTT"
+    PDF = "PDF"
 
 
 _VIDEO = frozenset({Kind.MP4, Kind.WEBM})
@@ -70,6 +71,7 @@ _MAGIC: tuple[tuple[Kind, re.Pattern[bytes]], ...] = (
     (Kind.GIF, re.compile(rb"GIF8[79]a")),
     (Kind.OGG, re.compile(rb"OggS")),
     (Kind.FLAC, re.compile(rb"fLaC")),
+    (Kind.PDF, re.compile(rb"%PDF-")),
     (Kind.VTT, re.compile(rb"(?:\xef\xbb\xbf)?WEBVTT(?:\s|$)")),
     (Kind.AAC, re.compile(rb"\xff[\xf0\xf1\xf8\xf9]|ADIF")),
     (Kind.MP3, re.compile(rb"ID3|\xff[\xe2-\xef\xf2-\xf7\xfa-\xff]")),
