@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos bench corpora check format clean
+.PHONY: help install demo test chaos proof bench corpora check format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -34,6 +34,9 @@ chaos: $(VENV)/.installed-dev  ## The long proofs: every crash point, power cuts
 
 bench: $(VENV)/.installed-dev  ## Measure speed against the simulator: make bench ROWS="overhead rate" for some of it
 	$(BIN)/python -m benchmarks $(ROWS)
+
+proof: $(VENV)/.installed-dev  ## Measure the README's numbers anew: make proof, or make proof OF=lost-answers
+	@cd tests && ../$(BIN)/python -m proofs.headline $(OF)
 
 corpora: $(VENV)/.installed-dev  ## Throw a folder of sheets at the reader: make corpora DIR=…
 	BATCHER_CORPORA_EXTRA="$(abspath $(DIR))" $(BIN)/pytest tests/test_corpora.py

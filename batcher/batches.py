@@ -40,9 +40,11 @@ class OpenBatches:
 
     Attributes:
         unseen: How many this run has not looked into yet.
+        owners: The id of each batch that this run knows to the submission that it belongs to.
     """
 
     unseen: int = 0
+    owners: dict[str, int] = field(default_factory=dict)
     _open: list[OpenBatch] = field(default_factory=list)
 
     def put(self, attempts: Iterable[Attempt], *, at: float) -> None:
@@ -52,6 +54,7 @@ class OpenBatches:
             together.setdefault(attempt.batch_id, []).append(attempt)
         for each in together.values():
             self._open.append(OpenBatch(attempts=tuple(each), at=at))
+            self.owners.setdefault(each[0].batch_id, each[0].submission_id)
             self.unseen += 1
 
     def put_back(self, batch: OpenBatch, left: Iterable[Attempt], *, now: float) -> None:

@@ -36,6 +36,9 @@ NO_ANSWER_WAIT_S = 5.0
 SLOTS_AGAIN_S = 1.0
 """While all slots are taken, ask again this often: another job of the account may have let one go."""
 
+REREAD_S = 1.0
+"""While attempts are in doubt, look in the ledger this often whether another process has settled them."""
+
 MAX_ATTEMPTS = 3
 """Attempts at one row without a person's word, where the job lets lost rows be sent again."""
 
@@ -103,6 +106,8 @@ class Dispatcher:
     _finishes: dict[str, Finish] = field(default_factory=dict)
     _closed_doors: int = 0
     _asked_at: float = 0.0
+    _reread_at: float = 0.0
+    _settled_elsewhere: bool = False
 
     def begin(self) -> list[News]:
         """Take over what an earlier run has left in *sending*: a look-up or the same key, never a blind send."""
@@ -132,9 +137,26 @@ class Dispatcher:
             ask = partial(look_into, self.client, operation.batch, operation.settle, batch.batch_id)
             self.senders.send(self, _Errand(aim=_Aim.LOOK, attempts=batch.attempts, batch=batch), ask)
 
+    def take_settled(self) -> bool:
+        """Whether another process has settled an attempt in doubt since this was last asked."""
+        settled, self._settled_elsewhere = self._settled_elsewhere, False
+        return settled
+
+    def _forget_settled(self, now: float) -> None:
+        """What another process has settled is not waited for, searched or sent again."""
+        if not self.doubts.attempt_ids or now < self._reread_at:
+            return
+        self._reread_at = now + REREAD_S
+        open_ones = {each.attempt_id for each in self.ledger.in_doubt(self.bound.job.name, self.account)}
+        for attempt_id in self.doubts.attempt_ids - open_ones:
+            self.doubts.take(attempt_id)
+            self._settled_elsewhere = True
+            self.reopen()
+
     def step(self) -> None:
         """Send as much as senders and account admit."""
         now = self.clock()
+        self._forget_settled(now)
         if self.stop or (self.wake_at is not None and now < self.wake_at):
             return
         self._search_due(now)
@@ -256,7 +278,12 @@ class Dispatcher:
             return self._looked_into(errand.batch, value, now)
         if attempt.place is None:
             return [self._taken(attempt, value, now)]
+        if self.batches.owners.get(value, attempt.submission_id) != attempt.submission_id:
+            cause = f"the API gave it the batch {value}, which other rows have already"
+            unsure = [answers.unsure(each, cause, resend_lost=False, now=now) for each in errand.attempts]
+            return [news for each in unsure for news in each]
         self.batches.put([replace(each, batch_id=value) for each in errand.attempts], at=now)
+        self.accepted[attempt.attempt_id] = attempt
         self.watch.accepted()
         return answers.batch_accepted(errand.attempts, value, now=now)
 

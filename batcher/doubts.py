@@ -88,6 +88,11 @@ class Doubts:
         return self._open.pop(attempt_id, None)
 
     @property
+    def attempt_ids(self) -> frozenset[int]:
+        """Those that are kept."""
+        return frozenset(self._open)
+
+    @property
     def due_at(self) -> float | None:
         """When the next one is due; None when there is none."""
         return min((each.at for each in self._open.values()), default=None)

@@ -4,6 +4,7 @@ What can go wrong, as a tree whose branches are chosen by what the caller does n
     BatcherError
     ├── InputError           the user must edit something: exit 2
     ├── LedgerError          the ledger cannot be trusted or written: exit 2
+    │   └── NotRecorded      answers to paid requests are kept beside it: exit 74
     ├── Stopped              a person must decide or pay: exit 4
     ├── NotFinished          run again later: exit 75
     └── ApiError             one request did not bring what was asked for
@@ -34,6 +35,8 @@ class Exit(int, Enum):
     """Nothing is left to do, but some rows failed, are invalid or unsure, or a file could not be fetched."""
     STOPPED = 4
     """Sign-in, credit, quota, budget, approval or the failure threshold."""
+    NOT_RECORDED = 74
+    """Answers could not be written down: their ids are kept beside the ledger, and the next run reads them back."""
     NOT_FINISHED = 75
     """Not finished yet, or another run holds the job: run again."""
     INTERRUPTED = 130
@@ -83,6 +86,12 @@ class LedgerError(BatcherError):
     """The ledger is damaged, foreign, newer than this program, or cannot be written."""
 
     exit = Exit.EDIT
+
+
+class NotRecorded(LedgerError):
+    """The ledger could not take the answers to requests that were already sent; their ids are kept beside it."""
+
+    exit = Exit.NOT_RECORDED
 
 
 class Stopped(BatcherError):

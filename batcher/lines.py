@@ -118,8 +118,9 @@ def _error(bound: BoundJob, standing: Standing) -> str:
 def _made_error(bound: BoundJob, standing: Standing) -> str:
     if standing.state is State.INVALID:
         return "; ".join(f"{place.rsplit('!', 1)[-1]}: {message}" for place, message in standing.flaws)
-    step = f"{standing.key.step}: " if standing.key.step and standing.error else ""
-    return f"{step}{standing.error}" if len(bound.steps) > 1 else standing.error
+    said = "; ".join(each for each in (standing.error, standing.flag) if each)
+    step = f"{standing.key.step}: " if standing.key.step and said else ""
+    return f"{step}{said}" if len(bound.steps) > 1 else said
 
 
 def _advice(bound: BoundJob, standing: Standing) -> str:

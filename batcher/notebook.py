@@ -98,7 +98,7 @@ def _work(job: JobLike, sheet: Any, verbs: Verbs, *, agree: bool, rehearse: bool
     around = _around()
     with _opened(job, sheet, rehearse=rehearse) as at_hand:
         check_results_file(at_hand.job)
-        with at_hand.ledger.lock(at_hand.job.name):
+        with at_hand.held(around.tell):
             at_hand.check_results_file()
             plan = at_hand.plan(at=around.clock())
             if needs_consent(at_hand, plan) and not agree:

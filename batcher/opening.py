@@ -24,6 +24,7 @@ from batcher.layout import STATUS
 from batcher.ledger.lock import job_lock
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.sqlite import SqliteLedger
+from batcher.ledger.unrecorded import Unrecorded
 from batcher.live import learn_templates, with_template
 from batcher.mapping.choice import Choice, Choices
 from batcher.mapping.tree import matches
@@ -107,6 +108,25 @@ class OpenJob:
     def account_name(self) -> str:
         """How the ledger knows the account."""
         return self.account.name if self.account else ""
+
+    @property
+    def unrecorded(self) -> Unrecorded:
+        """Where answers are kept that the ledger cannot take."""
+        return Unrecorded(self.state / ledger_name(self.account), self.job.name)
+
+    @contextmanager
+    def held(self, tell: Callable[[str], None]) -> Iterator[None]:
+        """
+        Hold the job's lock; what an earlier run could not record is given to the ledger before anything else happens.
+
+        Raises:
+            NotFinished: Another process holds it.
+            LedgerError: The ledger cannot take it.
+        """
+        with self.ledger.lock(self.job.name):
+            if count := self.unrecorded.read_back(self.ledger):
+                tell(f"recovered {count} {'id' if count == 1 else 'ids'} that an earlier run could not record")
+            yield
 
     @property
     def is_real(self) -> bool:

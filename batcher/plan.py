@@ -15,8 +15,8 @@ from batcher.errors import InputError, Problem
 from batcher.files import SeenFile
 from batcher.job import Job
 from batcher.ledger.protocol import JobRecord, Known, Ledger, Planned
-from batcher.model import WORST_FIRST, State
-from batcher.sheet import Sheet, normalise
+from batcher.model import WORST_FIRST, Row, State
+from batcher.sheet import Sheet, doubt_about, normalise
 from batcher.version import VERSION
 
 GROUP = 400
@@ -40,12 +40,14 @@ class Plan:
         changed: Row numbers whose content is no longer that from which they were made; the first of them.
         changed_count: How many there are.
         problems: The first complaints about invalid rows.
+        doubts: The first cells of rows about to be sent that are valid, but most likely not what was meant.
+        doubt_count: How many there are.
         cost: Estimated cost of the waiting tasks; None when no price is known.
         seconds_known: Whether the length came from the job rather than from a guess of ours.
         made_seen: Rows of this sheet for which work was ever sent.
         files: The sizes in bytes of the files that waiting tasks need and the account does not hold, by their digests.
         is_remembered: Nothing has changed since an earlier plan, so the sheet was not gone through again: `new`,
-            `changed` and `problems` are then empty.
+            `changed`, `problems` and `doubts` are then empty.
     """
 
     rows: int = 0
@@ -57,6 +59,8 @@ class Plan:
     changed_count: int = 0
     problems: list[Problem] = field(default_factory=list)
     problem_count: int = 0
+    doubts: list[Problem] = field(default_factory=list)
+    doubt_count: int = 0
     cost: float | None = None
     made_seen: int = 0
     new_ids: list[str] = field(default_factory=list)
@@ -98,6 +102,14 @@ class Plan:
         """Take in complaints; the first are kept."""
         self.problem_count += len(problems)
         self.problems += problems[: SHOWN - len(self.problems)]
+
+    def doubt(self, bound: BoundJob, row: Row) -> None:
+        """Take in what is doubtful about the cells of a row that is about to be sent."""
+        for column in sorted(bound.columns):
+            if said := doubt_about(row.cells[column]):
+                self.doubt_count += 1
+                if len(self.doubts) < SHOWN:
+                    self.doubts.append(Problem(where=bound.sheet.where(column, row.number), message=said))
 
 
 def _state(task: Planned, known: Known | None) -> State:
@@ -208,7 +220,9 @@ def _stream(bound: BoundJob, ledger: Ledger, plan: Plan) -> Iterator[Planned]:
         by_row = [bound.tasks(identified) for identified in some if identified.row_id]
         plan.skipped += len(some) - len(by_row)
         known = ledger.known(bound.job.name, [tasks[0].key.row_id for tasks in by_row])
-        for tasks in by_row:
+        for identified, tasks in zip((each for each in some if each.row_id), by_row, strict=True):
+            if any(_state(task, known.get(task.key)) is State.WAITING for task in tasks):
+                plan.doubt(bound, identified.row)
             plan.count([(task, known.get(task.key)) for task in tasks])
             yield from tasks
 

@@ -56,12 +56,12 @@ class Reconciler:
     _unfinished: set[int] = field(default_factory=set)
 
     def begin(self) -> None:
-        """Take over what is in flight from earlier runs: it is looked at straight away."""
+        """Take over what is in flight from earlier runs and other processes: it is looked at straight away."""
         for each in self.ledger.in_flight(self.bound.job.name, self.account):
             self._flying[each.operation, each.remote_id] = each
         for operation in self._operations():
             self._times[operation] = list(self.ledger.render_times(self.account, operation))
-        self.due_at = self.clock() if self._flying else None
+        self.due_at = self.clock() if self._flying and not self._under_way else None
 
     def _operations(self) -> dict[str, Settle]:
         """The operations of the job whose outcome takes its time."""

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 
 from batcher.bound import BoundJob
 from batcher.ledger.protocol import Ledger, Standing
@@ -36,9 +37,12 @@ class Tally:
         return f"{self.rows} rows = {' + '.join(parts) or '0'} {'✓' if right else '✗ (these do not add up: please report it)'}"
 
 
-def write_results(bound: BoundJob, ledger: Ledger) -> Tally:
+def write_results(bound: BoundJob, ledger: Ledger, *, to: Path | None = None) -> Tally:
     """
     Write the results file whole, and count its rows.
+
+    Args:
+        to: Another file than the job's.
 
     Raises:
         InputError: The sheet can no longer be read, or the file cannot be written in this format.
@@ -48,7 +52,7 @@ def write_results(bound: BoundJob, ledger: Ledger) -> Tally:
     layout, job = bound.layout, bound.job
     links = [index for index, name in enumerate(layout.header) if index >= layout.own_from and name.endswith("_url")]
     write_rows(
-        job.results.file,
+        to or job.results.file,
         layout.header,
         _lines(bound, ledger, tally),
         ours_from=layout.own_from,

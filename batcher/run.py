@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NoReturn
 
 from batcher.chain import release
 from batcher.dispatcher import Dispatcher
 from batcher.doubts import Doubts
 from batcher.downloads import FETCHERS, NO_FILES, Downloads, FileTally, count_files, is_settled_file, wanted_files
-from batcher.errors import Exit, InputError
+from batcher.errors import Exit, InputError, LedgerError, NotRecorded
 from batcher.expiry import iso
 from batcher.fetch.client import Fetcher
 from batcher.ledger.protocol import Gate, InFlight, News
+from batcher.ledger.unrecorded import line_of
 from batcher.limits import limits_of
 from batcher.model import Attempt, State
 from batcher.opening import OpenJob, Surroundings
@@ -114,6 +117,7 @@ class Run:
     _dirty: bool = True
     _downloads: Downloads | None = None
     _renewal: Renewal | None = None
+    _lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._uploads = Uploads(
@@ -131,7 +135,8 @@ class Run:
         Send, look and write until nothing is left to do, or something ends the run.
 
         Raises:
-            LedgerError: The ledger cannot be written; nothing more was sent.
+            LedgerError: The ledger cannot be written; nothing more was sent, and the answers in the air are recorded.
+            NotRecorded: As above, but some answers could not be: they are kept beside the ledger.
             InputError: The sheet cannot be read any more.
         """
         watch = FailureWatch(self.opened.bound.job.limits.stop_after)
@@ -154,12 +159,16 @@ class Run:
                     dispatcher.step()
                 if self.verbs is not Verbs.SUBMIT:
                     reconciler.step()
+                if dispatcher.take_settled():
+                    reconciler.begin()
                 reason = self._ended(dispatcher, reconciler)
                 if not reason:
                     self._pass(dispatcher, reconciler)
             while self.senders.under_way() > self._uploads.under_way:
                 self._pass(dispatcher, reconciler, is_over=True)
             reason = self._fetch_rest(downloads, reason)
+        except LedgerError as error:
+            self._rescue(dispatcher, reconciler, error)
         finally:
             self.senders.close()
             if downloads is not None:
@@ -251,19 +260,59 @@ class Run:
 
     def _pass(self, dispatcher: Dispatcher, reconciler: Reconciler, *, is_over: bool = False) -> None:
         """Wait for something to happen, write down what did, and show it; `is_over`: only what is in the air counts."""
-        news: list[News] = []
         wait_s = TICK_S if is_over else self._wait(dispatcher, reconciler)
-        for returned in self.senders.collect(wait_s=wait_s):
-            if self._renewal is not None and returned.owner is self._renewal:
-                self._dirty = bool(self.opened.ledger.record(self._renewal.take(returned))) or self._dirty
-                continue
-            owner = next(each for each in (dispatcher, self._uploads, reconciler) if each is returned.owner)
-            news += owner.take(returned)
-        self._learn(news, dispatcher, reconciler)
+        self._collect(dispatcher, reconciler, wait_s=wait_s)
         reconciler.slots_wanted = dispatcher.gate is not Gate.NOTHING_WAITING
         if self._downloads is not None:
             self._take_files(self._downloads, wait_s=0.0)
         self._write_if_due()
+
+    def _collect(self, dispatcher: Dispatcher, reconciler: Reconciler, *, wait_s: float) -> None:
+        """Write down what has come back; a ledger that fails over one answer does not take the others along."""
+        news: list[News] = []
+        trouble: LedgerError | None = None
+        for returned in self.senders.collect(wait_s=wait_s):
+            try:
+                if self._renewal is not None and returned.owner is self._renewal:
+                    self._dirty = bool(self.opened.ledger.record(self._renewal.take(returned))) or self._dirty
+                    continue
+                owner = next(each for each in (dispatcher, self._uploads, reconciler) if each is returned.owner)
+                news += owner.take(returned)
+            except LedgerError as error:
+                trouble = error
+        self._learn(news, dispatcher, reconciler)
+        if trouble is not None:
+            raise trouble
+
+    def _rescue(self, dispatcher: Dispatcher, reconciler: Reconciler, error: LedgerError) -> NoReturn:
+        """The ledger cannot be written: nothing more is sent, but what is in the air may still bring ids."""
+        while self.senders.under_way() > self._uploads.under_way:
+            with suppress(LedgerError):
+                self._collect(dispatcher, reconciler, wait_s=TICK_S)
+        if not self._lines:
+            raise error
+        raise NotRecorded(
+            f"{error}\n{len(self._lines)} answers could not be recorded. Their ids stand below and in "
+            f"{self.opened.unrecorded.path}; once the ledger can be written again, the next run reads that file back "
+            "before anything is sent\n" + "\n".join(self._lines)
+        ) from error
+
+    def _keep(self, news: list[News], dispatcher: Dispatcher) -> None:
+        """Answers to paid requests go into a file of their own; what cannot even be written there is said at the end."""
+        attempts = dispatcher.accepted
+        lines = [
+            line_of(attempts[each.attempt_id], each)
+            for each in news
+            if each.attempt_id in attempts and (each.batch_id or each.state in (State.IN_PROGRESS, State.DONE))
+        ]
+        if lines:
+            self._lines += lines
+            try:
+                self.opened.unrecorded.keep(lines)
+            except OSError as error:
+                self.around.tell(
+                    f"{self.opened.unrecorded.path}: cannot be written either ({error.strerror}): keep what is said below"
+                )
 
     def _follow_links(self, renewal: Renewal, dispatcher: Dispatcher) -> None:
         """Where links have come later steps may send them, and files be fetched from them."""
@@ -278,7 +327,12 @@ class Run:
 
     def _learn(self, news: list[News], dispatcher: Dispatcher, reconciler: Reconciler) -> None:
         """Record news in one transaction, then let both verbs know."""
-        for each in self.opened.ledger.record(news):
+        try:
+            recorded = self.opened.ledger.record(news)
+        except LedgerError:
+            self._keep(news, dispatcher)
+            raise
+        for each in recorded:
             if each.state is State.IN_PROGRESS and each.remote_id:
                 reconciler.accepted(_flying(dispatcher.accepted.pop(each.attempt_id), each))
                 self.progress.sent += 1

@@ -6,13 +6,16 @@ import csv
 import ipaddress
 import json
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import proofs.scene
 import pytest
 from hypothesis import settings
+from proofs.leaks import seen_in
 
 from batcher.bound import BoundJob, find_operations, open_job_sheet
 from batcher.job import Job, load_job
@@ -33,6 +36,10 @@ JOB: Mapping[str, Any] = {
     "request": {"template_id": "tpl_welcome", "variables": {"first_name": "{{ name }}", "company": None, "logo": None}},
     "results": {"file": "results.csv"},
 }
+TEST_KEY = "test-key"
+KEPT_IN = re.compile(r"\.env|holds-the-key\.txt|.*\.trace")
+"""Names of files in which a test puts its key on purpose; a trace shows every byte that goes to the API."""
+
 _OURS = ("HEYGEN_", "BATCHER_", "XDG_STATE_HOME", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _KEPT = ("BATCHER_CORPORA", "BATCHER_CORPORA_EXTRA")
 
@@ -80,6 +87,23 @@ def loopback_only() -> Iterator[None]:
             patch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
         patch.setattr(socket, "getaddrinfo", _resolving(socket.getaddrinfo))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_artefact_of_any_test_holds_a_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """When all tests are over, the keys that they used stand in nothing that was written, but where they were put on purpose."""
+    yield
+    found = [
+        f"{path} holds it {form}"
+        for path in sorted(tmp_path_factory.getbasetemp().rglob("*"))
+        if path.is_file()
+        and not path.is_symlink()
+        and not KEPT_IN.fullmatch(path.name)
+        and path.stat().st_size < 50_000_000
+        for secret in (TEST_KEY, proofs.scene.KEY)
+        if (form := seen_in(path.read_bytes(), secret))
+    ]
+    assert not found, "\n".join(found)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -134,7 +158,7 @@ def simulator(make_simulator: Callable[..., Running]) -> Running:
 def signed_in(simulator: Running, state: Path, monkeypatch: pytest.MonkeyPatch) -> Running:
     """The simulator, with an environment in which batcher finds it: address, key and state folder."""
     monkeypatch.setenv("HEYGEN_BASE_URL", simulator.url)
-    monkeypatch.setenv("HEYGEN_API_KEY", "test-key")
+    monkeypatch.setenv("HEYGEN_API_KEY", TEST_KEY)
     return simulator
 
 

@@ -270,7 +270,7 @@ def run_job(
 
     around = surroundings(job_file.parent, url, seed=seed, **({"clock": clock} if clock else {}))
     job = load_job(job_file)
-    with opened(job, around) as at_hand, at_hand.ledger.lock(job.name):
+    with opened(job, around) as at_hand, at_hand.held(around.tell):
         at_hand.plan(at=around.clock())
         values = {"verbs": Verbs.BOTH, "senders": ThreadedSenders(8), **changes}
         return Run(opened=at_hand, around=around, **values).go()

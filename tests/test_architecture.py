@@ -22,7 +22,7 @@ LAYERS = (
     ("answers", "batches", "chain", "doubts", "opening", "renewal"),
     ("plan", "results"),
     ("filenames", "lines", "live"),
-    ("bound", "expiry", "senders"),
+    ("bound", "expiry", "senders", "starter"),
     ("filing",),
     (
         "api",

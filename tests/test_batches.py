@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from batcher.api.batch import BatchSeen, Item
 from batcher.catalog.load import provider_of
 from batcher.errors import Exit, InputError
 from batcher.ledger.sqlite import SqliteLedger
+from batcher.ledger.unrecorded import Unrecorded, line_of
 from batcher.model import Attempt, Outcome, State, TaskKey
 from batcher.run import Verbs
 from batcher.simulator import Behaviour, Running, contract, start
@@ -50,8 +52,6 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
 
 
 def _with_request(job: str, request: dict[str, Any]) -> str:
-    import json
-
     return json.dumps({**json.loads(job), "request": request})
 
 
@@ -86,6 +86,22 @@ def test_rows_go_together_and_each_is_made_once(make_site: Callable[..., Site], 
     assert (ending.exit, site.words()) == (Exit.DONE, {"done": ROWS})
     assert site.posts() == 3
     check_idle(site)
+
+
+def test_answers_to_a_batch_that_could_not_be_recorded_are_read_back(ledger: SqliteLedger, tmp_path: Path) -> None:
+    """Its attempts share one key: each id finds its own row again, and the batch its own id."""
+    plan(ledger, *rows(3))
+    attempts = admit(ledger, batch={"heygen.template": 3}).attempts
+    kept = Unrecorded(tmp_path / "ledger.db", "greetings")
+    said = [news(attempts[0], State.SENDING, batch_id="b-1")]
+    said += [news(attempt, State.IN_PROGRESS, remote_id=f"v{attempt.place}") for attempt in attempts[1:]]
+    kept.keep([line_of(attempt, each) for attempt, each in zip(attempts, said, strict=True)])
+
+    assert kept.read_back(ledger) == 3
+    assert [(each.key.row_id, each.remote_id) for each in ledger.in_flight("greetings", "account-1")] == [
+        ("r2", "v1"), ("r3", "v2")
+    ]  # fmt: skip
+    assert [(each.task.row_id, each.batch_id) for each in ledger.in_doubt("greetings", "account-1")] == [("r1", "b-1")]
 
 
 def test_a_window_counts_a_batch_as_one_request_and_slots_count_its_items(ledger: SqliteLedger) -> None:
@@ -258,13 +274,15 @@ def test_without_a_key_a_lost_batch_is_never_sent_again(make_site: Callable[...,
     assert site.posts() == 3
 
 
-def test_two_ids_for_one_batch_are_told_apart_by_their_items(make_site: Callable[..., Site]) -> None:
-    """A server that answers with the batch before shows other work in the same places: no row takes what another has."""
+def test_one_id_for_two_batches_is_a_persons_matter(make_site: Callable[..., Site]) -> None:
+    """A batch that shows other rows' work in its places: no row takes what another has (A24)."""
     site = make_site(hostile=frozenset({"duplicate_id"}))
+    job = json.loads(site.job.read_text())
+    site.job.write_text(json.dumps({**job, "limits": {**job["limits"], "submissions": "1/second"}}))
     ending = site.run()
 
     check(site, ending)
-    assert set(site.words()) <= {"done", "unsure"}
+    assert (ending.exit, site.words()) == (Exit.SOME_FAILED, {"done": 14, "unsure": 10})
 
 
 @pytest.mark.parametrize("dies_after", range(9))

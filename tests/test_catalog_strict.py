@@ -287,16 +287,21 @@ OPTIONAL = (
     *("text", "token", "title_field", "extends", "type", "by", "settings", "rules", "definitions", "word", "id"),
     *("find", "key", "in", "query", "failed", "free", "per"),
     *("assets", "base_url", "field", "most_mb", "url", "kept_days", "gone", "direct", "headers", "file"),
+    *("media", "length", "picture", "video", "sound"),
 )
 """Keys that may be left out: each has a meaning when it is, in docs/providers.md."""
 
 
 def is_name(path: KeyPath) -> bool:
-    """Whether a key is a name that the author has chosen, or has from the API."""
+    """Whether a key is a name that the author has chosen, or has from the API; what `examples` hold are values."""
     dotted = ".".join(str(part) for part in path)
     inside = path[0] == "definitions" or ("body" in path and path[0] != "assets")
     field = inside and len(path) > 1 and path[-2] in ("properties", "$defs")
-    return field or any(fnmatchcase(dotted, pattern) and not (inside and len(path) > 2) for pattern in NAMES)
+    return (
+        field
+        or "examples" in path[:-1]
+        or any(fnmatchcase(dotted, pattern) and not (inside and len(path) > 2) for pattern in NAMES)
+    )
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)

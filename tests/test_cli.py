@@ -536,6 +536,21 @@ def test_two_jobs_on_one_account_share_its_slots(simulate: Make, tmp_path: Path)
     assert report["creations"] == 24
 
 
+def test_results_over_the_sheet_are_refused_before_anything_is_sent(
+    simulate: Make, place: Callable[..., Place]
+) -> None:
+    """The only copy of a person's sheet is not ours to replace (S6)."""
+    simulator = simulate()
+    here = place(simulator, 2, results={"file": "people.csv"})
+    before = (here.folder / "people.csv").read_bytes()
+    done = here("run")
+
+    assert done.returncode == Exit.EDIT
+    assert "the results would replace the sheet itself" in done.stderr
+    assert (here.folder / "people.csv").read_bytes() == before
+    assert simulator.report()["creations"] == 0
+
+
 # --- settle
 
 
@@ -558,6 +573,10 @@ def test_settle_lists_and_changes_nothing_without_a_word(simulate: Make, place: 
 
     assert done.returncode == Exit.SOME_FAILED
     assert "(r2): sent" in done.stdout or "(r1): sent" in done.stdout
+    assert (
+        "1 unsure: each may have been made and charged; sending all of them again costs up to ≈ $0.67 more"
+        in done.stdout
+    )
     assert here.words() == {"done": 1, "unsure": 1}
 
 

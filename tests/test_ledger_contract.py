@@ -388,8 +388,8 @@ def test_all_news_are_one_transaction(ledger: Ledger) -> None:
     first, second = admit(ledger).attempts
     accept(ledger, second)
 
-    with pytest.raises(ValueError, match="cannot move from in progress to waiting"):
-        ledger.record([news(first, State.DONE), news(second, State.WAITING)])
+    with pytest.raises(ValueError, match="cannot move from in progress to invalid"):
+        ledger.record([news(first, State.DONE), news(second, State.INVALID)])
 
     assert states(ledger) == {"r1": State.SENDING, "r2": State.IN_PROGRESS}
 
@@ -454,6 +454,63 @@ def test_one_id_for_two_rows_is_no_acceptance(ledger: Ledger) -> None:
     assert written.state is State.UNSURE
     assert states(ledger) == {"r1": State.IN_PROGRESS, "r2": State.UNSURE}
     assert "row 2 has already" in ledger.standings(JOB, ["r2"])[0].error
+
+
+def test_one_id_for_two_rows_flags_the_first_one_for_good(ledger: Ledger) -> None:
+    """Whose work it is nobody knows: the row that had the id first keeps its state, and says so to the end."""
+    plan(ledger, *rows(2))
+    first, second = admit(ledger).attempts
+    accept(ledger, first, remote_id="same")
+    ledger.record([news(second, State.IN_PROGRESS, remote_id="same")])
+    ledger.record([news(first, State.DONE, 9.0, remote_id="same")])
+
+    standing = ledger.standings(JOB, ["r1"])[0]
+    assert (standing.state, standing.remote_id, standing.error) == (State.DONE, "same", "")
+    assert standing.flag == "the API gave its id same to row 3 as well: look whose work it is before you use it"
+    assert [(each.invariant, each.row_number) for each in ledger.examine(JOB)] == [("I2", 2), ("I2", 3)]
+
+
+@pytest.mark.parametrize("doubt", [State.SENDING, State.UNSURE, State.WAITING])
+def test_a_doubt_about_what_another_process_has_settled_changes_nothing(ledger: Ledger, doubt: State) -> None:
+    """Two processes looked after one attempt: what is known wins over what is not."""
+    plan(ledger, *rows(1))
+    (attempt,) = admit(ledger).attempts
+    accept(ledger, attempt, remote_id="v1")
+    (written,) = ledger.record([news(attempt, doubt, 7.0)])
+
+    assert written.state is State.IN_PROGRESS
+    assert [each.remote_id for each in ledger.in_flight(JOB, ACCOUNT)] == ["v1"]
+    assert states(ledger) == {"r1": State.IN_PROGRESS}
+
+
+def test_attempts_are_found_by_job_account_and_key(ledger: Ledger) -> None:
+    """In any state, oldest first."""
+    plan(ledger, *rows(3))
+    plan(ledger, planned("r9", job="other"), job="other")
+    first, second, third = admit(ledger).attempts
+    (other,) = admit(ledger, job="other", account="account-2").attempts
+    ledger.record([news(first, State.DONE, remote_id="v1")])
+
+    assert [each.key for each in ledger.find(job=JOB)] == [first.key, second.key, third.key]
+    assert [each.key for each in ledger.find(account="account-2")] == [other.key]
+    assert [each.remote_id for each in ledger.find(keys=[third.key, first.key, "strange"])] == ["v1", ""]
+    assert len(ledger.find()) == 4
+    assert list(ledger.find(keys=[])) == []
+
+
+def test_a_ledger_that_agrees_with_itself_has_no_contradictions(ledger: Ledger) -> None:
+    """Over retries, doubts, news of older attempts and remarks."""
+    plan(ledger, *rows(4))
+    one, two, three, _ = admit(ledger).attempts
+    ledger.record([news(one, State.DONE, remote_id="v1"), news(two, State.UNSURE), news(three, State.WAITING)])
+    ledger.record([news(two, State.WAITING, source=Source.PERSON), news(one, State.FAILED, 3.0)])
+    ledger.again([one.task], cause="again", at=4.0)
+    plan(ledger, *rows(4))
+    again = {each.task.row_id: each for each in admit(ledger, 5.0).attempts}
+    accept(ledger, again["r2"], 6.0)
+    ledger.record([news(one, State.DONE, 7.0), news(again["r1"], State.FAILED, 8.0)])
+
+    assert list(ledger.examine(JOB)) == []
 
 
 def test_record_returns_the_news_as_written(ledger: Ledger) -> None:

@@ -86,6 +86,9 @@ def test_news_moves_an_attempt_as_the_table_says(tmp_path: Path, before: State, 
     if before is after or may_move(before, after):
         ledger.record([news(attempt, after)])
         expected = after
+    elif after in (State.SENDING, State.UNSURE, State.WAITING):
+        ledger.record([news(attempt, after)])  # a process that has not heard what another has settled
+        expected = before
     else:
         with pytest.raises(ValueError, match="cannot move"):
             ledger.record([news(attempt, after)])

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Hurry, Killed, names, open_ledger, run_hurried, states, task_key, write_job
+from support import Hurry, Killed, names, news, open_ledger, run_hurried, states, task_key, write_job
 
 from batcher.errors import Exit, NotFinished
-from batcher.model import State
+from batcher.model import Source, State
 from batcher.run import Verbs
 from batcher.simulator import HOSTILE, Behaviour, Running, start
 
@@ -236,7 +236,31 @@ def test_one_id_for_two_rows_is_flagged(make_site: Callable[..., Site]) -> None:
     check(site, ending)
     assert site.words() == {"done": 3, "unsure": 3}
     assert ending.exit is Exit.SOME_FAILED
+    assert all("to row" in row["error"] for row in site.results() if row["batcher_status"] == "done"), (
+        "both are flagged"
+    )
     check_idle(site)
+
+
+def test_what_another_process_settles_is_not_waited_for(make_site: Callable[..., Site]) -> None:
+    """Attempts in doubt are read again from the ledger: an event or a person may have settled them there."""
+    site = make_site(hostile=frozenset({"no_id"}))
+    elsewhere = open_ledger(site.folder)
+
+    def settle() -> bool:
+        made = {each["key"]: each["id"] for each in site.simulator.report()["charges"]}
+        open_ones = [each for each in elsewhere.find() if not each.remote_id and each.key in made]
+        cause = {"source": Source.EVENT, "answered": True}
+        elsewhere.record(
+            [news(each, State.IN_PROGRESS, site.clock(), remote_id=made[each.key], **cause) for each in open_ones]
+        )
+        return False
+
+    ending = site.run(interrupted=settle)
+    elsewhere.close()
+
+    check(site, ending)
+    assert (ending.exit, site.words()) == (Exit.DONE, {"done": ROWS})
 
 
 def test_an_answer_without_an_id_is_never_a_reason_to_pay_twice(make_site: Callable[..., Site]) -> None:

@@ -23,6 +23,16 @@ def holds(condition: str, **cells: str) -> bool:
     return compile_filter(condition, lookup=lookup, headers=header)(list(cells.values()))
 
 
+def test_headers_in_brackets_may_follow_words() -> None:
+    """`not [First name]` and `a and [B]` are what people write."""
+    cells = {"First name": "", "consent": "yes"}
+
+    assert holds('consent == "yes" and not [First name]', **cells)
+    assert not holds('[First name] or [consent] == "no"', **cells)
+    with pytest.raises(ExpressionError, match="square brackets hold the text of a header"):
+        holds("consent[0]", **cells)
+
+
 @pytest.mark.parametrize(
     ("cell", "condition", "answer"),
     [

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 import trustme
 from support import http, raw_server, read_request
 
@@ -318,6 +319,20 @@ def test_tls_that_breaks_after_the_request_is_a_lost_answer(
 def test_the_deadline_holds_over_tls(authority: trustme.CA, name: str) -> None:
     """Striking a TLS socket from another thread ends the exchange, nothing else."""
     assert _run_late(*DRIPS[name], tls=_server_context(authority, "127.0.0.1")).how is Break.LOST
+
+
+@pytest.mark.parametrize("first", [b"", b"\x16\x03\x03"], ids=["says nothing", "begins a record"])
+def test_the_deadline_holds_while_tls_is_agreed_on(first: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that takes the connection and is silent: the deadline ends it, not only the time to connect."""
+    monkeypatch.setattr(wire, "CONNECT_S", 5.0)
+    late = Late(first, b"")
+    with raw_server(late, listens=False) as (url, _):
+        late.wire = Wire(url.replace("http:", "https:"), {})
+        with pytest.raises(Broken, match="no connection in time") as caught:
+            late.wire.exchange("POST", "/v3/x", body="{}", deadline_s=50.0)
+        late.wire.close()
+    assert caught.value.how is Break.NOT_SENT
+    assert not isinstance(caught.value.__cause__, requests.Timeout), "only the time to connect has ended it"
 
 
 # --- kept connections

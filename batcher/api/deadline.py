@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 _air = threading.local()
@@ -26,18 +28,38 @@ class Deadline:
         self.begun = False
         self._watchdog = watchdog
         self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
 
     def holds(self, connected: socket.socket | None) -> None:
         """Remember the socket that the exchange goes over."""
-        self._socket = connected
+        with self._lock:
+            self._socket = connected
+
+    @contextlib.contextmanager
+    def connecting(self) -> Iterator[None]:
+        """While the block runs, what `agrees_over` was given is struck as well."""
+        try:
+            yield
+        finally:
+            with self._lock:
+                if self._socket is not None:
+                    self._socket.close()
+                self._socket = None
+
+    def agrees_over(self, connected: socket.socket) -> None:
+        """TLS or a proxy is agreed on over a socket; TLS takes it over, so a handle of our own is kept until then."""
+        self.holds(socket.socket(fileno=os.dup(connected.fileno())))
+        if self.passed:
+            self.strike()
 
     def strike(self) -> None:
         """The time is up: whoever waits on the socket wakes up with an error."""
         self.passed = True
-        if self._socket is not None:
-            with contextlib.suppress(OSError):
-                # not the TLS socket's own shutdown, which pulls its state away under the thread that reads
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        with self._lock:
+            if self._socket is not None:
+                with contextlib.suppress(OSError):
+                    # not the TLS socket's own shutdown, which pulls its state away under the thread that reads
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def over(self) -> None:
         """The exchange has come to its end."""
@@ -92,13 +114,21 @@ def watched_adapter() -> Any:
     import requests.adapters
     import urllib3
 
-    class Plain(urllib3.connection.HTTPConnection):
+    class Watched(urllib3.connection.HTTPConnection):
+        def connect(self) -> None:
+            _connect(super().connect)
+
+        def _new_conn(self) -> Any:
+            return _connected(super()._new_conn())
+
         def request(self, *args: Any, **kwargs: Any) -> None:
             _request(self, super().request, args, kwargs)
 
-    class Secure(urllib3.connection.HTTPSConnection):
-        def request(self, *args: Any, **kwargs: Any) -> None:
-            _request(self, super().request, args, kwargs)
+    class Plain(Watched):
+        pass
+
+    class Secure(Watched, urllib3.connection.HTTPSConnection):
+        pass
 
     class PlainPool(urllib3.HTTPConnectionPool):
         ConnectionCls = Plain
@@ -112,6 +142,19 @@ def watched_adapter() -> Any:
             self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
 
     return Adapter(max_retries=0)
+
+
+def _connect(connect: Any) -> None:
+    deadline: Deadline | None = getattr(_air, "deadline", None)
+    with deadline.connecting() if deadline is not None else contextlib.nullcontext():
+        connect()
+
+
+def _connected(connected: socket.socket) -> socket.socket:
+    deadline: Deadline | None = getattr(_air, "deadline", None)
+    if deadline is not None:
+        deadline.agrees_over(connected)
+    return connected
 
 
 def _request(connection: Any, send: Any, args: Any, kwargs: Any) -> None:

@@ -282,6 +282,7 @@ def _extends(at: At | None) -> Extends | None:
         name=at.maybe("name"),
         type=at.maybe("type"),
         by=at.get("by") or "type",
+        example=at.maybe("example"),
     )
 
 

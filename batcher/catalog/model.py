@@ -261,6 +261,7 @@ class Extends:
         name: The name of an item of a list; None for a mapping.
         type: The type of an entry; None when there are no types.
         by: The key of the body's entry that must be that type.
+        example: What the template itself shows there; None when it does not.
     """
 
     path: str
@@ -269,6 +270,7 @@ class Extends:
     name: Pick | None = None
     type: Pick | None = None
     by: str = "type"
+    example: Pick | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -65,6 +65,7 @@ def list_source(at: At, usual: Pages | None) -> ListSource:
         id=at.pick("id"),
         pages=pages(at, "pages") or (usual if value.get("paged", True) else None),
         ready=at.maybe("ready"),
+        created=at.maybe("created"),
     )
 
 

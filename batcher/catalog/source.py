@@ -112,6 +112,7 @@ class ListSource:
 
     Attributes:
         ready: True of an item that is finished and whose links stand elsewhere; None when items are complete.
+        created: When an item was made, unix seconds or an ISO date; None where items do not say.
     """
 
     path: str
@@ -119,6 +120,7 @@ class ListSource:
     id: Pick
     pages: Pages | None = None
     ready: Pick | None = None
+    created: Pick | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,6 +9,7 @@ import click
 from batcher.version import VERSION
 
 _COMMANDS = {
+    "init": ("init", "A workbook to fill in and its job file, for any operation."),
     "run": ("running", "Send rows, watch them, and write the results: the whole job."),
     "check": ("looking", "Validate everything and show the plan; sends nothing."),
     "submit": ("running", "Only send what may be sent now."),
@@ -17,6 +18,7 @@ _COMMANDS = {
     "results": ("looking", "Write the results file again from the ledger."),
     "download": ("downloading", "Fetch what is missing of the files of finished rows."),
     "settle": ("settling", "Decide about rows whose answer was lost."),
+    "verify": ("verifying", "Whether every promise holds: ledger, results, sheet and API side by side."),
     "retry": ("retrying", "Ask for rows once more."),
     "schedule": ("scheduling", "Runs that start themselves: cron or systemd."),
     "login": ("signing", "Sign in through the browser instead of with a key."),
@@ -69,6 +71,7 @@ def batcher() -> None:
 
     \b
     Begin with:
+      batcher init heygen.template --template-id ID
       batcher check jobs/welcome.yaml
       batcher run jobs/welcome.yaml --rehearse
       batcher run jobs/welcome.yaml

@@ -129,10 +129,7 @@ def results(job_file: Path, *, quiet: bool, refresh: bool) -> int:
     job = load_job(job_file)
     check_results_file(job)
     around = surroundings(quiet=quiet)
-    with (
-        opened(job, around, offline=not refresh) as at_hand,
-        at_hand.ledger.lock(job.name),
-    ):
+    with opened(job, around, offline=not refresh) as at_hand, at_hand.held(around.tell):
         renewed = ""
         if refresh:
             count, left = renew_all(

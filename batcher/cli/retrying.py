@@ -40,7 +40,7 @@ def retry(job_file: Path, *, failed: bool, changed: bool, numbers: str | None, y
     wanted = parse_rows(numbers) if numbers else frozenset()
     job = load_job(job_file)
     around = surroundings()
-    with opened(job, around) as at_hand, at_hand.ledger.lock(job.name):
+    with opened(job, around) as at_hand, at_hand.held(around.tell):
         at_hand.plan(at=around.clock())  # rows that were changed a moment ago are changed rows, too
         final = [each for each in at_hand.ledger.standings(job.name) if each.state in (State.DONE, State.FAILED)]
         chosen = [each for each in final if _is_meant(each, failed=failed, changed=changed, wanted=wanted)]

@@ -13,7 +13,7 @@ from batcher.cli.progress import Shown
 from batcher.cli.say import say
 from batcher.consent import needs_consent, question
 from batcher.downloads import NO_FILES, count_files
-from batcher.errors import InputError, Stopped
+from batcher.errors import InputError, LedgerError, Stopped
 from batcher.job import load_job
 from batcher.model import State
 from batcher.opening import OpenJob, Surroundings, check_results_file, opened
@@ -128,7 +128,7 @@ def _work(
     begun = around.clock()
     job = load_job(job_file)
     check_results_file(job)
-    with opened(job, around, rehearse=rehearse) as at_hand, at_hand.ledger.lock(job.name):
+    with opened(job, around, rehearse=rehearse) as at_hand, at_hand.held(around.tell):
         try:
             at_hand.check_results_file()
             plan = at_hand.plan(at=begun)
@@ -143,7 +143,11 @@ def _work(
             tell_refusal(at_hand, error, around)
             raise
         deadline = begun + for_s if for_s else None
-        ending = _carry_out(at_hand, around, plan, verbs, deadline=deadline, fetches=fetches, quiet=quiet)
+        try:
+            ending = _carry_out(at_hand, around, plan, verbs, deadline=deadline, fetches=fetches, quiet=quiet)
+        except LedgerError as error:
+            tell_refusal(at_hand, error, around)
+            raise
         _finish(at_hand, around, ending, is_rehearsal=rehearse)
         if as_json:
             say(show.summary(at_hand, ending))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from batcher.ledger.protocol import News
 from batcher.model import Attempt, Source, State
 from batcher.opening import OpenJob, opened
 from batcher.results import write_results
+from batcher.units import Money
 
 
 @click.command()
@@ -39,7 +41,7 @@ def settle(job_file: Path, *, rows: tuple[str, ...], word: str | None, remote_id
     """
     job = load_job(job_file)
     around = surroundings()
-    with opened(job, around, offline=True) as at_hand, at_hand.ledger.lock(job.name):
+    with opened(job, around, offline=True) as at_hand, at_hand.held(around.tell):
         unsure = [each for each in at_hand.ledger.unsure(job.name) if not rows or each.task.row_id in rows]
         if remote_id and len(unsure) != 1:
             raise InputError(
@@ -48,11 +50,20 @@ def settle(job_file: Path, *, rows: tuple[str, ...], word: str | None, remote_id
         if not unsure:
             say("no row is unsure")
             return int(Exit.DONE)
+        say(_worst_case(at_hand, unsure))
         for attempt in unsure:
             _settle_one(at_hand, attempt, word=word, remote_id=remote_id or "", now=around.clock())
         tally = write_results(at_hand.bound, at_hand.ledger)
         say(tally.identity())
         return int(Exit.SOME_FAILED if tally.words["unsure"] else Exit.DONE)
+
+
+def _worst_case(at_hand: OpenJob, unsure: Sequence[Attempt]) -> str:
+    """What resending all of them may cost, should all of them have been made."""
+    known = [each.estimate for each in unsure if each.estimate is not None]
+    currency = at_hand.bound.currency
+    cost = f"up to ≈ {Money(amount=sum(known), currency=currency)}" if known and currency else "an unknown amount"
+    return f"{len(unsure)} unsure: each may have been made and charged; sending all of them again costs {cost} more"
 
 
 def _settle_one(at_hand: OpenJob, attempt: Attempt, *, word: str | None, remote_id: str, now: float) -> None:

@@ -53,6 +53,14 @@ def plan_lines(opened: OpenJob, plan: Plan, *, verbose: bool) -> Iterator[str]:
             yield f"  {problem.where}  {problem.message}"
         if plan.problem_count > len(shown):
             yield f"  … {plan.problem_count - len(shown)} more, each with its reason in the results file"
+    if plan.doubt_count:
+        yield ""
+        yield "Look again  (will be sent as they stand)"
+        shown = plan.doubts if verbose else plan.doubts[:8]
+        for doubt in shown:
+            yield f"  {doubt.where}  {doubt.message}"
+        if plan.doubt_count > len(shown):
+            yield f"  … {plan.doubt_count - len(shown)} more"
     if plan.changed_count:
         yield ""
         rows = ", ".join(str(number) for number in plan.changed)

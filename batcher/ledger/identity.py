@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import unicodedata
 from collections.abc import Sequence
 
 from batcher.model import TaskKey
+
+TOKEN = re.compile(r"\bb[a-z2-7]{11}\b")
+"""What an `attempt_token` looks like."""
 
 
 def attempt_key(task: TaskKey, *, body: str, number: int) -> str:

@@ -12,6 +12,11 @@ from pathlib import Path
 from batcher.errors import NotFinished
 
 
+def label_hash(job: str) -> str:
+    """What files of a job are named after: labels may hold anything, and are nobody else's business."""
+    return hashlib.blake2b(job.encode(), digest_size=8).hexdigest()
+
+
 @contextmanager
 def job_lock(folder: Path, job: str) -> Iterator[None]:
     """
@@ -25,8 +30,7 @@ def job_lock(folder: Path, job: str) -> Iterator[None]:
         NotFinished: Another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    name = hashlib.blake2b(job.encode(), digest_size=8).hexdigest()
-    descriptor = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(folder / f"{label_hash(job)}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -268,6 +268,7 @@ class Standing:
         submitted_at, completed_at: Unix seconds; None when it has not come to that.
         links_at: When the links were read, unix seconds.
         files: Output to what has become of its file, of whichever attempt it was.
+        flag: What a person should know of it, whatever its state; empty when there is nothing.
     """
 
     key: TaskKey
@@ -289,6 +290,22 @@ class Standing:
     links_at: float | None = None
     attempt_id: int = 0
     files: Mapping[str, FileRecord] = field(default_factory=dict)
+    flag: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contradiction:
+    """
+    Two things in the ledger that cannot both be true.
+
+    Attributes:
+        invariant: `I1` paid once, `I2` nothing forgotten, `I4` done and failed stay.
+        row_number: As a spreadsheet shows it.
+    """
+
+    invariant: str
+    row_number: int
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -395,11 +412,11 @@ class Ledger(Protocol):
 
         Returns:
             The news as they were written. An id that the ledger already holds for another attempt is no acceptance: the
-            API has mixed two rows up, and the attempt is unsure.
+            API has mixed two rows up, the attempt is unsure, and the other one is flagged.
 
         States that are final stay: a worse word for a finished attempt is noted as a move from and to the same state,
         and so is fresh news of one (renewed links). News of an older attempt is kept on that attempt and does not move
-        the task.
+        the task. A doubt about an attempt that another process has settled meanwhile is noted, and changes nothing.
         """
 
     def filed(self, files: Sequence[FileRecord]) -> None:
@@ -428,6 +445,19 @@ class Ledger(Protocol):
 
     def unsure(self, job: str) -> Sequence[Attempt]:
         """All attempts of a job whose fate a person must decide."""
+
+    def find(
+        self, *, job: str | None = None, account: str | None = None, keys: Collection[str] | None = None
+    ) -> Sequence[Attempt]:
+        """Attempts in any state, oldest first: those of a job, of an account, sent under these keys; None means all."""
+
+    def examine(self, job: str) -> Sequence[Contradiction]:
+        """
+        Everything in which the ledger contradicts itself about a job; changes nothing.
+
+        Raises:
+            LedgerError: It is damaged.
+        """
 
     def hold_off(self, account: str, *, until: float, reason: str) -> None:
         """No request of the account before `until`; a later end that is already known stays."""

@@ -22,7 +22,7 @@ FROM attempts a JOIN tasks t USING (task_id) WHERE t.job = ?"""
 _STANDINGS = """
 SELECT t.row_id, t.step, t.item, t.row_number, t.state, t.flaws, t.input_hash, t.made_hash, t.estimate,
        a.number, a.remote_id, a.word, a.outputs, a.error_code, a.error, a.advice, a.cost, s.first_sent_at, a.completed_at,
-       a.checked_at, a.attempt_id
+       a.checked_at, a.attempt_id, a.flag
 FROM tasks t
 LEFT JOIN attempts a ON a.task_id = t.task_id AND a.number = (SELECT MAX(number) FROM attempts WHERE attempts.task_id = t.task_id)
 LEFT JOIN submissions s USING (submission_id)
@@ -62,6 +62,20 @@ def attempts(db: Db, job: str, state: State) -> list[Attempt]:
     """The attempts of a job that are in one state, oldest first."""
     query = f"{ATTEMPT} WHERE t.job = ? AND a.state = ? ORDER BY a.attempt_id"
     return [attempt_from(row) for row in db.execute(query, (job, state.value))]
+
+
+def find(db: Db, *, job: str | None, account: str | None, keys: Collection[str] | None) -> list[Attempt]:
+    """As `Ledger.find`."""
+    narrow = "WHERE (? IS NULL OR t.job = ?) AND (? IS NULL OR a.account = ?)"
+    values = (job, job, account, account)
+    if keys is None:
+        return [attempt_from(row) for row in db.execute(f"{ATTEMPT} {narrow} ORDER BY a.attempt_id", values)]
+    found: list[Attempt] = []
+    left = iter(dict.fromkeys(keys))
+    while some := list(islice(left, 500)):
+        query = f"{ATTEMPT} {narrow} AND a.key IN ({', '.join('?' * len(some))}) ORDER BY a.attempt_id"
+        found += [attempt_from(row) for row in db.execute(query, (*values, *some))]
+    return sorted(found, key=lambda each: each.attempt_id)
 
 
 def waiting(db: Db, job: str) -> tuple[int, float | None]:
@@ -125,20 +139,8 @@ def _standing(job: str, row: Sequence[object], files: Files) -> Standing:
     key = TaskKey(job=job, row_id=str(row_id), step=str(step), item=str(item))
     current = State(str(state))
     waits = current in (State.WAITING, State.INVALID)
-    (
-        number,
-        remote_id,
-        word,
-        outputs,
-        error_code,
-        error,
-        advice,
-        cost,
-        submitted_at,
-        completed_at,
-        checked_at,
-        attempt_id,
-    ) = attempt
+    number, remote_id, word, outputs, error_code, error, advice, cost, submitted_at, *rest = attempt
+    completed_at, checked_at, attempt_id, flag = rest
     if number is None or waits:
         return Standing(
             key=key,
@@ -167,6 +169,7 @@ def _standing(job: str, row: Sequence[object], files: Files) -> Standing:
         links_at=_number(checked_at),
         attempt_id=_integer(attempt_id),
         files=files.get((key.row_id, key.step, key.item), {}),
+        flag=str(flag or ""),
     )
 
 

@@ -13,10 +13,12 @@ from batcher.ledger.protocol import FileRecord, News
 from batcher.model import Source, State, TaskKey
 
 FINAL = (State.DONE, State.FAILED)
+_KNOWS_LESS = (State.SENDING, State.UNSURE, State.WAITING)
+"""What a process says that has not heard of an attempt's acceptance."""
 
 _ATTEMPTS = """
 SELECT a.attempt_id, a.task_id, a.state, a.submission_id, a.outputs, t.state,
-       a.number = (SELECT MAX(number) FROM attempts WHERE attempts.task_id = a.task_id), a.account, a.operation
+       a.number = (SELECT MAX(number) FROM attempts WHERE attempts.task_id = a.task_id), a.account, a.operation, t.row_number
 FROM attempts a JOIN tasks t USING (task_id) WHERE a.attempt_id IN ({values})"""
 _UPDATE = """
 UPDATE attempts SET state = ?, outputs = ?,
@@ -49,6 +51,7 @@ _HOLDERS = """
 SELECT a.remote_id, a.account, a.operation, a.attempt_id, t.row_number FROM attempts a JOIN tasks t USING (task_id)
 WHERE a.remote_id IN ({values})"""
 _BATCH = "UPDATE submissions SET batch_id = ? WHERE submission_id = ?"
+_FLAG = "UPDATE attempts SET flag = ? WHERE attempt_id = ?"
 _FORGET = "DELETE FROM attempts WHERE attempt_id = ?"
 _UNMADE = """
 UPDATE tasks SET made_hash = ''
@@ -84,6 +87,8 @@ def _record_group(db: Db, news: Sequence[News]) -> list[News]:
         page.take(each, held, holders) if (held := known.get(each.attempt_id)) is not None else each for each in news
     ]
     page.write(db)
+    if holders.flags:
+        db.executemany(_FLAG, holders.flags)
     return written
 
 
@@ -98,6 +103,7 @@ class _Held(NamedTuple):
     is_newest: bool
     account: str
     operation: str
+    row_number: int
 
 
 class _Holders:
@@ -105,18 +111,20 @@ class _Holders:
 
     def __init__(self, db: Db, remote_ids: Sequence[str]) -> None:
         self._found: dict[tuple[str, str, str], dict[int, int]] = {}
+        self.flags: list[tuple[str, int]] = []
         for remote_id, account, operation, attempt_id, row_number in among(db, _HOLDERS, remote_ids):
             self._found.setdefault((remote_id, account, operation), {})[attempt_id] = row_number
 
     def distinct(self, news: News, held: _Held) -> News:
         """The news; without its id, and unsure, when it is not known which of two rows the work belongs to."""
         holders = self._found.setdefault((news.remote_id, held.account, held.operation), {})
-        other = next((row_number for attempt_id, row_number in holders.items() if attempt_id != news.attempt_id), None)
+        other = next((each for each in holders.items() if each[0] != news.attempt_id), None)
         if other is None:
-            holders[news.attempt_id] = 0
+            holders[news.attempt_id] = held.row_number
             return news
-        whose = f"row {other} has already" if other else "another row has been given as well"
-        message = f"the API gave it the id {news.remote_id}, which {whose}; maybe made and charged"
+        whom = f"row {held.row_number} as well: look whose work it is before you use it"
+        self.flags.append((f"the API gave its id {news.remote_id} to {whom}", other[0]))
+        message = f"the API gave it the id {news.remote_id}, which row {other[1]} has already; maybe made and charged"
         return replace(
             news, state=State.UNSURE, remote_id="", outputs={}, cause=message, error_code="duplicate_id", error=message,
             advice="decide with: batcher settle", cost=None, completed_at=None,
@@ -151,6 +159,10 @@ class _Page:
             self._history.append(_move(held.task_id, replace(news, state=before, cause=cause), before=before))
             return news
         if before is not news.state and not may_move(before, news.state):
+            if news.state in _KNOWS_LESS:
+                cause = f"{news.cause}; ignored, another process has settled it"
+                self._history.append(_move(held.task_id, replace(news, state=before, cause=cause), before=before))
+                return replace(news, state=before)
             raise ValueError(
                 f"attempt {news.attempt_id} cannot move from {before.value} to {news.state.value} ({news.cause})"
             )

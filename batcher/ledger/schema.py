@@ -131,6 +131,7 @@ CREATE TABLE attempts (
     checked_at REAL,
     misses INTEGER NOT NULL DEFAULT 0,
     place INTEGER,                       -- its index in the batch that carries it; NULL: sent alone
+    flag TEXT NOT NULL DEFAULT '',       -- what a person should know of it, whatever its state
     UNIQUE (task_id, number)
 ) STRICT;
 CREATE INDEX attempts_open ON attempts (state, account) WHERE state IN ('sending', 'in progress', 'unsure');
@@ -175,6 +176,7 @@ def statements(script: str) -> Sequence[str]:
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {
     1: (
         "ALTER TABLE jobs ADD COLUMN renew_at REAL",
+        "ALTER TABLE attempts ADD COLUMN flag TEXT NOT NULL DEFAULT ''",
         *statements(_FILES),
         "ALTER TABLE submissions ADD COLUMN batch_id TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE submissions ADD COLUMN size INTEGER NOT NULL DEFAULT 1",

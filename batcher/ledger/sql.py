@@ -128,6 +128,13 @@ class SqlLedger(ABC):
 
         self._write(work, Touched(attempts=[each.attempt_id for each in files]), repeats=True)
 
+    def find(
+        self, *, job: str | None = None, account: str | None = None, keys: Collection[str] | None = None
+    ) -> Sequence[Attempt]:
+        """See `Ledger.find`."""
+        with self._reading() as db:
+            return reading.find(db, job=job, account=account, keys=keys)
+
     def claim(self, job: str, account: str, owner: str) -> int:
         """See `Ledger.claim`."""
         return self._write(lambda db: recording.claim(db, job, account, owner), Touched(jobs=[job]), repeats=True)

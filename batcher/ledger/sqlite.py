@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import ClassVar
 
 from batcher.errors import LedgerError
+from batcher.ledger import examining
 from batcher.ledger.db import Db, Touched
 from batcher.ledger.lock import job_lock
+from batcher.ledger.protocol import Admission, Admitted, Candidate, Contradiction, News, Prepared
+from batcher.ledger.reserve import Reserve
 from batcher.ledger.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, TABLES, statements
 from batcher.ledger.sql import SqlLedger, T
 
@@ -31,6 +34,9 @@ class SqliteLedger(SqlLedger):
     Write-ahead log with `synchronous=FULL`: with NORMAL a power cut was measured to forget paid work. Every write
     begins with `BEGIN IMMEDIATE`, so that two processes queue instead of failing half-way.
 
+    A few megabytes beside it are reserved before the first request is admitted: on a full disk they are let go, so that
+    the answers in the air can still be written down.
+
     Args:
         path: The file; its folder is made when it is not there.
 
@@ -40,6 +46,7 @@ class SqliteLedger(SqlLedger):
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._reserve = Reserve(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -53,6 +60,7 @@ class SqliteLedger(SqlLedger):
         except OSError as error:
             raise LedgerError(f"{path}: the ledger cannot be opened: {error.strerror}") from error
         try:
+            self._file = self._identity()
             self._open()
             if was_left_open:
                 self._check()
@@ -107,6 +115,14 @@ class SqliteLedger(SqlLedger):
                     db.execute(statement)
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
+    def _identity(self) -> tuple[int, int] | None:
+        """Which file stands at the ledger's path; None when there is none."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
     def _trouble(self, error: sqlite3.Error) -> LedgerError:
         text = str(error)
         if "malformed" in text or "not a database" in text:
@@ -126,6 +142,8 @@ class SqliteLedger(SqlLedger):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                if self._identity() != self._file:  # SQLite would go on writing into a file that has no name any more
+                    raise LedgerError(f"{self._path}: the ledger has been moved or deleted while batcher was using it")
             except BaseException:
                 if self._db.in_transaction:  # a full disk has undone it already
                     self._db.execute("ROLLBACK")
@@ -148,6 +166,34 @@ class SqliteLedger(SqlLedger):
         """See `Ledger.lock`: a file beside the ledger, which the kernel lets go of when the process dies."""
         return job_lock(self._path.parent / "locks", job)
 
+    def admit(self, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
+        """See `Ledger.admit`."""
+        self._reserve.hold()
+        return super().admit(wish, prepare)
+
+    def record(self, news: Sequence[News]) -> Sequence[News]:
+        """See `Ledger.record`."""
+        try:
+            return super().record(news)
+        except LedgerError as error:
+            if _lacks_room(error) and self._reserve.release():
+                return super().record(news)
+            raise
+
+    def examine(self, job: str) -> Sequence[Contradiction]:
+        """See `Ledger.examine`; every page of the file is read."""
+        with self._reading() as db:
+            found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            if found != "ok":
+                raise self._trouble(sqlite3.DatabaseError(f"malformed: {found}"))
+            return examining.examine(db, job)
+
     def close(self) -> None:
         """See `Ledger.close`."""
         self._db.close()
+
+
+def _lacks_room(error: LedgerError) -> bool:
+    """Whether a write failed for want of room; some file systems and quotas say so only as an I/O error."""
+    code = getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)

@@ -41,14 +41,28 @@ class Choices:
         self._ids: dict[str, str] = {}
         self._names: dict[str, list[str]] = {}
         self._spelling: dict[str, str] = {}
+        self._labels: dict[str, str] = {}
         for member in self.members:
             self._ids[member.id.casefold()] = member.id
             self._names.setdefault(member.name.strip().casefold(), []).append(member.id)
             self._spelling[member.name.strip().casefold()] = member.name
+            self._labels[_both(member).casefold()] = member.id
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What people pick from, in alphabetical order: names, and `name (id)` where a name alone would not do."""
+        names = {member: " ".join(member.name.split()) for member in self.members}
+        found = [name if self._means(name, member.id) else _both(member) for member, name in names.items()]
+        return tuple(sorted(dict.fromkeys(found), key=str.casefold))
+
+    def _means(self, name: str, member_id: str) -> bool:
+        wanted = name.casefold()
+        return bool(name) and self._ids.get(wanted, member_id) == member_id and self._names.get(wanted) == [member_id]
 
     def resolve(self, text: str) -> str:
         """
-        The id that is meant by an id, a name or a code such as `es-ES`; upper and lower case do not matter.
+        The id that is meant by an id, a name, both (`Maria (voice_7)`) or a code such as `es-ES`; upper and lower case
+        do not matter.
 
         Raises:
             ValueError: It is none of them, or a name that several share; the message names the nearest.
@@ -56,6 +70,8 @@ class Choices:
         wanted = text.strip().casefold()
         if wanted in self._ids:
             return self._ids[wanted]
+        if wanted in self._labels and wanted not in self._names:
+            return self._labels[wanted]
         coded = next((name for name in self._coded(wanted) if name.casefold() in self._names), "")
         named = self._names.get(wanted) or self._names.get(coded.casefold()) or []
         ids = list(dict.fromkeys(named))
@@ -87,3 +103,9 @@ class Choices:
         starts = [name for name in self._spelling if wanted and (name.startswith(wanted) or wanted.startswith(name))]
         close = difflib.get_close_matches(wanted, self._spelling, n=3, cutoff=0.6)
         return [self._spelling[name] for name in dict.fromkeys([*starts[:3], *close])][:3]
+
+
+def _both(member: Choice) -> str:
+    """Name and id; the id alone for what has no name of its own."""
+    name = " ".join(member.name.split())
+    return f"{name} ({member.id})" if name and name != member.id else member.id

@@ -113,8 +113,9 @@ def _rename_brackets(source: str, names: dict[str, str]) -> str:
             quote = char
         elif char == "[":
             end = source.find("]", index)
-            before = "".join(out).rstrip()
-            if end < 0 or (before and (before[-1].isalnum() or before[-1] in "_)]")):
+            before = "".join(out)
+            is_list = source[index + 1 :].lstrip()[:1] in ("'", '"')
+            if end < 0 or is_list or (before and (before[-1].isalnum() or before[-1] in "_)]")):
                 raise ExpressionError(f"'{source}': square brackets hold the text of a header, as in [First name]")
             name = f"cell_{len(names)}_"
             names[name] = source[index + 1 : end].strip()

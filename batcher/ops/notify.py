@@ -21,7 +21,7 @@ DEADLINE_S = 30.0
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))\Z", re.ASCII)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_NEEDS_A_PERSON = (Exit.STOPPED, Exit.EDIT, Exit.BUG)
+_NEEDS_A_PERSON = (Exit.STOPPED, Exit.EDIT, Exit.BUG, Exit.NOT_RECORDED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

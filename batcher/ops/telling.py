@@ -97,7 +97,7 @@ def tell_ending(at_hand: OpenJob, ending: Ending, around: Surroundings) -> None:
 
 
 def tell_refusal(at_hand: OpenJob, error: BatcherError, around: Surroundings) -> None:
-    """Tell those whom the job names that a run could not even begin."""
+    """Tell those whom the job names that a run could not begin, or not go on."""
     _announce(at_hand, Situation(job=at_hand.job.name, exit=error.exit, words={}, reason=str(error)), around)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from batcher.sheet.address import letters
 from batcher.sheet.atomic import replacing
 from batcher.sheet.clean import clean
+from batcher.sheet.doubtful import doubt_about
 from batcher.sheet.open import open_sheet
 from batcher.sheet.source import Sheet, SheetSpec, normalise
 from batcher.sheet.write import write_rows
@@ -15,6 +16,7 @@ __all__ = [
     "Sheet",
     "SheetSpec",
     "clean",
+    "doubt_about",
     "letters",
     "normalise",
     "open_sheet",

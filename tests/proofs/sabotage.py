@@ -132,6 +132,56 @@ SABOTAGES: Sequence[Sabotage] = (
         shows="sent again",
     ),
     Sabotage(
+        name="answers that cannot be recorded are dropped",
+        changes=(Change(file="run.py", old="            self._keep(news, dispatcher)\n", new=""),),
+        proof="test_disk.py -k kept_and_read_back",
+        shows="not enough values to unpack|assert 2 == 74",
+    ),
+    Sabotage(
+        name="what was kept beside the ledger is not read back",
+        changes=(
+            Change(file="opening.py", old="if count := self.unrecorded.read_back(self.ledger):", new="if count := 0:"),
+        ),
+        proof="test_disk.py -k kept_and_read_back",
+        shows="recovered 4 ids",
+    ),
+    Sabotage(
+        name="no room is reserved",
+        changes=(Change(file="ledger/sqlite.py", old="        self._reserve.hold()\n", new=""),),
+        proof="test_disk.py -k full_disk",
+        shows="assert 74 == 2",
+    ),
+    Sabotage(
+        name="a ledger that was taken away is written to all the same",
+        changes=(Change(file="ledger/sqlite.py", old="if self._identity() != self._file:", new="if False:"),),
+        proof="test_disk.py -k gone",
+        shows="assert 0 == 74",
+    ),
+    Sabotage(
+        name="the first of two rows with one id is not flagged",
+        changes=(Change(file="ledger/recording.py", old="    db.execute(_FLAG, (told, other[1]))\n", new=""),),
+        proof="../test_ledger_contract.py -k flags_the_first",
+        shows="look whose work it is",
+    ),
+    Sabotage(
+        name="TLS is agreed on without a deadline",
+        changes=(
+            Change(
+                file="api/deadline.py",
+                old="return _connected(super()._new_conn())",
+                new="return super()._new_conn()",
+            ),
+        ),
+        proof="../test_wire.py -k agreed_on",
+        shows="only the time to connect has ended it",
+    ),
+    Sabotage(
+        name="verify does not look at the history",
+        changes=(Change(file="ledger/examining.py", old=", *_final_stays(db, job)]", new="]"),),
+        proof="../test_verify.py -k pushed",
+        shows="KeyError: 'I4'",
+    ),
+    Sabotage(
         name="the environment written beside the results",
         changes=(
             Change(

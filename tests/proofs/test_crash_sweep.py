@@ -84,7 +84,7 @@ def _points(operation: str, stand_ins: SimpleQueue[StandIn], tmp_path: Path, *, 
     stand_in = stand_ins.get()
     stand_ins.put(stand_in)
     scene = _scene("census", operation, stand_in, tmp_path)
-    log = tmp_path / "census.log"
+    log = tmp_path / "census.trace"
     tracing.traced(scene, ["-e", f"trace={_known(CALLS)}"], log=log)
     for name, count in tracing.count_calls(log).items():
         step = 1 if thorough else -(-count // SAMPLE)
@@ -96,7 +96,7 @@ def _crash(point: Point, operation: str, stand_in: StandIn, tmp_path: Path) -> l
     call, number = point
     scene = _scene(f"{call}-{number}", operation, stand_in, tmp_path)
     inject = ["-e", f"trace={_known([call])}", "-e", f"inject={_known([call])}:signal=SIGKILL:when={number}"]
-    killed = tracing.traced(scene, inject, log=tmp_path / f"{scene.name}.log")
+    killed = tracing.traced(scene, inject, log=tmp_path / f"{scene.name}.trace")
     broken = violations(scene.evidence(stand_in, killed))
     try:
         broken += _restart(replace(scene, limits={}), operation, stand_in)

@@ -25,7 +25,7 @@ def test_an_attempt_is_on_disk_before_its_first_byte_leaves(operation: str, stan
     """Written to the ledger's log, the log synced, and only then sent: in this order for every single row."""
     scene = Scene(folder=tmp_path / "job", url=stand_in.url, name="order", operation=operation, count=ROWS)
 
-    calls = _trace(scene, tmp_path / "log")
+    calls = _trace(scene, tmp_path / "calls.trace")
 
     entries = read_books(scene.state, "order").entries
     assert len(entries) == ROWS
@@ -36,7 +36,7 @@ def test_results_are_on_disk_before_they_take_the_old_ones_place(stand_in: Stand
     """fsync of the new file, rename, fsync of the folder: a power cut leaves the old results or the new ones."""
     scene = Scene(folder=tmp_path / "job", url=stand_in.url, name="order")
 
-    calls = _trace(scene, tmp_path / "log")
+    calls = _trace(scene, tmp_path / "calls.trace")
 
     moves = [call for call in calls if call.name.startswith("rename") and f'{scene.results}"' in call.arguments]
     assert moves, "the results were never moved into place"

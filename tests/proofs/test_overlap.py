@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from proofs.checker import assert_holds
+from proofs.faults import lost_after_charge
 from proofs.operations import each_of
+from proofs.proxy import spoiling
 from proofs.scene import Scene, finish, kill, until
 from proofs.standin import StandIn
 from proofs.watcher import watching
@@ -70,3 +74,22 @@ def test_runs_of_a_moment_each_keep_the_limit_together(stand_in: StandIn, tmp_pa
     assert last.exit == 0, last.stderr
     assert all(run.exit in (0, NOT_FINISHED) for run in runs), [run.exit for run in runs]
     assert_holds(scene.evidence(stand_in, last, windows=[LIMIT]))
+
+
+def test_a_run_that_is_stopped_and_woken_goes_on_as_if_nothing_had_been(stand_in: StandIn, tmp_path: Path) -> None:
+    """A laptop that sleeps: its lock holds, its answers are lost meanwhile, an hour goes by at the API; nothing is twice (L12)."""
+    with spoiling(stand_in.url, lost_after_charge, at_most=4) as proxy:
+        scene = Scene(folder=tmp_path, url=proxy.url, name="asleep", count=4)
+        process = scene.begin()
+        until(lambda: len(stand_in.charges("asleep")) >= 1, during=process)
+        os.kill(process.pid, signal.SIGSTOP)
+
+        beside = scene.run()
+        stand_in.advance(3600)
+        os.kill(process.pid, signal.SIGCONT)
+        ran = finish(process)
+
+    assert beside.exit == NOT_FINISHED, "the sleeping run holds the job"
+    assert ran.exit == 0, ran.stderr
+    assert_holds(scene.evidence(stand_in, ran))
+    assert not stand_in.report()["duplicates"]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from proofs.sabotage import SABOTAGES
+
 TESTS = Path(__file__).parents[1]
 PAGE = TESTS.parent / "docs" / "reliability.md"
 ROWS = {"A": 37, "B": 17, "C": 13, "D": 29, "E": 22, "F": 12, "S": 13, "L": 19, "U": 9}
@@ -30,3 +32,10 @@ def test_every_test_that_is_named_exists() -> None:
 
     assert named
     assert not sorted(named - there)
+
+
+def test_every_deliberate_fault_stands_on_the_page() -> None:
+    """What was tried is told, and nothing else is."""
+    page = PAGE.read_text(encoding="utf-8")
+    table = page[page.index("## What was broken on purpose") :]
+    assert re.findall(r"^\| (?!broken)([^-|][^|]+) \|", table, re.MULTILINE) == [each.name for each in SABOTAGES]

@@ -29,7 +29,7 @@ def test_a_broken_promise_turns_its_proof_red(sabotage: Sabotage, tmp_path: Path
     chaos = "1" if where == "power_cut" else ""
 
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", str(HERE / where), *choice],
+        [sys.executable, "-P", "-m", "pytest", "-x", str(HERE / where), *choice],  # -P: the copy, not this folder
         env={**os.environ, "PYTHONPATH": str(folder), "BATCHER_CHAOS": chaos},
         capture_output=True,
         text=True,

@@ -5,5 +5,8 @@ import signal
 CUT = signal.SIGUSR1
 """The signal at which the power goes."""
 
+FAIL = signal.SIGUSR2
+"""The signal from which on nothing can be written, and at which that is over."""
+
 CUT_MARK = "/.cuts"
-"""A file as many bytes long as there were cuts."""
+"""A file as many bytes long as there were such signals."""

@@ -1,5 +1,6 @@
 """
-A file system in memory that forgets, on SIGUSR1, whatever was not yet synced: what a disk does when the power goes.
+A file system in memory that forgets, on SIGUSR1, whatever was not yet synced: what a disk does when the power goes. On
+SIGUSR2 it begins, or ceases, to answer every write with EIO: what a disk does when it dies.
 
 A file's content is durable once the file was synced; that a name exists, was moved or was removed is durable once its
 folder was synced, or the file itself under that name. Started as `python -m proofs.power_cut.forgetful FOLDER`.
@@ -20,7 +21,7 @@ from typing import Any
 
 import fuse  # type: ignore[import-untyped]
 
-from proofs.power_cut import CUT, CUT_MARK
+from proofs.power_cut import CUT, CUT_MARK, FAIL
 
 
 @dataclass(eq=False, kw_only=True)
@@ -49,6 +50,7 @@ class Forgetful(fuse.Operations):  # type: ignore[misc]
         self._open: dict[int, Node] = {}
         self._handles = 0
         self._cuts = 0
+        self._fails = False
         self._lock = threading.RLock()
 
     def cut(self) -> None:
@@ -59,8 +61,16 @@ class Forgetful(fuse.Operations):  # type: ignore[misc]
             for node in self._now.values():
                 node.content = bytearray(node.durable)
 
+    def fail(self) -> None:
+        """The disk breaks, or is mended: while it is broken every write ends with EIO."""
+        with self._lock:
+            self._cuts += 1
+            self._fails = not self._fails
+
     def __call__(self, operation: str, *arguments: Any) -> Any:
         with self._lock:
+            if self._fails and operation in ("create", "write", "truncate", "fsync", "fsyncdir", "unlink", "rename"):
+                raise fuse.FuseOSError(errno.EIO)
             return super().__call__(operation, *arguments)
 
     def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
@@ -174,6 +184,7 @@ def mount(folder: str) -> None:
     """Mount at a folder until it is unmounted; programs' pages are not kept, so that a cut forgets them too."""
     files = Forgetful()
     signal.signal(CUT, lambda *_: files.cut())
+    signal.signal(FAIL, lambda *_: files.fail())
     fuse.FUSE(files, folder, foreground=True, nothreads=True, attr_timeout=0, entry_timeout=0)
 
 

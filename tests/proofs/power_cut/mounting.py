@@ -13,7 +13,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from proofs.power_cut import CUT, CUT_MARK
+from proofs.power_cut import CUT, CUT_MARK, FAIL
 from proofs.scene import until
 
 TESTS = Path(__file__).parents[2]
@@ -33,9 +33,16 @@ class Disk:
 
     def cut(self) -> None:
         """The power goes, and comes back: what was not synced is forgotten."""
+        self._signal(CUT)
+
+    def fail(self) -> None:
+        """From now on every write ends with EIO; called again, no longer."""
+        self._signal(FAIL)
+
+    def _signal(self, number: int) -> None:
         mark = self.folder / CUT_MARK.lstrip("/")
         before = mark.stat().st_size
-        self._process.send_signal(CUT)
+        self._process.send_signal(number)
         until(lambda: mark.stat().st_size > before)
 
 

@@ -1,0 +1,111 @@
+"""The results file held against what the ledger and the sheet would make of it now."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+
+from batcher.errors import InputError
+from batcher.layout import STATUS
+from batcher.opening import OpenJob
+from batcher.results import Tally, write_results
+from batcher.sheet import Sheet, SheetSpec, open_sheet
+
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """
+    What was found.
+
+    Attributes:
+        tally: The rows by their words, as the ledger has them now.
+        prefix: Before the names of our columns.
+        is_missing: There are no results.
+        damage: Why the results cannot be read; empty when they can.
+        foreign: Lines whose cells from the sheet are not those of the sheet.
+        ours: Lines whose words, links or ids are not those of the ledger.
+        bad: (number, header to text) of every line that did not become a video, as the ledger has it.
+    """
+
+    tally: Tally
+    prefix: str
+    is_missing: bool = False
+    damage: str = ""
+    foreign: list[str] = field(default_factory=list)
+    ours: list[str] = field(default_factory=list)
+    bad: list[tuple[int, Mapping[str, str]]] = field(default_factory=list)
+
+    @property
+    def differs(self) -> bool:
+        """Whether the results are not what would be written now."""
+        return bool(self.is_missing or self.damage or self.foreign or self.ours)
+
+    def lines_of(self, *words: str) -> Iterator[tuple[int, Mapping[str, str]]]:
+        """The lines with one of these words."""
+        return ((number, line) for number, line in self.bad if line[f"{self.prefix}{STATUS}"] in words)
+
+
+def compare_results(opened: OpenJob) -> Comparison:
+    """
+    Write the results once more, elsewhere, and compare cell by cell.
+
+    Both are read back from their files, so that what a format does to a text does not count as a difference.
+
+    Raises:
+        InputError: The sheet can no longer be read.
+    """
+    file, prefix = opened.job.results.file, opened.job.results.prefix
+    with tempfile.TemporaryDirectory(prefix="batcher-") as folder:
+        path = Path(folder) / file.name
+        tally = write_results(opened.bound, opened.ledger, to=path)
+        wanted = _read(path)
+        bad = list(_bad_lines(wanted, f"{prefix}{STATUS}"))
+        if not file.exists():
+            return Comparison(tally=tally, prefix=prefix, is_missing=True, bad=bad)
+        try:
+            found = _read(file)
+            foreign, ours = _differences(wanted, found, opened.bound.layout.own_from)
+        except InputError as error:
+            return Comparison(tally=tally, prefix=prefix, damage=str(error), bad=bad)
+        return Comparison(tally=tally, prefix=prefix, foreign=foreign, ours=ours, bad=bad)
+
+
+def _read(path: Path) -> Sheet:
+    return open_sheet(SheetSpec(path=path, delimiter=_DELIMITERS.get(path.suffix.lower(), "")))
+
+
+def _bad_lines(sheet: Sheet, status: str) -> Iterator[tuple[int, Mapping[str, str]]]:
+    place = len(sheet.header) - 1 - sheet.header[::-1].index(status)
+    for row in sheet.rows():
+        if row.cells[place] in ("failed", "invalid", "unsure"):
+            yield row.number, dict(zip(sheet.header, row.cells, strict=True))
+
+
+def _differences(wanted: Sheet, found: Sheet, own_from: int) -> tuple[list[str], list[str]]:
+    """Lines that differ in the sheet's cells, and in ours."""
+    if wanted.header[:own_from] != found.header[:own_from]:
+        return ["the columns are not those of the sheet"], []
+    foreign: list[str] = []
+    ours: list[str] = [] if wanted.header == found.header else ["the columns are not those of this version or job"]
+    for want, have in zip_longest(wanted.rows(), found.rows()):
+        if want is None or have is None:
+            foreign.append(
+                f"line {(want or have).number}: {'is missing' if have is None else 'is no row of the sheet'}"
+            )
+        elif want.cells[:own_from] != have.cells[:own_from]:
+            foreign.append(f"line {want.number}: its cells are not those of the sheet")
+        elif (not ours and want.cells != have.cells) or (ours and want.cells[own_from:] != have.cells[own_from:]):
+            ours.append(f"line {want.number}: {_first_difference(wanted.header, want.cells, have.cells)}")
+    return foreign, ours
+
+
+def _first_difference(header: Sequence[str], want: Sequence[str], have: Sequence[str]) -> str:
+    for name, wanted, found in zip(header, want, have, strict=False):
+        if wanted != found:
+            return f"{name} is {found[:60]!r}, the ledger has {wanted[:60]!r}"
+    return "has other columns"

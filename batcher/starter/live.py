@@ -1,0 +1,139 @@
+"""What the API itself says about what people will fill in: a template's variables, lists of names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from batcher.api.client import Client
+from batcher.catalog.extend import extension_path, live_entries
+from batcher.catalog.model import Operation, Provider
+from batcher.catalog.pick import as_text
+from batcher.errors import ApiError, InputError, NotFinished, Problem, Rejected, StopEverything, Stopped
+from batcher.mapping.choice import Choice, Choices
+from batcher.model import Json
+from batcher.starter.flat import Fixed
+from batcher.starter.sketch import Entry
+
+
+@dataclass(kw_only=True, slots=True)
+class Live:
+    """
+    The API, as far as it may be asked.
+
+    Attributes:
+        client: None when the network must not be used.
+        notes: What could not be asked, for the person.
+    """
+
+    provider: Provider
+    client: Client | None
+    notes: list[str] = field(default_factory=list)
+    _lists: dict[str, Choices | None] = field(default_factory=dict)
+
+    def choices(self, kind: str, *, is_open: bool = False) -> Choices | None:
+        """
+        A list of names; None when it is not to be had.
+
+        Raises:
+            Stopped: The key is not accepted.
+        """
+        if kind not in self._lists:
+            self._lists[kind] = self._asked(kind, is_open=is_open)
+        return self._lists[kind]
+
+    def _asked(self, kind: str, *, is_open: bool) -> Choices | None:
+        if self.client is None:
+            self.notes.append(f"offline: no list of {kind} to pick from")
+            return None
+        try:
+            found = self.client.choices(self.provider.choices[kind])
+            return Choices(kind, [Choice(id=each, name=name) for each, name in found], is_open=is_open)
+        except StopEverything as error:
+            raise Stopped(f"the API refuses the account: {error.message}") from error
+        except ApiError as error:
+            self.notes.append(f"no list of {kind} to pick from: {error.message}")
+            return None
+
+    def resolved(self, operation: Operation, fixed: Fixed) -> dict[str, str]:
+        """
+        What is fixed, with the ids of a template and the like in place of their names.
+
+        Raises:
+            InputError: Nothing of that name is there.
+        """
+        found = dict(fixed)
+        for name, text in fixed.items():
+            kind = operation.choices.get(name)
+            known = self.choices(kind, is_open=name in operation.path_fields) if kind and self.client else None
+            if known is not None:
+                try:
+                    found[name] = known.resolve(text)
+                except ValueError as error:
+                    raise InputError(Problem(where=name, message=str(error))) from error
+        return found
+
+    def entries(self, operation: Operation, fixed: Fixed) -> dict[str, Entry]:
+        """
+        What the template has; empty when that is not known.
+
+        Raises:
+            InputError: There is no such template, or nothing in it to fill in.
+            NotFinished: The API cannot be reached now.
+            Stopped: The key is not accepted.
+        """
+        path = extension_path(operation, dict(fixed))
+        if not path:
+            return {}
+        if self.client is None:
+            self.notes.append("offline: the template's variables are not known")
+            return {}
+        try:
+            answer = self.client.read(path)
+        except Rejected as error:
+            message = error.message + self._near(operation)
+            raise InputError(Problem(where="--template-id", message=message)) from error
+        except StopEverything as error:
+            raise Stopped(f"the API refuses the account: {error.message}") from error
+        except ApiError as error:
+            message = f"the template could not be asked for: {error.message}; run again, or make it with --offline"
+            raise NotFinished(message) from error
+        shown = _examples(operation, answer)
+        kinds = live_entries(operation, answer)
+        if not kinds:
+            raise InputError(Problem(where="--template-id", message="the template has no variables to fill in"))
+        return {name: Entry(type=kind, example=shown.get(name, "")) for name, kind in kinds.items()}
+
+    def _near(self, operation: Operation) -> str:
+        """The templates that there are, for a message; empty when that is not known."""
+        return listed(self.choices(operation.choices.get(operation.path_fields[0], ""), is_open=True))
+
+    def names(self, operation: Operation, fixed: Fixed) -> dict[str, str]:
+        """What people call the ids among what is fixed, by their places; what is not known is left out."""
+        found = {}
+        for place, kind in operation.choices.items():
+            known = self._lists.get(kind) if place in fixed else None
+            for member in known.members if known else ():
+                if member.id == fixed[place] != member.name:
+                    found[place] = member.name
+        return found
+
+
+def listed(known: Choices | None) -> str:
+    """The first members of a list, to be put behind a message."""
+    if known is None or not known.members:
+        return ""
+    return "; there are " + ", ".join(f"{each.id} ({each.name})" for each in known.members[:10])
+
+
+def _examples(operation: Operation, answer: Json) -> Mapping[str, str]:
+    """What the template itself shows for each entry."""
+    extends = operation.extends
+    found = extends.entries.find(answer) if extends else None
+    if extends is None or extends.example is None:
+        return {}
+    if isinstance(found, dict):
+        return {str(name): as_text(extends.example.find(item)) for name, item in found.items()}
+    named = extends.name
+    items = found if isinstance(found, list) and named else []
+    return {as_text(named.find(item)): as_text(extends.example.find(item)) for item in items} if named else {}
