@@ -32,7 +32,7 @@ def download(job_file: Path, *, quiet: bool) -> int:
     around = surroundings(quiet=quiet)
     with (
         opened(job, around) as at_hand,
-        at_hand.ledger.lock(job.name),
+        at_hand.held(around.tell),
         polite_stop() as interrupted,
     ):
         bound = at_hand.bound

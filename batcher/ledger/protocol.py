@@ -452,12 +452,7 @@ class Ledger(Protocol):
         """Attempts in any state, oldest first: those of a job, of an account, sent under these keys; None means all."""
 
     def examine(self, job: str) -> Sequence[Contradiction]:
-        """
-        Everything in which the ledger contradicts itself about a job; changes nothing.
-
-        Raises:
-            LedgerError: It is damaged.
-        """
+        """Everything in which the ledger, of which every page is read, contradicts itself about a job."""
 
     def hold_off(self, account: str, *, until: float, reason: str) -> None:
         """No request of the account before `until`; a later end that is already known stays."""
