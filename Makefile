@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos proof bench corpora check format clean
+.PHONY: help install demo test test-cluster chaos proof bench corpora check format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -27,7 +27,11 @@ demo: $(VENV)/.installed  ## Run two sample jobs on the local simulator: no key,
 	@BATCHER=$(BIN)/batcher sh jobs/demo.sh
 
 test: $(VENV)/.installed-dev  ## Install what the tests need and run them
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not cluster"
+
+test-cluster: $(VENV)/.installed-dev  ## The tests of the shared ledger, on a PostgreSQL of their own (as root it is installed)
+	@sh tests/cluster/install.sh
+	$(BIN)/pytest -m cluster -rs
 
 chaos: $(VENV)/.installed-dev  ## The long proofs: every crash point, power cuts, a day of faults (about half an hour, as root)
 	BATCHER_CHAOS=1 $(BIN)/pytest tests/proofs

@@ -4,40 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
-from batcher.catalog.load import built_in_providers, provider_of
+from batcher.bound_step import BoundStep, Flaws, Header
 from batcher.catalog.model import Operation, Provider
-from batcher.catalog.own import own_provider
-from batcher.catalog.settings import WrongSetting, with_settings
-from batcher.errors import InputError, Problem
-from batcher.files import Files, SeenFile
+from batcher.errors import InputError, Problem, kept
+from batcher.files import SeenFile
 from batcher.filing import columns_with_files, file_places
-from batcher.job import CONTENT, Job, Step
+from batcher.job import CONTENT, Job
 from batcher.layout import Layout, lay_out
 from batcher.ledger.protocol import Blocked, Need, Planned
 from batcher.mapping.asset import NamedFile, files_of
 from batcher.mapping.choice import Choices
 from batcher.mapping.expression import ExpressionError
-from batcher.mapping.filter import RowFilter, compile_filter
-from batcher.mapping.request import Rendered, RequestMapping, needed_headers
+from batcher.mapping.filter import RowFilter
+from batcher.mapping.request import Rendered
 from batcher.model import Row, TaskKey
-from batcher.price import PriceTag, at_own_prices
-from batcher.schema import unknown_key
-from batcher.sheet import Sheet, SheetSpec, normalise, open_sheet
-
-T = TypeVar("T")
+from batcher.sheet import Sheet, normalise
 
 NAMED_DUPLICATES = 20
 """Of so many repeated ids the earlier row is looked up; each look-up reads the sheet again."""
-
-Flaws = tuple[tuple[str, str], ...]
-"""Complaints about a row, as (place, message)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,121 +42,6 @@ class Identified:
     row: Row
     row_id: str
     flaws: Flaws = ()
-
-
-class BoundStep:
-    """
-    One step of a job, its operation and the sheet's header.
-
-    Args:
-        earlier: Outputs of the steps before it, by their names.
-        later: The names of the step itself and of those after it.
-        files: Finds local files; None where the provider takes none.
-
-    Attributes:
-        item_column: The column that holds the members of the fan-out; None without one.
-        columns: The columns that it uses.
-    """
-
-    def __init__(
-        self,
-        step: Step,
-        *,
-        provider: Provider,
-        operation: Operation,
-        header: _Header,
-        choices: Mapping[str, Choices],
-        earlier: Mapping[str, Sequence[str]],
-        later: Sequence[str],
-        files: Files | None,
-    ) -> None:
-        self.step = step
-        self.operation = operation
-        self.is_later = bool(earlier)
-        self.price = PriceTag(operation.price, estimate_s=step.estimate_s)
-        problems: list[Problem] = []
-        mapping = _kept(
-            problems,
-            lambda: RequestMapping(
-                step,
-                provider=provider,
-                operation=operation,
-                lookup=header.find,
-                headers=header.texts,
-                choices=choices,
-                earlier=earlier,
-                later=later,
-                files=files,
-            ),
-        )
-        fan = step.for_each
-        self.item_column = None
-        if fan and fan.column:
-            self.item_column = _kept(
-                problems, lambda: header.require(fan.column, step, ("for_each", fan.name, "column"))
-            )
-        self.when = _kept(problems, lambda: header.condition(step.when, step, ("when",))) if step.when else None
-        if problems or mapping is None:
-            raise InputError(*problems)
-        self.mapping = mapping
-        used = {*mapping.columns, *(self.when.columns.values() if self.when else ())}
-        self.columns = frozenset(used | ({self.item_column} if self.item_column is not None else set()))
-
-    def items(self, row: Row, place: Callable[[int], str]) -> tuple[tuple[str, ...], Flaws]:
-        """The members of the fan-out for a row, `("",)` without one; what is wrong with the cell that holds them."""
-        fan = self.step.for_each
-        if fan is None:
-            return ("",), ()
-        if self.item_column is None:
-            return self._distinct(fan.members), ()
-        if self.item_column in row.flaws:
-            return ("",), ((place(self.item_column), row.flaws[self.item_column]),)
-        members = re.split(f"[{re.escape(fan.separators)}]", row.cells[self.item_column].replace("\r\n", "\n"))
-        items = self._distinct(member.strip() for member in members if member.strip())
-        return (items, ()) if items else (("",), ((place(self.item_column), f"{fan.column} is empty"),))
-
-    def _distinct(self, members: Iterable[str]) -> tuple[str, ...]:
-        """Each member once, by what is meant: `de`, `german` and `German` are one language, and paid once."""
-        found: dict[str, str] = {}
-        for member in members:
-            meant = self.mapping.meant(member)
-            found.setdefault(meant.casefold(), meant)
-        return tuple(found.values())
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Header:
-    """The sheet's header, as steps look things up in it."""
-
-    sheet_name: str
-    texts: Sequence[str]
-    index: Mapping[str, int]
-
-    def find(self, text: str) -> int | None:
-        return self.index.get(normalise(text))
-
-    def require(self, text: str, owner: Job | Step, path: tuple[str, ...]) -> int:
-        column = self.find(text)
-        if column is None:
-            said = unknown_key(text, [each for each in self.texts if each.strip()])
-            said = said.replace("unknown key", "no column", 1).replace("known keys are", "columns are", 1)
-            raise InputError(owner.problem(path, f"{said} (in {self.sheet_name})"))
-        return column
-
-    def condition(self, source: str, owner: Job | Step, path: tuple[str, ...]) -> RowFilter:
-        try:
-            return compile_filter(source, lookup=self.find, headers=self.texts)
-        except ExpressionError as error:
-            raise InputError(owner.problem(path, str(error))) from error
-
-
-def _kept(problems: list[Problem], build: Callable[[], T]) -> T | None:
-    """What `build` gives; its problems are kept, so that all are told together."""
-    try:
-        return build()
-    except InputError as error:
-        problems += error.problems
-        return None
 
 
 class BoundJob:
@@ -204,16 +77,16 @@ class BoundJob:
         self.local_files = files_of(job, provider, seen)
         texts = enumerate(sheet.header)
         index = {normalise(text): place for place, text in reversed(list(texts)) if text.strip()}
-        header = _Header(sheet_name=sheet.name, texts=sheet.header, index=index)
+        header = Header(sheet_name=sheet.name, texts=sheet.header, index=index)
         problems: list[Problem] = []
         self.steps = self._bind_steps(operations, header, choices, problems)
         self._id_column: int | None = header.find(job.sheet.row_id)
         if self._id_column is None and job.sheet.row_id != CONTENT:
-            _kept(problems, lambda: header.require(job.sheet.row_id, job, ("sheet", "row_id")))
+            kept(problems, lambda: header.require(job.sheet.row_id, job, ("sheet", "row_id")))
         where = job.sheet.where
-        self._filter = _kept(problems, lambda: header.condition(where, job, ("sheet", "where"))) if where else None
+        self._filter = kept(problems, lambda: header.condition(where, job, ("sheet", "where"))) if where else None
         problems += [*self._budget_problems(), *self._batch_problems()]
-        files = _kept(problems, lambda: file_places(job, operations, lookup=header.find, headers=header.texts))
+        files = kept(problems, lambda: file_places(job, operations, lookup=header.find, headers=header.texts))
         if problems:
             raise InputError(*problems)
         self.downloads = files or ()
@@ -247,14 +120,14 @@ class BoundJob:
         return [self.job.problem(("limits", "batch"), f"{self.title} has no batches; leave limits.batch out")]
 
     def _bind_steps(
-        self, operations: Sequence[Operation], header: _Header, choices: Mapping[str, Choices], problems: list[Problem]
+        self, operations: Sequence[Operation], header: Header, choices: Mapping[str, Choices], problems: list[Problem]
     ) -> dict[str, BoundStep]:
         bound: dict[str, BoundStep] = {}
         earlier: dict[str, Sequence[str]] = {}
         names = [step.name for step in self.job.steps]
         for step, operation in zip(self.job.steps, operations, strict=True):
             known = dict(earlier)
-            made = _kept(
+            made = kept(
                 problems,
                 lambda step=step, operation=operation, known=known: BoundStep(  # type: ignore[misc]
                     step,
@@ -465,67 +338,3 @@ class BoundJob:
 
 def _nameless(row: Row) -> str:
     return f"\x00row {row.number}"
-
-
-def find_operations(
-    job: Job, *, environ: Mapping[str, str] = os.environ, offline: bool = False
-) -> tuple[Provider, list[Operation]]:
-    """
-    The operations that a job names, in the order of its steps, with its settings.
-
-    Args:
-        job: The job.
-        environ: The environment: the host of a provider of the user's own must be allowed there.
-        offline: Nothing is sent, so no host has to be allowed.
-
-    Raises:
-        InputError: There is none of that name, the job's catalogue or settings do not fit, or the steps belong to
-            different providers: a job has one account.
-    """
-    own = [own_provider(job.catalog, base_url=job.base_url, environ=environ, offline=offline)] if job.catalog else []
-    known = {name: provider for provider in own for name in provider.operations}
-    asked = {step.operation: provider_of(step.operation) for step in job.steps if step.operation not in known}
-    if all(asked.values()):
-        known |= {name: provider for name, provider in asked.items() if provider is not None}
-    else:  # to say what there is
-        known |= {name: provider for provider in built_in_providers() for name in provider.operations}
-    problems: list[Problem] = []
-    found: list[tuple[Provider, Operation]] = []
-    for step in job.steps:
-        made = _kept(problems, lambda step=step: _find(step, known))  # type: ignore[misc]
-        if made is not None:
-            found.append(made)
-    if problems:
-        raise InputError(*problems)
-    provider = found[0][0]
-    for step, (other, _) in zip(job.steps, found, strict=True):
-        if other is not provider:
-            message = f"belongs to {other.name}, the first step to {provider.name}; make two jobs of them"
-            raise InputError(step.problem(("operation",), message))
-    return provider, at_own_prices(job, [operation for _, operation in found])
-
-
-def _find(step: Step, known: Mapping[str, Provider]) -> tuple[Provider, Operation]:
-    provider = known.get(step.operation)
-    if provider is None:
-        said = unknown_key(step.operation, known).replace("unknown key", "unknown operation", 1)
-        raise InputError(step.problem(("operation",), said.replace("known keys are", "there are", 1)))
-    try:
-        return provider, with_settings(provider.operations[step.operation], step.settings)
-    except WrongSetting as error:
-        raise InputError(step.problem(("settings", error.name), str(error))) from error
-
-
-def open_job_sheet(job: Job) -> Sheet:
-    """
-    Open the sheet of a job.
-
-    Raises:
-        InputError: It cannot be read as it should.
-    """
-    part = job.sheet
-    spec = SheetSpec(
-        path=part.file, tab=part.tab, header_row=part.header_row, encoding=part.encoding, delimiter=part.delimiter
-    )
-    needs = needed_headers(job) | ({part.row_id} if part.row_id != CONTENT else set())
-    return open_sheet(spec, needs=needs)

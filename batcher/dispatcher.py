@@ -85,6 +85,7 @@ class Dispatcher:
         stop: Why nothing more may be sent; empty while all is well.
         accepted: Attempts that the API has just taken, for whoever watches them from here on.
         batches: Accepted batches whose items have no ids yet.
+        holder: The worker that sends; empty for a run that holds the job's lock.
     """
 
     bound: BoundJob
@@ -101,6 +102,7 @@ class Dispatcher:
     wake_at: float | None = None
     stop: str = ""
     accepted: dict[int, Attempt] = field(default_factory=dict)
+    holder: str = ""
     batches: OpenBatches = field(default_factory=OpenBatches)
     _one_by_one: int = 0
     _finishes: dict[str, Finish] = field(default_factory=dict)
@@ -112,7 +114,7 @@ class Dispatcher:
     def begin(self) -> list[News]:
         """Take over what an earlier run has left in *sending*: a look-up or the same key, never a blind send."""
         now = self.clock()
-        left = self.ledger.in_doubt(self.bound.job.name, self.account)
+        left = self.ledger.take_over(self.bound.job.name, self.account, self.holder, at=now)
         self.batches.put([each for each in left if each.batch_id], at=now)
         lost = [each for each in left if not each.batch_id]
         return [
@@ -189,6 +191,7 @@ class Dispatcher:
             in_flight=self.limits.in_flight,
             budget=self.limits.budget,
             grace_s=WRITE_S,
+            holder=self.holder,
         )
         return self.ledger.admit(wish, self._prepare)
 

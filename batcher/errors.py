@@ -4,6 +4,7 @@ What can go wrong, as a tree whose branches are chosen by what the caller does n
     BatcherError
     ├── InputError           the user must edit something: exit 2
     ├── LedgerError          the ledger cannot be trusted or written: exit 2
+    │   ├── LedgerUnreachable    it cannot be reached now: exit 75
     │   └── NotRecorded      answers to paid requests are kept beside it: exit 74
     ├── Stopped              a person must decide or pay: exit 4
     ├── NotFinished          run again later: exit 75
@@ -17,9 +18,12 @@ What can go wrong, as a tree whose branches are chosen by what the caller does n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class Exit(int, Enum):
@@ -82,10 +86,25 @@ class InputError(BatcherError):
         self.problems: Sequence[Problem] = problems
 
 
+def kept(problems: list[Problem], build: Callable[[], T]) -> T | None:
+    """What `build` gives; its problems are kept, so that all are told together."""
+    try:
+        return build()
+    except InputError as error:
+        problems += error.problems
+        return None
+
+
 class LedgerError(BatcherError):
     """The ledger is damaged, foreign, newer than this program, or cannot be written."""
 
     exit = Exit.EDIT
+
+
+class LedgerUnreachable(LedgerError):
+    """There is no connection to the ledger's database; what is recorded there is safe, and the same again goes on."""
+
+    exit = Exit.NOT_FINISHED
 
 
 class NotRecorded(LedgerError):

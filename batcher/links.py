@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from batcher.bound import BoundJob, BoundStep, Identified
+from batcher.bound import BoundJob, Identified
+from batcher.bound_step import BoundStep
 from batcher.errors import Problem
 from batcher.fetch.probe import Probed, Prober
 from batcher.ledger.protocol import Ledger, Planned

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from batcher.api.client import Client
-from batcher.bound import BoundJob, BoundStep
+from batcher.bound import BoundJob
+from batcher.bound_step import BoundStep
 from batcher.catalog.extend import extended_body, extension_path, forgotten_entries
 from batcher.catalog.model import Operation
 from batcher.errors import ApiError, InputError, Rejected, StopEverything, Stopped

@@ -23,7 +23,7 @@ from batcher.errors import Stopped
 from batcher.filenames import check_file_names
 from batcher.job import Job, job_from_dict, load_job
 from batcher.model import Json
-from batcher.opening import OpenJob, Surroundings, check_results_file, opened
+from batcher.opening import OpenJob, Surroundings, check_results_file, clock_for, opened
 from batcher.plan import Plan, leave_out_held, look
 from batcher.results import result_rows
 from batcher.run import SENDERS, Ending, Run, Verbs
@@ -126,4 +126,4 @@ def _load(job: JobLike, *, has_sheet: bool) -> Job:
 
 
 def _around() -> Surroundings:
-    return Surroundings(environ=os.environ, folder=Path.cwd())
+    return Surroundings(environ=os.environ, folder=Path.cwd(), clock=clock_for(os.environ))

@@ -15,15 +15,16 @@ from pathlib import Path
 from batcher import files
 from batcher.api.account import Account, open_account
 from batcher.api.client import AccountInfo, Client
-from batcher.bound import BoundJob, find_operations, open_job_sheet
+from batcher.bound import BoundJob
 from batcher.catalog.model import Operation, Provider
 from batcher.errors import ApiError, InputError, Problem, StopEverything, Stopped
 from batcher.filenames import check_file_names
+from batcher.finding import find_operations, open_job_sheet
 from batcher.job import Job
 from batcher.layout import STATUS
 from batcher.ledger.lock import job_lock
+from batcher.ledger.place import file_name, is_address, open_ledger, shared_clock
 from batcher.ledger.protocol import Ledger
-from batcher.ledger.sqlite import SqliteLedger
 from batcher.ledger.unrecorded import Unrecorded
 from batcher.live import learn_templates, with_template
 from batcher.mapping.choice import Choice, Choices
@@ -45,6 +46,14 @@ def steady_clock() -> Callable[[], float]:
     return lambda: begun + time.clock_gettime(boot)
 
 
+def clock_for(environ: Mapping[str, str]) -> Callable[[], float]:
+    """
+    The clock of this machine; where several share a ledger, set by that of its database when it is first looked at.
+    """
+    place = environ.get(STATE_VARIABLE, "")
+    return shared_clock(place, steady_clock()) if is_address(place) else steady_clock()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surroundings:
     """
@@ -63,11 +72,18 @@ class Surroundings:
 
     @property
     def state(self) -> Path:
-        """The user's state folder: ledger, locks, logs."""
-        if told := self.environ.get(STATE_VARIABLE):
+        """The user's state folder: locks, logs, and the ledger where it is a file."""
+        told = self.environ.get(STATE_VARIABLE)
+        if told and not is_address(told):
             return Path(told).expanduser().absolute()
         base = self.environ.get("XDG_STATE_HOME") or Path(self.environ.get("HOME") or Path.home()) / ".local" / "state"
         return Path(base) / "batcher"
+
+    @property
+    def place(self) -> str:
+        """Where the ledger is: the state folder, or the address of a database."""
+        told = self.environ.get(STATE_VARIABLE, "")
+        return told if is_address(told) else str(self.state)
 
 
 class OpenJob:
@@ -77,7 +93,7 @@ class OpenJob:
     Attributes:
         client: None when the network must not be used.
         account: None when there is no credential and none is needed.
-        state: The folder of its ledger and lock.
+        state: The folder of its lock, and of its ledger where that is a file.
         notes: What a person should know: how the sheet was read, what could not be checked.
     """
 
@@ -291,16 +307,17 @@ def opened(
     """
     provider, operations = find_operations(job, environ=around.environ, offline=offline)
     with ExitStack() as stack:
-        environ, state = around.environ, around.state
+        environ, state, place = around.environ, around.state, around.place
         if rehearse:
             job, state = _rehearsal(job, state, stack)
+            place = str(state)
             address = stack.enter_context(_simulator())
             environ = {**environ, provider.base_url_variable: address, provider.key_variable: "rehearsal"}
         account = _account(job, provider, environ, around, offline=offline)
         client = Client(account, clock=around.clock) if account and not offline else None
         if client:
             stack.callback(client.close)
-        ledger = SqliteLedger(state / ledger_name(account))
+        ledger = open_ledger(place, loopback=account is not None and not account.is_real)
         stack.callback(ledger.close)
         yield OpenJob(
             job,
@@ -315,8 +332,8 @@ def opened(
 
 
 def ledger_name(account: Account | None) -> str:
-    """The file of the ledger: what was made on a loopback address must never count as done for a real account."""
-    return "ledger.db" if account is None or account.is_real else "loopback.db"
+    """The file of the ledger, and what the names of all that is kept beside it in the state folder begin with."""
+    return file_name(loopback=account is not None and not account.is_real)
 
 
 def _rehearsal(job: Job, state: Path, stack: ExitStack) -> tuple[Job, Path]:

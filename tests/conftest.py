@@ -8,16 +8,19 @@ import json
 import os
 import re
 import socket
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import proofs.scene
 import pytest
+from cluster.server import Server, started
 from hypothesis import settings
 from proofs.leaks import seen_in
 
-from batcher.bound import BoundJob, find_operations, open_job_sheet
+from batcher.bound import BoundJob
+from batcher.finding import find_operations, open_job_sheet
 from batcher.job import Job, load_job
 from batcher.ledger.protocol import Admission, News, Prepared
 from batcher.ledger.sqlite import SqliteLedger
@@ -132,6 +135,25 @@ def ledger(state: Path) -> Iterator[SqliteLedger]:
     opened = SqliteLedger(state / "ledger.db")
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A PostgreSQL of these tests alone; they skip where none is installed."""
+    with started() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server: Server) -> str:
+    """The address of a database that all tests share; each has a schema of its own."""
+    return postgres_server.address()
+
+
+@pytest.fixture
+def schema() -> str:
+    """The name of a schema that no other test uses."""
+    return f"t{uuid.uuid4().hex[:12]}"
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ LAYERS = (
     ("plan", "results"),
     ("filenames", "lines", "live"),
     ("bound", "expiry", "senders", "starter"),
-    ("filing",),
+    ("bound_step", "filing", "finding"),
     (
         "api",
         "doubt",
@@ -60,6 +60,7 @@ OWNERS = {
     "lxml": ("workbook",),
     "openpyxl": ("sheet", "workbook"),
     "pandas": ("sheet", "notebook"),
+    "psycopg": ("ledger.postgres", "ledger.server"),
     "python_calamine": ("sheet",),
     "requests": ("api", "fetch"),
     "sqlite3": ("ledger",),

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batcher.bound import BoundJob, find_operations, open_job_sheet
+from batcher.bound import BoundJob
 from batcher.errors import InputError
+from batcher.finding import find_operations, open_job_sheet
 
 Bind = Callable[..., BoundJob]
 Row = Callable[..., dict[str, str]]

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from batcher.bound import BoundJob, find_operations, open_job_sheet
+from batcher.bound import BoundJob
 from batcher.errors import Exit
+from batcher.finding import find_operations, open_job_sheet
 from batcher.job import Job, job_schema, load_job
 
 ROOT = Path(__file__).parents[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from support import (
     wish,
 )
 
-from batcher.errors import InputError
+from batcher.errors import InputError, NotFinished
 from batcher.files import SeenFile
 from batcher.ledger.protocol import Candidate, FileRecord, Gate, JobRecord, Ledger, Need, Planned, Prepared
 from batcher.ledger.sqlite import SqliteLedger
@@ -34,21 +35,30 @@ from batcher.units import Rate
 Open = Callable[[], Ledger]
 
 
-def _sqlite(folder: Path) -> Ledger:
-    return SqliteLedger(folder / "ledger.db")
+def _sqlite(request: pytest.FixtureRequest) -> Ledger:
+    return SqliteLedger(request.getfixturevalue("tmp_path") / "ledger.db")
 
 
-LEDGERS = [pytest.param(_sqlite, id="sqlite")]
-"""Each opens the ledger that lives in a folder; called twice it opens the same one."""
+def _postgres(request: pytest.FixtureRequest) -> Ledger:
+    from batcher.ledger.postgres import PostgresLedger
+
+    return PostgresLedger(request.getfixturevalue("postgres"), schema=request.getfixturevalue("schema"))
+
+
+LEDGERS = [
+    pytest.param(_sqlite, id="sqlite"),
+    pytest.param(_postgres, id="postgres", marks=pytest.mark.cluster),
+]
+"""Each opens the ledger of one test; called twice it opens the same one."""
 
 
 @pytest.fixture(params=LEDGERS)
-def open_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+def open_ledger(request: pytest.FixtureRequest) -> Iterator[Open]:
     """Opens the test's ledger; as often as wanted."""
     opened: list[Ledger] = []
 
     def open_it() -> Ledger:
-        opened.append(request.param(tmp_path))
+        opened.append(request.param(request))
         return opened[-1]
 
     yield open_it
@@ -815,6 +825,95 @@ def test_a_new_key_of_the_same_owner_takes_over_what_is_open(ledger: Ledger) -> 
 
     assert [each.attempt_id for each in ledger.in_flight(JOB, "renewed")] == [first.attempt_id]
     assert [each.attempt_id for each in ledger.in_doubt(JOB, "renewed")] == [second.attempt_id]
+
+
+# --- locks and leases
+
+
+def test_one_run_holds_a_job_at_a_time(open_ledger: Open) -> None:
+    """Two runs of a job would plan over each other; another job is none of their business."""
+    one, other = open_ledger(), open_ledger()
+    with one.lock(JOB):
+        with pytest.raises(NotFinished, match=f"another run of '{JOB}' is under way"), other.lock(JOB):
+            pass
+        with other.lock("another"):
+            pass
+    with other.lock(JOB):
+        pass
+
+
+def test_a_run_that_dies_lets_go_of_its_job(open_ledger: Open) -> None:
+    """Nobody has to clean up."""
+    one, other = open_ledger(), open_ledger()
+    held = ExitStack()
+    held.enter_context(one.lock(JOB))
+    held.close()
+    one.close()
+
+    with other.lock(JOB):
+        pass
+
+
+def test_what_a_living_worker_sends_is_nobody_elses(ledger: Ledger) -> None:
+    """Taking it over would be to look for something that is just on its way."""
+    plan(ledger, *rows(3))
+    assert ledger.alive("w1", at=0.0, until=30.0)
+    mine = admit(ledger, at_most=2, holder="w1").attempts
+
+    assert ledger.take_over(JOB, ACCOUNT, "w2", at=30.0) == []
+    assert [each.attempt_id for each in ledger.in_doubt(JOB, ACCOUNT)] == [each.attempt_id for each in mine]
+
+
+def test_what_a_dead_worker_has_left_is_taken_over_once(ledger: Ledger) -> None:
+    """Two that looked for the same lost work could both come to send it again."""
+    plan(ledger, *rows(3))
+    ledger.alive("w1", at=0.0, until=30.0)
+    left = admit(ledger, at_most=2, holder="w1").attempts
+    ledger.alive("w2", at=0.0, until=90.0)
+    ledger.alive("w3", at=0.0, until=90.0)
+
+    assert list(ledger.take_over(JOB, ACCOUNT, "w2", at=31.0)) == list(left)
+    assert ledger.take_over(JOB, ACCOUNT, "w3", at=31.0) == []
+    assert ledger.take_over("another", ACCOUNT, "w3", at=99.0) == []
+    assert ledger.take_over(JOB, "another", "w3", at=99.0) == []
+
+
+def test_what_a_run_without_a_lease_has_left_is_anybodys(ledger: Ledger) -> None:
+    """It held the job's lock, and whoever asks holds it now."""
+    plan(ledger, *rows(1))
+    left = admit(ledger).attempts
+
+    assert list(ledger.take_over(JOB, ACCOUNT, "", at=0.0)) == list(left)
+    assert list(ledger.take_over(JOB, ACCOUNT, "w1", at=0.0)) == list(left)
+
+
+def test_only_what_is_sending_is_taken_over(ledger: Ledger) -> None:
+    """Accepted work needs no holder: everybody may look after it."""
+    plan(ledger, *rows(1))
+    (attempt,) = admit(ledger).attempts
+    accept(ledger, attempt)
+
+    assert ledger.take_over(JOB, ACCOUNT, "w1", at=0.0) == []
+
+
+def test_a_worker_that_slept_beyond_its_lease_is_told(ledger: Ledger) -> None:
+    """It must not go on as if nothing had happened: another may have taken over what it held."""
+    assert ledger.alive("w1", at=0.0, until=30.0)
+    assert ledger.alive("w1", at=30.0, until=60.0)
+    assert not ledger.alive("w1", at=61.0, until=91.0)
+    assert not ledger.alive("w1", at=62.0, until=92.0)
+    assert ledger.alive("w1-again", at=62.0, until=92.0)
+
+
+def test_what_postgresql_cannot_keep_is_no_reason_to_lose_an_answer(ledger: Ledger) -> None:
+    """An API may put a NUL into its words: the row is recorded all the same."""
+    plan(ledger, *rows(1))
+    (attempt,) = admit(ledger).attempts
+    ledger.record([news(attempt, State.FAILED, error="broken\0words", cause="100 % ? broken")])
+
+    (standing,) = ledger.standings(JOB)
+    assert standing.state is State.FAILED
+    assert standing.error in ("broken\0words", "broken\ufffdwords")
 
 
 # --- wanted, assets, uploaded, unusable, forget_assets, files, saw

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from jsonschema_rs import validator_for
 
-from batcher.bound import BoundJob, find_operations, open_job_sheet
+from batcher.bound import BoundJob
 from batcher.errors import InputError
+from batcher.finding import find_operations, open_job_sheet
 from batcher.job import Job, load_job
 from batcher.mapping.choice import Choice, Choices
 from batcher.mapping.expression import MAX_SOURCE, ExpressionError, compile_expression

@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.bound import find_operations
 from batcher.errors import InputError
+from batcher.finding import find_operations
 from batcher.job import Job, job_from_dict
 from batcher.mapping.expression import ExpressionError, compile_expression
 from batcher.mapping.filter import compile_filter

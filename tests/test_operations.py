@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from stand_ins import Asked, Ran, json_server, run_job
 
-from batcher.bound import BoundJob, find_operations, open_job_sheet
+from batcher.bound import BoundJob
 from batcher.catalog.extend import extended_body, extension_path, forgotten_entries
 from batcher.catalog.load import built_in_providers
 from batcher.catalog.settings import WrongSetting, with_settings
 from batcher.errors import InputError, Stopped
+from batcher.finding import find_operations, open_job_sheet
 from batcher.job import load_job
 from batcher.mapping.asset import with_assets
 from batcher.mapping.choice import Choice, Choices

@@ -184,6 +184,24 @@ def call(*arguments: str | Path) -> Result:
     return CliRunner().invoke(schedule, [str(each) for each in arguments], standalone_mode=False)
 
 
+def test_a_shared_ledger_is_passed_on(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tick that looked elsewhere would pay for everything again."""
+    pytest.importorskip("psycopg")
+    monkeypatch.setenv("BATCHER_STATE", "postgresql://batcher@db.example.com/batcher")
+
+    assert "BATCHER_STATE=postgresql://batcher@db.example.com/batcher" in call(job).output
+
+
+def test_a_password_never_stands_in_a_crontab(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is the tick sent to another ledger for it: the person is told where the password belongs."""
+    pytest.importorskip("psycopg")
+    monkeypatch.setenv("BATCHER_STATE", "postgresql://batcher:s3cret@db.example.com/batcher")
+    refused = call(job)
+
+    assert "put it into ~/.pgpass" in str(refused.exception)
+    assert "s3cret" not in f"{refused.output}{refused.exception}"
+
+
 def test_shows_the_line_and_where_the_key_belongs(job: Path, state: Path) -> None:
     """The line alone is on stdout; what else to do is said beside it, and no key is in either."""
     result = call(job, "--every", "15m")

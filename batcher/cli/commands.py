@@ -25,6 +25,7 @@ _COMMANDS = {
     "logout": ("signing", "Forget a sign-in."),
     "list": ("listing", "Names and ids of the account: templates, avatars, voices, languages."),
     "doctor": ("doctor", "Is everything in place? Key, host, account, ledger."),
+    "ledger": ("ledgers", "Move the ledger: into a database that many machines share, or back."),
     "operations": ("catalog", "What can be asked for; with NAME, in detail."),
     "schema": ("catalog", "Print the JSON Schema of a job file."),
     "simulator": ("simulating", "A local HeyGen to try everything on."),

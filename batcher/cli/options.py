@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from batcher.opening import Surroundings
+from batcher.opening import Surroundings, clock_for
 from batcher.units import parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -62,7 +62,7 @@ def surroundings(*, quiet: bool = False) -> Surroundings:
         if not quiet:
             click.echo(sentence, err=True)
 
-    return Surroundings(environ=os.environ, folder=Path.cwd(), tell=tell)
+    return Surroundings(environ=os.environ, folder=Path.cwd(), tell=tell, clock=clock_for(os.environ))
 
 
 @contextmanager

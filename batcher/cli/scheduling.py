@@ -9,13 +9,14 @@ from pathlib import Path
 
 import click
 
-from batcher.bound import find_operations
 from batcher.catalog.model import Provider
 from batcher.cli.options import Duration, surroundings
 from batcher.cli.say import say
 from batcher.errors import Exit, InputError, Problem
+from batcher.finding import find_operations
 from batcher.job import Job, load_job
-from batcher.opening import STATE_VARIABLE
+from batcher.ledger.place import has_password, is_address
+from batcher.opening import STATE_VARIABLE, Surroundings
 from batcher.ops.schedule import (
     Crontab,
     Tick,
@@ -75,7 +76,8 @@ def _tick(job_file: Path, *, every_s: int, agreed: bool) -> Tick:
     around = surroundings()
     environ, secret = passed_on(around.environ, [provider.base_url_variable])
     if around.environ.get(STATE_VARIABLE) or around.environ.get("XDG_STATE_HOME"):
-        environ[STATE_VARIABLE] = str(around.state)
+        environ[STATE_VARIABLE] = _place(around)
+        secret = [name for name in secret if name != STATE_VARIABLE]
     _tell_what_is_missing(job, provider, secret, agreed=agreed)
     return Tick(
         program=_program(),
@@ -86,6 +88,14 @@ def _tick(job_file: Path, *, every_s: int, agreed: bool) -> Tick:
         environ=environ,
         agreed=agreed,
     )
+
+
+def _place(around: Surroundings) -> str:
+    """Where a tick finds the ledger; one that looked elsewhere would pay for everything again."""
+    if is_address(around.place) and has_password(around.place):
+        message = "holds a password, which has no place in a crontab; put it into ~/.pgpass and leave it out here"
+        raise InputError(Problem(where=STATE_VARIABLE, message=message))
+    return around.place
 
 
 def _tell_what_is_missing(job: Job, provider: Provider, secret: Sequence[str], *, agreed: bool) -> None:

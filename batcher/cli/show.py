@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from batcher.bound import BoundJob, BoundStep
+from batcher.bound import BoundJob
+from batcher.bound_step import BoundStep
 from batcher.files import size_words
 from batcher.limits import limits_of
 from batcher.lines import word_of

@@ -33,7 +33,7 @@ SELECT task_id, row_id, step, item, row_number, operation, path, body, estimate,
        (SELECT COALESCE(MAX(number), 0) + 1 FROM attempts WHERE attempts.task_id = tasks.task_id)
 FROM tasks WHERE job = ? AND state = 'waiting' AND ready = 1 AND gone = 0 AND {HAS_ALL} ORDER BY row_number, task_id LIMIT ?"""
 _SUBMISSIONS = """
-INSERT INTO submissions (account, operation, key, first_sent_at, size) VALUES {rows} RETURNING submission_id, key"""
+INSERT INTO submissions (account, operation, key, first_sent_at, size, holder) VALUES {rows} RETURNING submission_id, key"""
 _ATTEMPTS = """
 INSERT INTO attempts (task_id, number, submission_id, account, operation, state, path, body, key, token, estimate, place)
 VALUES {rows} RETURNING attempt_id, task_id"""
@@ -209,7 +209,7 @@ def _begin(db: Db, wish: Admission, groups: list[list[Any]], prepare: Callable[[
         made = [_Begun(row, wish.job, held.get(row[0], {}), prepare) for row in rows]
         key = made[0].ready.key if len(made) == 1 else batch_key([each.ready.key for each in made], at=wish.now)
         begun.append((key, made))
-    values = [(wish.account, made[0].operation, key, wish.now, len(made)) for key, made in begun]
+    values = [(wish.account, made[0].operation, key, wish.now, len(made), wish.holder) for key, made in begun]
     submissions = {key: submission_id for submission_id, key in insert_rows(db, _SUBMISSIONS, values)}
     rows = [
         each.row(wish.account, submissions[key], key, place, len(made))

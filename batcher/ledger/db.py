@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 
 class Rows(Protocol):
     """What a statement brings."""
+
+    @property
+    def description(self) -> Any:
+        """For each column a sequence that begins with its name."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it has changed."""
 
     def fetchone(self) -> Any:
         """The next row as a tuple; None when there is no more."""
@@ -24,18 +32,21 @@ class Db(Protocol):
     """
     A database within a transaction, or for reading.
 
-    Statements are those that SQLite and PostgreSQL both understand, with `?` for each value.
+    Statements are those that SQLite and PostgreSQL both understand, with `?` for each value, or `:name` for named ones.
     """
 
     @property
     def claiming(self) -> str:
         """What a query ends with that picks rows to be changed next: others pass over them until the transaction ends."""
 
-    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Rows:
+    def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), /) -> Rows:
         """Run one statement."""
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> object:
         """Run one statement for each of many rows."""
+
+    def stream(self, sql: str, /) -> Iterator[Any]:
+        """Rows of a query that may bring more than fits into memory."""
 
 
 MANY = 60
@@ -80,9 +91,11 @@ class Touched:
         beside_others: Others may change other tasks of these jobs at the same time; not so while one is planned.
         account: Its windows, slots and hold-offs.
         attempts: These, their tasks and their jobs.
+        everything: The whole ledger.
     """
 
     jobs: Sequence[str] = ()
     beside_others: bool = False
     account: str = ""
     attempts: Sequence[int] = ()
+    everything: bool = False

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from batcher.errors import InputError, Problem
+from batcher.errors import InputError, LedgerError, Problem
 from batcher.ledger.db import Db
 from batcher.ledger.filing import set_needs
 from batcher.ledger.moving import move_task
@@ -75,6 +75,8 @@ def read_job(db: Db, job: str) -> JobRecord | None:
 
 def register(db: Db, record: JobRecord) -> None:
     """As `Ledger.register`."""
+    if moved := db.execute("SELECT place FROM moved").fetchone():
+        raise LedgerError(f"the ledger has been moved to {moved[0]}")
     before = read_job(db, record.job)
     if before and before.path != record.path and before.path and Path(before.path).exists():
         message = (
@@ -117,37 +119,33 @@ def _known_with_ids(db: Db, job: str, row_ids: Collection[str]) -> dict[TaskKey,
 
 def _plan_group(db: Db, tasks: list[Planned], *, at: float) -> None:
     before = _known_with_ids(db, tasks[0].key.job, [task.key.row_id for task in tasks])
-    new = []
+    writes: dict[str, list[tuple[object, ...]]] = {_NEW: [], _SEE: [], _SAME: [], _RENEW: []}
     for task in tasks:
         found = before.get(task.key)
         if found is None:
             state = State.INVALID if task.flaws else State.WAITING
-            new.append(
-                (
-                    *_identity(task),
-                    task.row_number,
-                    task.operation,
-                    state.value,
-                    *_content(task),
-                )
-            )
+            writes[_NEW].append((*_identity(task), task.row_number, task.operation, state.value, *_content(task)))
         else:
-            db.execute(_SEE, (found[1],))
-            _renew(db, task, known=found[0], task_id=found[1], at=at)
-    db.executemany(_NEW, new)
+            writes[_SEE].append((found[1],))
+            _renew(db, task, writes, known=found[0], task_id=found[1], at=at)
+    for statement, values in writes.items():
+        if values:
+            db.executemany(statement, values)
     for task in tasks:
         if task.needs and task.key not in before:
             set_needs(db, task)
 
 
-def _renew(db: Db, task: Planned, *, known: Known, task_id: int, at: float) -> None:
-    if known.state not in (State.WAITING, State.INVALID):
-        db.execute(_SAME, (task.row_number, task.input_hash, task_id, task.row_number, task.input_hash))
+def _renew(
+    db: Db, task: Planned, writes: dict[str, list[tuple[object, ...]]], *, known: Known, task_id: int, at: float
+) -> None:
+    is_sent = known.state not in (State.WAITING, State.INVALID)
+    # what an earlier step has made of a blocked task since is kept
+    is_blocked = not task.ready and not task.flaws and known.state is State.WAITING
+    if is_sent or (is_blocked and known.input_hash == task.input_hash):
+        writes[_SAME].append((task.row_number, task.input_hash, task_id, task.row_number, task.input_hash))
         return
-    if not task.ready and not task.flaws and known.state is State.WAITING and known.input_hash == task.input_hash:
-        db.execute(_SAME, (task.row_number, task.input_hash, task_id, task.row_number, task.input_hash))
-        return  # what an earlier step has made of it since is kept
-    db.execute(_RENEW, (task.row_number, task.operation, *_content(task), task_id))
+    writes[_RENEW].append((task.row_number, task.operation, *_content(task), task_id))
     set_needs(db, task, task_id)
     after = State.INVALID if task.flaws else State.WAITING
     if after is not known.state:

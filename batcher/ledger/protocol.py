@@ -157,6 +157,7 @@ class Admission:
         in_flight: How many of the account may be in work at once; None without a cap.
         budget: What the job may spend in all, in the unit of the estimates; None without one.
         grace_s: How long after its sending an unanswered request may still reach the server.
+        holder: The worker that will send; empty for a run that holds the job's lock.
     """
 
     job: str
@@ -169,6 +170,7 @@ class Admission:
     in_flight: int | None = None
     budget: float | None = None
     grace_s: float = 120.0
+    holder: str = ""
 
 
 class Gate(str, Enum):
@@ -442,6 +444,22 @@ class Ledger(Protocol):
 
     def in_doubt(self, job: str, account: str) -> Sequence[Attempt]:
         """All attempts of a job at an account in *sending*, oldest first; those of a batch in its order."""
+
+    def alive(self, holder: str, *, at: float, until: float) -> bool:
+        """
+        Believe a worker to be alive until then.
+
+        Returns:
+            False when it was not believed to be any more: what it held may be another's by now. It must let go of it,
+            and go on under a new name.
+        """
+
+    def take_over(self, job: str, account: str, holder: str, *, at: float) -> Sequence[Attempt]:
+        """
+        The attempts of a job at an account in *sending* whose holder is not alive at `at`, oldest first.
+
+        From now on they are `holder`'s. Each may have been made: it is looked for, never sent blindly.
+        """
 
     def unsure(self, job: str) -> Sequence[Attempt]:
         """All attempts of a job whose fate a person must decide."""

@@ -66,7 +66,7 @@ def attempts(db: Db, job: str, state: State) -> list[Attempt]:
 
 def find(db: Db, *, job: str | None, account: str | None, keys: Collection[str] | None) -> list[Attempt]:
     """As `Ledger.find`."""
-    narrow = "WHERE (? IS NULL OR t.job = ?) AND (? IS NULL OR a.account = ?)"
+    narrow = "WHERE (CAST(? AS TEXT) IS NULL OR t.job = ?) AND (CAST(? AS TEXT) IS NULL OR a.account = ?)"
     values = (job, job, account, account)
     if keys is None:
         return [attempt_from(row) for row in db.execute(f"{ATTEMPT} {narrow} ORDER BY a.attempt_id", values)]

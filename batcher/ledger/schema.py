@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from batcher.model import FileState, State
@@ -11,6 +12,7 @@ APPLICATION_ID = 0x62746368
 
 SCHEMA_VERSION = 2
 
+_TABLE = re.compile(r"CREATE TABLE (\w+) \((?:\s*--.*)?\s*(\w+) ([^,\n]*)")
 _STATES = ", ".join(f"'{state.value}'" for state in State)
 
 _FILES = f"""
@@ -102,7 +104,13 @@ CREATE TABLE submissions (               -- one HTTP write, with the time its fi
     first_sent_at REAL NOT NULL,
     sends INTEGER NOT NULL DEFAULT 1,
     batch_id TEXT NOT NULL DEFAULT '',   -- the API's id of the batch that it has become
-    size INTEGER NOT NULL DEFAULT 1      -- how many attempts it carries
+    size INTEGER NOT NULL DEFAULT 1,     -- how many attempts it carries
+    holder TEXT NOT NULL DEFAULT ''      -- the worker that sends it; '' for the run that holds the job's lock
+) STRICT;
+
+CREATE TABLE holders (                   -- workers, and until when each is believed to be alive
+    holder TEXT PRIMARY KEY,
+    alive_until REAL NOT NULL
 ) STRICT;
 
 CREATE TABLE attempts (
@@ -165,6 +173,11 @@ CREATE TABLE moves (                     -- the history of every task
     cause TEXT NOT NULL
 ) STRICT;
 CREATE INDEX moves_by_task ON moves (task_id);
+
+CREATE TABLE moved (                     -- one row once the ledger lives elsewhere: from then on nothing is done with it
+    place TEXT PRIMARY KEY,
+    at REAL NOT NULL
+) STRICT;
 {_FILES}"""
 
 
@@ -182,6 +195,24 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "ALTER TABLE submissions ADD COLUMN size INTEGER NOT NULL DEFAULT 1",
         "ALTER TABLE attempts ADD COLUMN place INTEGER",
         "CREATE INDEX attempts_batched ON attempts (submission_id, place) WHERE place IS NOT NULL",
+        "ALTER TABLE submissions ADD COLUMN holder TEXT NOT NULL DEFAULT ''",
+        "CREATE TABLE holders (holder TEXT PRIMARY KEY, alive_until REAL NOT NULL) STRICT",
+        "CREATE TABLE moved (place TEXT PRIMARY KEY, at REAL NOT NULL) STRICT",
     )
 }
 """What leads from each version to the next; a ledger of every one that was ever released stands among the tests."""
+
+
+def key_of_tables() -> Mapping[str, str]:
+    """Each table, those that others refer to first, with the column that tells its rows apart in their order."""
+    keys = (key_of(each) for each in statements(TABLES))
+    return dict(each for each in keys if each)
+
+
+def key_of(statement: str) -> tuple[str, str] | None:
+    """
+    The table that a statement makes, and the column that tells its rows apart: the first one, where that is declared
+    as its key; otherwise `rowid`, which SQLite gives silently. None when it makes no table.
+    """
+    found = _TABLE.search(statement)
+    return (found[1], found[2] if "PRIMARY KEY" in found[3] else "rowid") if found else None

@@ -8,13 +8,14 @@ from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from batcher.files import SeenFile
-from batcher.ledger import admission, filing, planning, reading, recording
+from batcher.ledger import admission, examining, filing, holding, planning, reading, recording
 from batcher.ledger.db import Db, Touched
 from batcher.ledger.protocol import (
     Admission,
     Admitted,
     Blocked,
     Candidate,
+    Contradiction,
     FileRecord,
     InFlight,
     JobRecord,
@@ -37,7 +38,14 @@ WHERE excluded.held_until > accounts.held_until"""
 
 
 class SqlLedger(ABC):
-    """A `Ledger` in an SQL database; how it is opened, written and read stands with each database."""
+    """
+    A `Ledger` in an SQL database; how it is opened, written and read stands with each database.
+
+    Attributes:
+        name: Where it is, as it may be shown to anybody.
+    """
+
+    name: str
 
     @abstractmethod
     def _write(self, work: Callable[[Db], T], touched: Touched | None = None, *, repeats: bool = False) -> T:
@@ -53,6 +61,33 @@ class SqlLedger(ABC):
     @abstractmethod
     def _reading(self) -> AbstractContextManager[Db]:
         """Read, without a transaction."""
+
+    @abstractmethod
+    def lock(self, job: str) -> AbstractContextManager[None]:
+        """See `Ledger.lock`."""
+
+    @abstractmethod
+    def numbers_taken(self, db: Db) -> None:
+        """Rows have come in with numbers of their own: give out none of them again."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """See `Ledger.close`."""
+
+    def exclusively(self, work: Callable[[Db], T]) -> T:
+        """Carry out one transaction during which nobody else changes anything."""
+        return self._write(work, Touched(everything=True))
+
+    def jobs(self) -> Sequence[str]:
+        """The labels of all jobs."""
+        with self._reading() as db:
+            return [job for (job,) in db.execute("SELECT job FROM jobs ORDER BY job")]
+
+    def moved_to(self) -> str:
+        """Where it lives now; empty while it is here."""
+        with self._reading() as db:
+            found = db.execute("SELECT place FROM moved").fetchone()
+            return str(found[0]) if found else ""
 
     def register(self, record: JobRecord) -> None:
         """See `Ledger.register`."""
@@ -107,7 +142,7 @@ class SqlLedger(ABC):
 
     def admit(self, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
         """See `Ledger.admit`."""
-        touched = Touched(jobs=[wish.job], beside_others=True, account=wish.account)
+        touched = Touched(jobs=[wish.job], beside_others=wish.budget is None, account=wish.account)
         return self._write(lambda db: admission.admit(db, wish, prepare), touched, repeats=True)
 
     def record(self, news: Sequence[News]) -> Sequence[News]:
@@ -119,14 +154,13 @@ class SqlLedger(ABC):
 
     def filed(self, files: Sequence[FileRecord]) -> None:
         """See `Ledger.filed`."""
-        if not files:
-            return
 
         def work(db: Db) -> None:
             for each in files:
                 recording.filed(db, each)
 
-        self._write(work, Touched(attempts=[each.attempt_id for each in files]), repeats=True)
+        if files:
+            self._write(work, Touched(attempts=[each.attempt_id for each in files]), repeats=True)
 
     def find(
         self, *, job: str | None = None, account: str | None = None, keys: Collection[str] | None = None
@@ -134,6 +168,11 @@ class SqlLedger(ABC):
         """See `Ledger.find`."""
         with self._reading() as db:
             return reading.find(db, job=job, account=account, keys=keys)
+
+    def examine(self, job: str) -> Sequence[Contradiction]:
+        """See `Ledger.examine`."""
+        with self._reading() as db:
+            return examining.examine(db, job)
 
     def claim(self, job: str, account: str, owner: str) -> int:
         """See `Ledger.claim`."""
@@ -148,6 +187,16 @@ class SqlLedger(ABC):
         """See `Ledger.in_doubt`."""
         with self._reading() as db:
             return reading.in_doubt(db, job, account)
+
+    def alive(self, holder: str, *, at: float, until: float) -> bool:
+        """See `Ledger.alive`."""
+        return self._write(lambda db: holding.alive(db, holder, at=at, until=until), repeats=True)
+
+    def take_over(self, job: str, account: str, holder: str, *, at: float) -> Sequence[Attempt]:
+        """See `Ledger.take_over`."""
+        return self._write(
+            lambda db: holding.take_over(db, job, account, holder, at=at), Touched(jobs=[job]), repeats=True
+        )
 
     def unsure(self, job: str) -> Sequence[Attempt]:
         """See `Ledger.unsure`."""
@@ -216,16 +265,16 @@ class SqlLedger(ABC):
 
     def uploaded(self, account: str, asset: Asset) -> None:
         """See `Ledger.uploaded`."""
-        self._write(lambda db: filing.uploaded(db, account, asset), Touched(account=account), repeats=True)
+        self._write(lambda db: filing.uploaded(db, account, asset), repeats=True)
 
     def unusable(self, job: str, digest: str, *, reason: str, at: float) -> int:
         """See `Ledger.unusable`."""
-        work = Touched(jobs=[job])
-        return self._write(lambda db: filing.unusable(db, job, digest, reason=reason, at=at), work, repeats=True)
+        touched = Touched(jobs=[job])
+        return self._write(lambda db: filing.unusable(db, job, digest, reason=reason, at=at), touched, repeats=True)
 
     def forget_assets(self, attempt_id: int) -> None:
         """See `Ledger.forget_assets`."""
-        self._write(lambda db: filing.forget_assets(db, attempt_id), Touched(attempts=[attempt_id]), repeats=True)
+        self._write(lambda db: filing.forget_assets(db, attempt_id), repeats=True)
 
     def files(self, job: str) -> Sequence[SeenFile]:
         """See `Ledger.files`."""

@@ -7,10 +7,9 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from batcher.errors import LedgerError
-from batcher.ledger import examining
 from batcher.ledger.db import Db, Touched
 from batcher.ledger.lock import job_lock
 from batcher.ledger.protocol import Admission, Admitted, Candidate, Contradiction, News, Prepared
@@ -25,6 +24,10 @@ class _Connection(sqlite3.Connection):
     """A `Db`: whoever writes is alone, so that nothing needs to be claimed row by row."""
 
     claiming: ClassVar[str] = ""
+
+    def stream(self, sql: str, /) -> Iterator[Any]:
+        """See `Db.stream`: SQLite never brings more than one row at a time."""
+        return self.execute(sql)
 
 
 class SqliteLedger(SqlLedger):
@@ -47,6 +50,7 @@ class SqliteLedger(SqlLedger):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._reserve = Reserve(path)
+        self.name = str(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -162,10 +166,6 @@ class SqliteLedger(SqlLedger):
         except sqlite3.Error as error:
             raise self._trouble(error) from error
 
-    def lock(self, job: str) -> AbstractContextManager[None]:
-        """See `Ledger.lock`: a file beside the ledger, which the kernel lets go of when the process dies."""
-        return job_lock(self._path.parent / "locks", job)
-
     def admit(self, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> Admitted:
         """See `Ledger.admit`."""
         self._reserve.hold()
@@ -186,7 +186,14 @@ class SqliteLedger(SqlLedger):
             found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if found != "ok":
                 raise self._trouble(sqlite3.DatabaseError(f"malformed: {found}"))
-            return examining.examine(db, job)
+        return super().examine(job)
+
+    def lock(self, job: str) -> AbstractContextManager[None]:
+        """See `Ledger.lock`: a file beside the ledger, which the kernel lets go of when the process dies."""
+        return job_lock(self._path.parent / "locks", job)
+
+    def numbers_taken(self, db: Db) -> None:
+        """See `SqlLedger.numbers_taken`: SQLite looks for the highest one itself."""
 
     def close(self) -> None:
         """See `Ledger.close`."""

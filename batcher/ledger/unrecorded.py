@@ -50,6 +50,7 @@ class Unrecorded:
         Raises:
             OSError: They could not be written.
         """
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write("".join(f"{line}\n" for line in lines).encode())

@@ -12,7 +12,7 @@ from batcher.api.client import Client
 from batcher.catalog.load import built_in_providers
 from batcher.catalog.model import Provider
 from batcher.errors import ApiError, BatcherError, InputError, StopEverything
-from batcher.ledger.sqlite import SqliteLedger
+from batcher.ledger.place import is_address, open_ledger
 from batcher.opening import Surroundings
 from batcher.ops.reach import Door, Finding, Transport, reach
 from batcher.units import Money
@@ -57,11 +57,14 @@ def _signed(account: Account) -> str:
 
 
 def _ledger(around: Surroundings) -> Finding:
-    path = around.state / "ledger.db"
     try:
-        SqliteLedger(path).close()
+        ledger = open_ledger(around.place, loopback=False)
+        ledger.close()
     except BatcherError as error:
         return Finding(is_well=False, what="the ledger cannot be used", advice=str(error))
+    if is_address(around.place):
+        return Finding(is_well=True, what=f"ledger {ledger.name}, shared by all who use it")
+    path = around.state / "ledger.db"
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
         return Finding(is_well=False, what=f"{path} can be read by others", advice=f"chmod 600 {path}")

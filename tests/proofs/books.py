@@ -76,6 +76,26 @@ def read_books(state: Path, job: str) -> Books:
     return Books(entries=entries, moves=moves, damage="" if said == "ok" else said)
 
 
+def read_shared_books(address: str, job: str) -> Books:
+    """Read a ledger in PostgreSQL, which looks after its own files."""
+    import psycopg
+
+    with psycopg.connect(address) as db:
+        db.execute("SET search_path = batcher_loopback")
+        entries = db.execute(_TASKS.replace("?", "%s").encode(), (job,)).fetchall()
+        moves = db.execute(_MOVES.replace("?", "%s").encode(), (job,)).fetchall()
+    return Books(
+        entries=[
+            Entry(row_id=row_id, state=state, remote_id=remote_id, token=token, key=key)
+            for row_id, state, remote_id, token, key in entries
+        ],
+        moves=[
+            Moved(row_id=row_id, before=before, after=after, source=source) for row_id, before, after, source in moves
+        ],
+        damage="",
+    )
+
+
 @contextmanager
 def open_copy(path: Path) -> Iterator[sqlite3.Connection]:
     """

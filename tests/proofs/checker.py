@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from proofs.books import Books, read_books, read_table
+from proofs.books import Books, read_books, read_shared_books, read_table
 from proofs.leaks import leaks_below, seen_in
 
 _IDENTITY = re.compile(r"^(\d+) rows = (.*?)(?: ✓)?$", re.MULTILINE)
@@ -46,6 +46,7 @@ class Evidence:
         forced: How many charges a row may have that a person has asked for again; 1 for the others.
         windows: (count, seconds) of every rate that the account had to keep.
         before: Only when the last run had nothing to do.
+        address: Of the database that the ledger is in; empty when it is a file in the state folder.
         watched: What a reader of the results file complained about while the runs went on.
     """
 
@@ -61,6 +62,7 @@ class Evidence:
     windows: Sequence[tuple[int, float]] = ()
     before: Before | None = None
     watched: Sequence[str] = ()
+    address: str = ""
 
     @cached_property
     def job(self) -> str:
@@ -70,7 +72,7 @@ class Evidence:
     @cached_property
     def books(self) -> Books:
         """The ledger."""
-        return read_books(self.state, self.job)
+        return read_shared_books(self.address, self.job) if self.address else read_books(self.state, self.job)
 
     @cached_property
     def charges(self) -> Mapping[str, Sequence[str]]:

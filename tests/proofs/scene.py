@@ -70,6 +70,7 @@ class Scene:
         limits: The job's limits.
         extra: Further keys of the job file.
         variables: Further variables of the environment of every run.
+        address: Of the database that the ledger is in; empty for a file in the state folder.
     """
 
     folder: Path
@@ -81,6 +82,7 @@ class Scene:
     extra: Mapping[str, Any] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     state_folder: Path | None = None
+    address: str = ""
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -131,7 +133,7 @@ class Scene:
     def begin(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start a command over the job, in a process group of its own; without arguments a run."""
         command, *options = arguments or ("run",)
-        own = {"HEYGEN_API_KEY": KEY, "BATCHER_STATE": str(self.state), "HOME": str(self.folder)}
+        own = {"HEYGEN_API_KEY": KEY, "BATCHER_STATE": self.address or str(self.state), "HOME": str(self.folder)}
         process = subprocess.Popen(
             [sys.executable, str(LAUNCH), command, str(self.job_file), *options],
             stdout=subprocess.PIPE,
@@ -160,6 +162,7 @@ class Scene:
             exit=ran.exit if ran.exit >= 0 else None,
             said=ran.stdout + ran.stderr,
             key=KEY,
+            address=self.address,
             **more,
         )
 

@@ -1,0 +1,94 @@
+"""A PostgreSQL server as it is found: its address, a connection to it, its clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from batcher.errors import LedgerError, LedgerUnreachable
+
+CONNECT_S = 15
+_REFUSED = (
+    "does not exist",
+    "authentication failed",
+    "no pg_hba.conf entry",
+    "no password supplied",
+    "permission denied",
+)
+"""A server that says so will say so again: somebody must edit something."""
+
+
+def settings_of(address: str) -> dict[str, Any]:
+    """
+    The parts of an address.
+
+    Raises:
+        LedgerError: It has no such parts.
+    """
+    try:
+        return dict(conninfo_to_dict(address))
+    except psycopg.Error:  # its words may hold a piece of the password
+        raise LedgerError(
+            "BATCHER_STATE: the address of the database cannot be read; expected postgresql://user@host:5432/database, "
+            "with the password in ~/.pgpass, or its special characters as %40"
+        ) from None
+
+
+def shown(address: str) -> str:
+    """An address as it may be shown to anybody: without user and password."""
+    found = settings_of(address)
+    host = str(found.get("host") or "localhost")
+    port = f":{found['port']}" if found.get("port") else ""
+    return f"postgresql://{quote(host, safe='')}{port}/{found.get('dbname') or ''}"
+
+
+def ahead_s(address: str, clock: Callable[[], float]) -> float:
+    """
+    How far the database's clock is ahead of ours, to half the time of a round trip.
+
+    Raises:
+        LedgerUnreachable: There is no connection.
+    """
+    with connected(address) as connection:
+        before = clock()
+        found = connection.execute("SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8").fetchone()
+        after = clock()
+    return float(found[0]) - (before + after) / 2 if found else 0.0
+
+
+def has_schema(address: str, schema: str) -> bool:
+    """
+    Whether the database has a schema of that name.
+
+    Raises:
+        LedgerUnreachable: There is no connection.
+    """
+    with connected(address) as connection:
+        return connection.execute("SELECT to_regnamespace(%s)", (schema,)).fetchone() != (None,)
+
+
+def connected(address: str) -> psycopg.Connection:
+    """
+    A new connection, each statement a transaction of its own.
+
+    Raises:
+        LedgerUnreachable: There is none to be had now.
+        LedgerError: The server does not let us in.
+    """
+    password = settings_of(address).get("password")
+    try:
+        return psycopg.connect(address, autocommit=True, connect_timeout=CONNECT_S)
+    except psycopg.Error as error:
+        text = words_of(error).replace(password or "\0", "***")
+        if any(words in text for words in _REFUSED):
+            raise LedgerError(f"{shown(address)}: the ledger cannot be opened: {text}") from None
+        raise LedgerUnreachable(f"{shown(address)}: the ledger cannot be reached: {text}") from None
+
+
+def words_of(error: psycopg.Error) -> str:
+    """What went wrong, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
