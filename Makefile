@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-cluster chaos proof corpora check format clean
+.PHONY: help install demo test test-cluster chaos proof bench corpora check format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -35,6 +35,9 @@ test-cluster: $(VENV)/.installed-dev  ## The tests of the shared ledger, on a Po
 
 chaos: $(VENV)/.installed-dev  ## The long proofs: every crash point, power cuts, a day of faults (about half an hour, as root)
 	BATCHER_CHAOS=1 $(BIN)/pytest tests/proofs
+
+bench: $(VENV)/.installed-dev  ## Measure speed against the simulator: make bench ROWS="overhead rate" for some of it
+	$(BIN)/python -m benchmarks $(ROWS)
 
 proof: $(VENV)/.installed-dev  ## Measure the README's numbers anew: make proof, or make proof OF=lost-answers
 	@cd tests && ../$(BIN)/python -m proofs.headline $(OF)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from batcher.api.batch import BatchSeen
 from batcher.api.client import Receipt
 from batcher.api.search import Found
-from batcher.errors import ApiError
+from batcher.catalog.model import ErrorTable, Kind
+from batcher.errors import ApiError, Rejected, StopEverything, Throttled
 from batcher.ledger.protocol import News
 from batcher.model import Attempt, Outcome, Source, State
 
@@ -112,3 +117,78 @@ def searched(attempt: Attempt, found: Found, *, resend_lost: bool, now: float) -
         return unsure(attempt, cause, resend_lost=False, now=now)
     cause = "not found among the account's work"
     return unsure(attempt, cause, resend_lost=resend_lost, now=now, exhausted=found.exhausted)
+
+
+def batch_accepted(attempts: Sequence[Attempt], batch_id: str, *, now: float) -> list[News]:
+    """The API has taken a batch; its items have no ids yet, so each attempt is still being sent."""
+    news = News(
+        attempt_id=attempts[0].attempt_id,
+        state=State.SENDING,
+        source=Source.ANSWER,
+        cause=f"accepted in batch {batch_id}",
+        at=now,
+        answered=True,
+        batch_id=batch_id,
+    )
+    return [news]
+
+
+@dataclass(kw_only=True, slots=True)
+class ItemsRead:
+    """
+    What a look into a batch means for its attempts.
+
+    Attributes:
+        news: What is known now.
+        left: The attempts that have no id yet.
+        made: Those that have one.
+        failures: What kept the others from being made.
+    """
+
+    news: list[News] = field(default_factory=list)
+    left: list[Attempt] = field(default_factory=list)
+    made: list[Attempt] = field(default_factory=list)
+    failures: list[ApiError] = field(default_factory=list)
+
+
+def items_read(attempts: Sequence[Attempt], seen: BatchSeen, errors: ErrorTable, *, now: float) -> ItemsRead:
+    """
+    Hold the items of a batch against its attempts, by their index.
+
+    Items that were never made tell their failures in the provider's words, which mean the same here as in an answer of
+    their own. Where the API counts other items than were sent, no index can be trusted.
+    """
+    read = ItemsRead()
+    for attempt in attempts:
+        item = seen.items.get(attempt.place if attempt.place is not None else -1)
+        if seen.total is not None and seen.total != attempt.size:
+            cause = (
+                f"batch {attempt.batch_id} is said to hold {seen.total} pieces of work, but {attempt.size} were sent"
+            )
+            read.news += unsure(attempt, cause, resend_lost=False, now=now)
+        elif attempt.place in seen.twice:
+            cause = f"batch {attempt.batch_id} shows two pieces of work in its place"
+            read.news += unsure(attempt, cause, resend_lost=False, now=now)
+        elif item is not None and item.remote_id:
+            read.news.append(accepted(attempt, Receipt(remote_id=item.remote_id), cost=None, now=now))
+            read.made.append(attempt)
+        elif item is not None and item.outcome.state is State.FAILED:
+            read.failures.append(_item_failure(item.outcome, errors))
+            read.news.append(_item_news(attempt, read.failures[-1], errors, now=now))
+        else:
+            read.left.append(attempt)
+    return read
+
+
+def _item_failure(outcome: Outcome, errors: ErrorTable) -> ApiError:
+    """Why an item was not made, as the error that a request of its own would have met."""
+    rule = errors.rule(outcome.error_code, outcome.error)
+    kinds: Mapping[Kind, type[ApiError]] = {Kind.STOP: StopEverything, Kind.WAIT: Throttled}
+    kind = kinds.get(rule.kind, Rejected) if rule else Rejected
+    return kind(outcome.error, code=(rule.name if rule else "") or outcome.error_code)
+
+
+def _item_news(attempt: Attempt, error: ApiError, errors: ErrorTable, *, now: float) -> News:
+    if isinstance(error, Rejected):
+        return refused(attempt, error, advice=errors.advice(error.code), now=now)
+    return not_made(attempt, error.message, now=now)

@@ -78,7 +78,7 @@ class BoundJob:
         where = job.sheet.where
         self._filter = kept(problems, lambda: header.condition(where, job, ("sheet", "where"))) if where else None
         day = kept(problems, lambda: _day_column(job, header))
-        problems += self._budget_problems()
+        problems += [*self._budget_problems(), *self._batch_problems()]
         files = kept(problems, lambda: file_places(job, operations, lookup=header.find, headers=header.texts))
         if problems:
             raise InputError(*problems)
@@ -108,6 +108,12 @@ class BoundJob:
         return [
             self.job.problem(("limits", "budget"), f"{message}, so {budget} cannot be watched; leave the budget out")
         ]
+
+    def _batch_problems(self) -> list[Problem]:
+        """Batches are asked for only where some step has them."""
+        if self.job.limits.batch == 1 or not self.steps or any(step.operation.batch for step in self.steps.values()):
+            return []
+        return [self.job.problem(("limits", "batch"), f"{self.title} has no batches; leave limits.batch out")]
 
     def _bind_steps(
         self, operations: Sequence[Operation], header: Header, choices: Mapping[str, Choices], problems: list[Problem]

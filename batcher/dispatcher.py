@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import partial
+from itertools import groupby
+from typing import Any
 
 from batcher import answers
+from batcher.api.batch import BatchSeen, look_into
 from batcher.api.client import Client, Receipt
-from batcher.api.search import search
+from batcher.api.search import Found, search
 from batcher.api.wire import WRITE_S
+from batcher.batches import OpenBatch, OpenBatches
 from batcher.bound import BoundJob
 from batcher.doubt import Way
-from batcher.doubts import Doubt, Doubts, titles_carry_token
+from batcher.doubts import Doubt, Doubts, repeat_of, titles_carry_token
 from batcher.errors import ApiError, InDoubt, Rejected, StopEverything, Throttled
 from batcher.ledger.identity import attempt_key, attempt_token
 from batcher.ledger.protocol import Admission, Admitted, Candidate, Gate, Ledger, News, Prepared
 from batcher.limits import AccountLimits
 from batcher.mapping.asset import with_assets
-from batcher.mapping.finish import finish_body
+from batcher.mapping.finish import Finish
 from batcher.mapping.request import to_json
 from batcher.model import Attempt, State
 from batcher.senders import Returned, Senders
@@ -37,8 +42,19 @@ REREAD_S = 1.0
 MAX_ATTEMPTS = 3
 """Attempts at one row without a person's word, where the job lets lost rows be sent again."""
 
+FORGOTTEN_S = 24 * 3600.0
+"""Age from which a batch that the API does not show is given up."""
+
 TOLD_WAIT_S = 10.0
 """A hold-off of this length is worth a word."""
+
+
+class _Aim(Enum):
+    """What an errand is for."""
+
+    SEND = "send"
+    SEARCH = "search"
+    LOOK = "look into a batch"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,13 +63,15 @@ class _Errand:
     What a sender was sent for.
 
     Attributes:
-        sends: How often the attempt has been sent in this run.
-        is_search: It only looks.
+        attempts: Those of one request, in its order; never empty.
+        sends: How often they have been sent or searched for in this run.
+        batch: The batch that is looked into; None for other errands.
     """
 
-    attempt: Attempt
-    sends: int
-    is_search: bool = False
+    aim: _Aim
+    attempts: tuple[Attempt, ...]
+    sends: int = 0
+    batch: OpenBatch | None = None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -66,6 +84,7 @@ class Dispatcher:
         wake_at: When it is worth asking again, unix seconds; None when something else must happen first.
         stop: Why nothing more may be sent; empty while all is well.
         accepted: Attempts that the API has just taken, for whoever watches them from here on.
+        batches: Accepted batches whose items have no ids yet.
         holder: The worker that sends; empty for a run that holds the job's lock.
     """
 
@@ -84,6 +103,9 @@ class Dispatcher:
     stop: str = ""
     accepted: dict[int, Attempt] = field(default_factory=dict)
     holder: str = ""
+    batches: OpenBatches = field(default_factory=OpenBatches)
+    _one_by_one: int = 0
+    _finishes: dict[str, Finish] = field(default_factory=dict)
     _closed_doors: int = 0
     _asked_at: float = 0.0
     _reread_at: float = 0.0
@@ -93,15 +115,29 @@ class Dispatcher:
         """Take over what an earlier run has left in *sending*: a look-up or the same key, never a blind send."""
         now = self.clock()
         left = self.ledger.take_over(self.bound.job.name, self.account, self.holder, at=now)
+        self.batches.put([each for each in left if each.batch_id], at=now)
+        lost = [each for each in left if not each.batch_id]
         return [
-            news for each in left for news in self._doubt(each, sends=0, cause="a run died while sending it", now=now)
+            news for each in lost for news in self._doubt(each, sends=0, cause="a run died while sending it", now=now)
         ]
 
     @property
     def due_at(self) -> float | None:
-        """When the next attempt in doubt can be settled; None when none is left to this run."""
-        soonest = self.doubts.due_at
+        """When the next attempt in doubt can be settled, or batch looked into; None when none is left to this run."""
+        soonest = min((at for at in (self.doubts.due_at, self.batches.due_at) if at is not None), default=None)
         return None if soonest is None else max(soonest, self.wake_at or 0.0)
+
+    def look(self) -> None:
+        """Look into accepted batches for the ids of their items; sends nothing that costs."""
+        now = self.clock()
+        if self.wake_at is not None and now < self.wake_at:
+            return
+        for batch in self.batches.take_due(now, self.senders.free()):
+            operation = self.bound.operation(batch.attempts[0].task.step)
+            if operation.batch is None or operation.settle is None:
+                continue  # the catalogue has lost its batches since: the attempts stay as they are
+            ask = partial(look_into, self.client, operation.batch, operation.settle, batch.batch_id)
+            self.senders.send(self, _Errand(aim=_Aim.LOOK, attempts=batch.attempts, batch=batch), ask)
 
     def take_settled(self) -> bool:
         """Whether another process has settled an attempt in doubt since this was last asked."""
@@ -131,9 +167,11 @@ class Dispatcher:
             return
         admitted = self._ask(resend, now)
         self.gate, self.wake_at = admitted.gate, admitted.until
-        for attempt in admitted.attempts:
-            known = self.doubts.take(attempt.attempt_id)
-            self._send(attempt, sends=known.sends + 1 if known else 1)
+        for _, together in groupby(admitted.attempts, key=lambda attempt: attempt.submission_id):
+            attempts = tuple(together)
+            known = [each for each in map(self.doubts.take, (each.attempt_id for each in attempts)) if each]
+            self._one_by_one = max(0, self._one_by_one - (0 if known else len(attempts)))
+            self._send(attempts, sends=max((each.sends for each in known), default=0) + 1)
 
     def _worth_asking(self, now: float) -> bool:
         if self.gate in (Gate.SLOTS, Gate.BUDGET):
@@ -146,7 +184,8 @@ class Dispatcher:
             job=self.bound.job.name,
             account=self.account,
             now=now,
-            at_most=self.senders.free(),
+            at_most=min(self.senders.free(), self._one_by_one) if self._one_by_one else self.senders.free(),
+            batch={} if self._one_by_one else self._batch_sizes,
             resend=[each.attempt.attempt_id for each in resend],
             windows=self.limits.windows,
             in_flight=self.limits.in_flight,
@@ -167,31 +206,47 @@ class Dispatcher:
         if self.gate in (Gate.SLOTS, Gate.BUDGET, Gate.NOTHING_WAITING):
             self.gate = Gate.OPEN
 
+    @property
+    def _batch_sizes(self) -> dict[str, int]:
+        """How many of each operation one request may carry."""
+        wanted = self.bound.job.limits.batch
+        operations = [step.operation for step in self.bound.steps.values()]
+        return {each.name: min(wanted, each.batch.most) for each in operations if each.batch and wanted > 1}
+
     def _prepare(self, candidate: Candidate) -> Prepared:
         operation = self.bound.operation(candidate.key.step)
         token = attempt_token(candidate.key, body=candidate.body, number=candidate.number)
         key = attempt_key(candidate.key, body=candidate.body, number=candidate.number)
+        finish = self._finishes.get(candidate.key.step) or self._finishes.setdefault(
+            candidate.key.step, Finish(operation)
+        )
         asked = json.loads(candidate.body)
         content = with_assets(asked, candidate.assets) if candidate.assets else asked
-        content = finish_body(operation, content, key=key, token=token)
+        content = finish.body(content, key=key, token=token)
         if operation.title_field and titles_carry_token(operation, self.bound.job):
             title = content.get(operation.title_field, self.bound.job.name)
             content = {**content, operation.title_field: f"{title} [{token}]"}
         return Prepared(body=to_json(content), key=key, token=token)
 
-    def _send(self, attempt: Attempt, *, sends: int) -> None:
-        operation = self.bound.operation(attempt.task.step)
-        ask = partial(self.client.submit, operation, path=attempt.path, body=attempt.body, key=attempt.key)
-        self.senders.send(self, _Errand(attempt=attempt, sends=sends), ask)
+    def _send(self, attempts: tuple[Attempt, ...], *, sends: int) -> None:
+        first, bodies = attempts[0], [attempt.body for attempt in attempts]
+        operation = self.bound.operation(first.task.step)
+        ask: Callable[[], object]
+        if first.place is not None and operation.batch is not None:
+            batch, retired = operation.batch, operation.retired
+            ask = partial(self.client.submit_batch, batch, bodies=bodies, key=first.key, retired=retired)
+        else:
+            ask = partial(self.client.submit, operation, path=first.path, body=first.body, key=first.key)
+        self.senders.send(self, _Errand(aim=_Aim.SEND, attempts=attempts, sends=sends), ask)
 
     def _search_due(self, now: float) -> None:
         for each in self.doubts.due(Way.SEARCH, now)[: max(0, self.senders.free())]:
             self.doubts.take(each.attempt.attempt_id)
             operation = self.bound.operation(each.attempt.task.step)
-            settle, find = operation.settle, operation.repeat.find
+            settle, find = operation.settle, repeat_of(operation, each.attempt).find
             if settle is None or find is None:
                 continue
-            errand = _Errand(attempt=each.attempt, sends=each.sends, is_search=True)
+            errand = _Errand(aim=_Aim.SEARCH, attempts=(each.attempt,), sends=each.sends)
             self.senders.send(self, errand, partial(search, self.client, settle, find, each.attempt.token))
 
     def take(self, returned: Returned) -> list[News]:
@@ -200,16 +255,63 @@ class Dispatcher:
         now = self.clock()
         if returned.error is None:
             self._closed_doors = 0
-            return self._searched(errand, returned, now) if errand.is_search else [self._taken(errand, returned, now)]
+            return self._brought(errand, returned.value, now)
         if not isinstance(returned.error, ApiError):
             raise returned.error
         self._heed(returned.error, now)
-        if errand.is_search:
-            self.doubts.put(
-                Doubt(attempt=errand.attempt, at=now + NO_ANSWER_WAIT_S, way=Way.SEARCH, sends=errand.sends + 1)
-            )
+        if errand.aim is _Aim.SEARCH:
+            wait = now + NO_ANSWER_WAIT_S
+            self.doubts.put(Doubt(attempt=errand.attempts[0], at=wait, way=Way.SEARCH, sends=errand.sends + 1))
             return []
-        return self._refused(errand, returned.error, now)
+        if errand.batch is not None:
+            return self._not_looked_into(errand.batch, returned.error, now)
+        if isinstance(returned.error, Rejected) and len(errand.attempts) > 1 and errand.attempts[0].sends == 1:
+            # one bad body refuses all of them, and nothing says whose it was: each gets an answer of its own
+            self._one_by_one += len(errand.attempts)
+            cause = f"a batch with it was refused: {returned.error.message}"
+            return [answers.not_made(each, cause, now=now) for each in errand.attempts]
+        return [news for each in errand.attempts for news in self._refused(each, errand, returned.error, now)]
+
+    def _brought(self, errand: _Errand, value: Any, now: float) -> list[News]:
+        """What a successful errand means."""
+        attempt = errand.attempts[0]
+        if errand.aim is _Aim.SEARCH:
+            return self._searched(attempt, value, now)
+        if errand.batch is not None:
+            return self._looked_into(errand.batch, value, now)
+        if attempt.place is None:
+            return [self._taken(attempt, value, now)]
+        if self.batches.owners.get(value, attempt.submission_id) != attempt.submission_id:
+            cause = f"the API gave it the batch {value}, which other rows have already"
+            unsure = [answers.unsure(each, cause, resend_lost=False, now=now) for each in errand.attempts]
+            return [news for each in unsure for news in each]
+        self.batches.put([replace(each, batch_id=value) for each in errand.attempts], at=now)
+        self.accepted[attempt.attempt_id] = attempt
+        self.watch.accepted()
+        return answers.batch_accepted(errand.attempts, value, now=now)
+
+    def _looked_into(self, batch: OpenBatch, seen: BatchSeen, now: float) -> list[News]:
+        read = answers.items_read(batch.attempts, seen, self.bound.provider.errors, now=now)
+        self.batches.put_back(batch, read.left, now=now)
+        self.accepted.update((each.attempt_id, each) for each in read.made)
+        if read.made:
+            self.watch.accepted()
+        for error in read.failures:
+            self._heed(error, now)
+            if isinstance(error, Rejected):
+                self._failed(error)
+        return read.news
+
+    def _not_looked_into(self, batch: OpenBatch, error: ApiError, now: float) -> list[News]:
+        """A batch that the API does not show is asked for again, until nothing can be learned from it any more."""
+        first = batch.attempts[0].first_sent_at
+        if isinstance(error, Rejected) and first is not None and now - first.timestamp() > FORGOTTEN_S:
+            self.batches.put_back(batch, (), now=now)
+            cause = f"accepted in batch {batch.batch_id}, which the API no longer shows"
+            unsure = [answers.unsure(each, cause, resend_lost=False, now=now) for each in batch.attempts]
+            return [news for each in unsure for news in each]
+        self.batches.put_back(batch, batch.attempts, now=now)
+        return []
 
     def _heed(self, error: ApiError, now: float) -> None:
         """What a failure means for the whole account."""
@@ -219,9 +321,8 @@ class Dispatcher:
             advice = self.bound.provider.errors.advice(error.code)
             self.stop = self.stop or (f"{error.message}: {advice}" if advice else error.message)
 
-    def _taken(self, errand: _Errand, returned: Returned, now: float) -> News:
-        receipt: Receipt = returned.value
-        attempt, cost = errand.attempt, None
+    def _taken(self, attempt: Attempt, receipt: Receipt, now: float) -> News:
+        cost = None
         if receipt.outcome is not None and receipt.outcome.state is State.DONE:
             duration_s = receipt.outcome.outputs.get("duration_s", "")
             cost = self.bound.final_cost(attempt.task.step, attempt.body, duration_s=duration_s)
@@ -230,28 +331,33 @@ class Dispatcher:
         self.accepted[attempt.attempt_id] = attempt
         return answers.accepted(attempt, receipt, cost=cost, now=now)
 
-    def _searched(self, errand: _Errand, returned: Returned, now: float) -> list[News]:
-        self.accepted[errand.attempt.attempt_id] = errand.attempt
-        resend = self._resends_lost(errand.attempt)
-        return answers.searched(errand.attempt, returned.value, resend_lost=resend, now=now)
+    def _searched(self, attempt: Attempt, found: Found, now: float) -> list[News]:
+        self.accepted[attempt.attempt_id] = attempt
+        if attempt.place is not None and not found.remote_ids:
+            # items of a batch are listed as their turn comes: that they are not there yet proves nothing
+            found = replace(found, exhausted=False)
+        return answers.searched(attempt, found, resend_lost=self._resends_lost(attempt), now=now)
 
-    def _refused(self, errand: _Errand, error: ApiError, now: float) -> list[News]:
-        attempt, assets = errand.attempt, self.bound.provider.assets
+    def _refused(self, attempt: Attempt, errand: _Errand, error: ApiError, now: float) -> list[News]:
+        assets = self.bound.provider.assets
         if assets is not None and error.code in assets.gone:
             self.ledger.forget_assets(attempt.attempt_id)
         if isinstance(error, InDoubt):
             return self._doubt(attempt, sends=errand.sends, cause=error.message, now=now)
-        if attempt.sends > 1 and not self.bound.operation(attempt.task.step).repeat.free:
+        if attempt.sends > 1 and not repeat_of(self.bound.operation(attempt.task.step), attempt).free:
             # what the first send may have made is not undone by a later refusal
             if isinstance(error, Rejected):
                 cause = f"sent again, it was refused: {error.message}"
                 return answers.unsure(attempt, cause, resend_lost=self._resends_lost(attempt), now=now)
             return self._doubt(attempt, sends=errand.sends, cause=error.message, now=now)
         if isinstance(error, Rejected):
-            self.watch.failed(error.code, error.message)
-            self.stop = self.stop or self.watch.reason
+            self._failed(error)
             return [answers.refused(attempt, error, advice=self.bound.provider.errors.advice(error.code), now=now)]
         return [answers.not_made(attempt, error.message, now=now)]
+
+    def _failed(self, error: Rejected) -> None:
+        self.watch.failed(error.code, error.message)
+        self.stop = self.stop or self.watch.reason
 
     def _doubt(self, attempt: Attempt, *, sends: int, cause: str, now: float) -> list[News]:
         if not self.doubts.add(attempt, sends=sends, now=now, server_now=now + self.client.server_ahead_s):

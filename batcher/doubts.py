@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from batcher.api.wire import WRITE_S
 from batcher.bound import BoundJob
-from batcher.catalog.model import Operation
+from batcher.catalog.model import Operation, Repeat
 from batcher.doubt import MAX_SENDS, Way, settle_doubt
 from batcher.job import Job
 from batcher.model import Attempt
@@ -57,7 +57,7 @@ class Doubts:
         """
         first = attempt.first_sent_at.timestamp() if attempt.first_sent_at else now
         verdict = settle_doubt(
-            self.bound.operation(attempt.task.step).repeat,
+            repeat_of(self.bound.operation(attempt.task.step), attempt),
             first_sent_at=first,
             last_sent_at=now if sends else first,
             sends=sends,
@@ -100,15 +100,20 @@ class Doubts:
     def _is_searchable(self, attempt: Attempt) -> bool:
         """Whether our token went out with it, in the field that a search looks at."""
         operation = self.bound.operation(attempt.task.step)
-        find = operation.repeat.find
+        find = repeat_of(operation, attempt).find
         if find is None or not attempt.token or attempt.token not in attempt.body:
             return False
         return not find.in_title or titles_carry_token(operation, self.bound.job)
 
 
+def repeat_of(operation: Operation, attempt: Attempt) -> Repeat:
+    """What may be done when the answer to the request is lost that carries an attempt."""
+    return operation.batch.repeat if operation.batch and attempt.place is not None else operation.repeat
+
+
 def titles_carry_token(operation: Operation, job: Job) -> bool:
     """Whether a short token is put into every title, so that lost work can be searched for."""
-    repeat = operation.repeat
+    repeat = operation.batch.repeat if operation.batch and job.limits.batch > 1 else operation.repeat
     if job.title_token is not None:
         return job.title_token
     return bool(repeat.find and repeat.find.in_title and not repeat.has_key and not repeat.free)

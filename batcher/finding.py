@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from batcher.catalog.load import built_in_providers
+from batcher.catalog.load import built_in_providers, provider_of
 from batcher.catalog.model import Operation, Provider
 from batcher.catalog.own import own_provider
 from batcher.catalog.settings import WrongSetting, with_settings
@@ -33,7 +33,12 @@ def find_operations(
             different providers: a job has one account.
     """
     own = [own_provider(job.catalog, base_url=job.base_url, environ=environ, offline=offline)] if job.catalog else []
-    known = {name: provider for provider in (*own, *built_in_providers()) for name in provider.operations}
+    known = {name: provider for provider in own for name in provider.operations}
+    asked = {step.operation: provider_of(step.operation) for step in job.steps if step.operation not in known}
+    if all(asked.values()):
+        known |= {name: provider for name, provider in asked.items() if provider is not None}
+    else:  # to say what there is
+        known |= {name: provider for provider in built_in_providers() for name in provider.operations}
     problems: list[Problem] = []
     found: list[tuple[Provider, Operation]] = []
     for step in job.steps:

@@ -61,9 +61,13 @@ class StopAfter:
 class Limits:
     """
     What the job allows itself; None means that only the account limits it.
+
+    Attributes:
+        batch: How many rows go in one request at most, where the operation has batches.
     """
 
     in_flight: int | None = None
+    batch: int = 1
     submissions: tuple[Rate, ...] = ()
     budget: Money | None = None
     confirm_above: Money = Money(amount=25, currency="USD")
@@ -414,6 +418,7 @@ def _limits(reader: _Reader, value: Mapping[str, Any]) -> Limits:
     budget: Money | None = None
     return Limits(
         in_flight=value.get("in_flight"),
+        batch=value.get("batch", defaults.batch),
         submissions=read("submissions", parse_rates, ()),
         budget=reader.parsed(("limits", "budget"), parse_money) if "budget" in value else budget,
         confirm_above=read("confirm_above", parse_money, defaults.confirm_above),

@@ -183,12 +183,16 @@ class Attempt:
         number: 1 for the first try.
         path: The path to send to, without the base address.
         body: JSON text, exactly as it is sent: resends use it unchanged.
-        key: The idempotency key; the same over every resend.
+        key: The idempotency key of the request that carries it; the same over every resend.
         token: A short text that can be searched for at the API.
         remote_id: The API's id; empty until there is one.
         first_sent_at: When the first byte may have left; None before.
         sends: How often it has been sent.
         estimate: What it will cost, in the unit of the operation's price; None where that is not known.
+        submission_id: The number of the request that carries it.
+        place: Its index in the batch that carries it; None when it is sent alone.
+        size: How many that request carries.
+        batch_id: The API's id of that batch; empty until there is one.
     """
 
     attempt_id: int
@@ -204,3 +208,7 @@ class Attempt:
     first_sent_at: datetime | None = None
     sends: int = 0
     estimate: float | None = None
+    submission_id: int = 0
+    place: int | None = None
+    size: int = 1
+    batch_id: str = ""

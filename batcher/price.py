@@ -124,5 +124,6 @@ class PriceTag:
                 amount, per = case.amount, case.per
                 break
         billed_s = math.ceil(seconds / step_s) * step_s
-        units = {"second": billed_s, "minute": billed_s / 60, "character": self._characters(body)}
-        return amount * units.get(per, 1)
+        if per == "character":
+            return amount * self._characters(body)
+        return amount * {"second": billed_s, "minute": billed_s / 60}.get(per, 1)

@@ -18,6 +18,8 @@ from batcher.senders import Returned, Senders
 from batcher.stops import FailureWatch
 
 RETRY_S = 5.0
+THOROUGH_EVERY = 4
+"""One look in so many goes to the end: the oldest pieces stand deep in a list, and are few."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -29,6 +31,7 @@ class Reconciler:
         due_at: When the next look is due, unix seconds; None while nothing is in flight or a look is under way.
         sweeps: How many looks have come back.
         stop: Why nothing more may be sent, when a look has told so.
+        slots_wanted: Whether rows wait for a place that a finished piece lets go of.
         made_rows: Rows in which a task was done since somebody last asked: a later step may be ready.
     """
 
@@ -44,6 +47,7 @@ class Reconciler:
     sweeps: int = 0
     stop: str = ""
     made_rows: set[str] = field(default_factory=set)
+    slots_wanted: bool = False
     _flying: dict[tuple[str, str], InFlight] = field(default_factory=dict)
     _under_way: bool = False
     _times: dict[str, list[float]] = field(default_factory=dict)
@@ -91,7 +95,8 @@ class Reconciler:
             for operation, settle in self._operations().items()
         ]
         self._under_way, self.due_at = True, None
-        self.senders.send(self, tuple(self._operations()), partial(look_at_all, self.client, groups))
+        thorough = self.sweeps % THOROUGH_EVERY == 0 or not self.slots_wanted
+        self.senders.send(self, tuple(self._operations()), partial(look_at_all, self.client, groups, thorough=thorough))
 
     def take(self, returned: Returned) -> list[News]:
         """What a look has brought."""
@@ -166,6 +171,7 @@ class Reconciler:
                 oldest_age_s=max(each),
                 youngest_age_s=max(0.0, min(each)),
                 last_requests=self._last_requests,
+                slots_wanted=self.slots_wanted,
             )
             for operation, each in ages.items()
         ]
@@ -220,6 +226,6 @@ class Reconciler:
         return outcome.completed_at if outcome.completed_at is not None and outcome.completed_at <= now else now
 
 
-def look_at_all(client: Client, groups: Sequence[tuple[Settle, tuple[str, ...]]]) -> list[Sweep]:
+def look_at_all(client: Client, groups: Sequence[tuple[Settle, tuple[str, ...]]], *, thorough: bool) -> list[Sweep]:
     """Look at the work of several operations, one after the other; carried out by a sender."""
-    return [sweep(client, settle, remote_ids) for settle, remote_ids in groups]
+    return [sweep(client, settle, remote_ids, thorough=thorough) for settle, remote_ids in groups]

@@ -30,7 +30,7 @@ from batcher.senders import Senders, ThreadedSenders
 from batcher.stops import FailureWatch
 from batcher.uploads import Uploads
 
-SENDERS = 16
+SENDERS = 32
 TICK_S = 0.5
 """Longest wait without a look at the clock and at interruptions."""
 
@@ -158,6 +158,7 @@ class Run:
             while not reason:
                 renewal.step()
                 self._follow_links(renewal, dispatcher)
+                dispatcher.look()
                 if self.verbs is not Verbs.RECONCILE:
                     if not dispatcher.stop:
                         self._uploads.step()
@@ -267,6 +268,7 @@ class Run:
         """Wait for something to happen, write down what did, and show it; `is_over`: only what is in the air counts."""
         wait_s = TICK_S if is_over else self._wait(dispatcher, reconciler)
         self._collect(dispatcher, reconciler, wait_s=wait_s)
+        reconciler.slots_wanted = dispatcher.gate is not Gate.NOTHING_WAITING
         if self._downloads is not None:
             self._take_files(self._downloads, wait_s=0.0)
         self._write_if_due()
@@ -307,7 +309,7 @@ class Run:
         lines = [
             line_of(attempts[each.attempt_id], each)
             for each in news
-            if each.attempt_id in attempts and each.state in (State.IN_PROGRESS, State.DONE)
+            if each.attempt_id in attempts and (each.batch_id or each.state in (State.IN_PROGRESS, State.DONE))
         ]
         if lines:
             self._lines += lines
@@ -387,9 +389,14 @@ class Run:
         if reconciler.stop or (dispatcher.stop and (self.verbs is Verbs.SUBMIT or not reconciler.in_flight)):
             return dispatcher.stop or reconciler.stop
         if self.verbs is Verbs.RECONCILE:
-            return "" if reconciler.in_flight and reconciler.sweeps == 0 else "finished"
+            unseen = dispatcher.batches.unseen or (reconciler.in_flight and reconciler.sweeps == 0)
+            return "" if unseen else "finished"
         watching = self.verbs is Verbs.BOTH and reconciler.in_flight > 0
         if watching:
+            return ""
+        if self.verbs is Verbs.SUBMIT and dispatcher.doubts.due_at is None and dispatcher.batches.due_at is not None:
+            if dispatcher.gate is not Gate.OPEN and not dispatcher.batches.unseen:
+                return "the ids of some accepted work are still to come: batcher reconcile collects them"
             return ""
         if dispatcher.due_at is not None:
             far = dispatcher.due_at - now > LONG_WAIT_S

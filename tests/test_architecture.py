@@ -19,7 +19,7 @@ LAYERS = (
     ("notebook", "ops"),
     ("run",),
     ("consent", "dispatcher", "downloads", "links", "reconciler", "uploads"),
-    ("answers", "chain", "doubts", "opening", "renewal"),
+    ("answers", "batches", "chain", "doubts", "opening", "renewal"),
     ("adoption", "inplace"),
     ("plan", "results"),
     ("carried", "filenames", "lines", "live"),

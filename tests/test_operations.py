@@ -22,7 +22,7 @@ from batcher.finding import find_operations, open_job_sheet
 from batcher.job import load_job
 from batcher.mapping.asset import with_assets
 from batcher.mapping.choice import Choice, Choices
-from batcher.mapping.finish import finish_body
+from batcher.mapping.finish import Finish
 from batcher.model import Asset
 from batcher.price import PriceTag
 from batcher.schema import Checker
@@ -163,7 +163,7 @@ def test_every_sample_sheet_is_used() -> None:
 def test_sample_bodies_fit_heygens_own_description(path: Path) -> None:
     """What a sample job sends is what the official client's description allows, made strict."""
     operation = OPERATIONS[load_job(path).steps[0].operation]
-    sent = [finish_body(operation, body, key="k" * 35, token="b" * 12) for _, body in bodies(bound_job(path))]
+    sent = [Finish(operation).body(body, key="k" * 35, token="b" * 12) for _, body in bodies(bound_job(path))]
 
     assert sent
     for body in sent:
@@ -400,8 +400,8 @@ def test_idempotency_key_goes_into_the_body_where_the_api_wants_it_there() -> No
     operation = OPERATIONS["heygen.background_removal"]
     body = {"video": {"type": "url", "url": "https://x.example.com/a.mp4"}}
 
-    assert finish_body(operation, body, key="b1-key", token="btoken")["request_id"] == "b1-key"
-    assert finish_body(operation, {**body, "request_id": "mine"}, key="k", token="t")["request_id"] == "mine"
+    assert Finish(operation).body(body, key="b1-key", token="btoken")["request_id"] == "b1-key"
+    assert Finish(operation).body({**body, "request_id": "mine"}, key="k", token="t")["request_id"] == "mine"
     assert "request_id" not in body
 
 
@@ -410,8 +410,8 @@ def test_token_is_left_out_of_forms_that_have_no_place_for_it() -> None:
     operation = OPERATIONS["heygen.video"]
     cinematic = {"type": "cinematic_avatar", "prompt": "p", "avatar_id": ["a"]}
 
-    assert finish_body(operation, cinematic, key="k", token="t") == cinematic
-    assert finish_body(operation, {"type": "image"}, key="k", token="t")["callback_id"] == "t"
+    assert Finish(operation).body(cinematic, key="k", token="t") == cinematic
+    assert Finish(operation).body({"type": "image"}, key="k", token="t")["callback_id"] == "t"
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.job import Poll
-from batcher.pacing import LOOKS_PER_RENDER, next_look
+from batcher.pacing import LOOKS_AT_LEISURE, LOOKS_PER_RENDER, next_look
 from batcher.units import Rate
 
+WIDEST = 60.0 / LOOKS_PER_RENDER
 POLL = Poll(at_most_every_s=2.0, budget=Rate(count=60, window_s=60))
 
 
@@ -22,8 +23,14 @@ def look(poll: Poll = POLL, **changes: Any) -> float:
 
 
 def test_known_render_times_set_the_pace() -> None:
-    """Fifteen looks per render keep a slot idle for 3 % of the time."""
+    """Evenly spaced looks keep a slot idle for half a pause in each render."""
     assert look(times=[90.0, 60.0, 120.0], oldest_age_s=100.0) == 90.0 / LOOKS_PER_RENDER
+
+
+def test_nobody_hurries_when_no_row_waits_for_a_slot() -> None:
+    """A finished piece that is noticed late then keeps nothing from being sent."""
+    calm = look(times=[90.0, 60.0, 120.0], oldest_age_s=100.0, slots_wanted=False)
+    assert calm == 90.0 / LOOKS_AT_LEISURE > 90.0 / LOOKS_PER_RENDER
 
 
 def test_nothing_is_looked_at_before_it_can_be_ready() -> None:
@@ -39,7 +46,7 @@ def test_slow_experience_does_not_postpone_beyond_the_usual() -> None:
 def test_without_experience_looks_get_wider_with_age() -> None:
     """Short ones at first, never wider than the catalogue's guess asks for."""
     ages = [0.0, 12.0, 14.0, 16.0, 100.0, 10_000.0]
-    assert [look(youngest_age_s=age) for age in ages] == [2.0, 3.0, 3.5, 4.0, 4.0, 4.0]
+    assert [look(youngest_age_s=age) for age in ages] == [2.0, 3.0, 3.5, 4.0, WIDEST, WIDEST]
 
 
 def test_the_jobs_own_floor_holds() -> None:
@@ -47,7 +54,7 @@ def test_the_jobs_own_floor_holds() -> None:
     assert look(Poll(at_most_every_s=30.0), times=[3.0], oldest_age_s=100.0) == 30.0
 
 
-@pytest.mark.parametrize(("requests", "wait"), [(0, 4.0), (1, 4.0), (5, 5.0), (100, 100.0)])
+@pytest.mark.parametrize(("requests", "wait"), [(0, WIDEST), (1, WIDEST), (6, 6.0), (100, 100.0)])
 def test_a_long_sweep_is_paid_for_by_a_longer_pause(requests: int, wait: float) -> None:
     """Sixty a minute stay sixty a minute, also with 10,000 in flight (B10)."""
     assert look(last_requests=requests, youngest_age_s=100.0) == wait

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import BinaryIO
@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 from batcher.api.account import Account
 from batcher.api.sorting import sort_answer, sort_break
 from batcher.api.wire import READ_S, WRITE_S, Answer, Broken, Wire
-from batcher.catalog.model import Operation, ReadAtOnce, Retired, Settle
+from batcher.catalog.model import Batch, Operation, ReadAtOnce, Retired, Settle
 from batcher.catalog.outcome import read_outcome
 from batcher.catalog.pick import as_text
 from batcher.catalog.source import ChoiceList, ListSource, Pages, Paging
@@ -113,12 +113,42 @@ class Client:
             deadline_s=WRITE_S,
             retired=operation.retired,
         )
-        remote_id = _usable_id(operation.id.find(answer.value)) if operation.id else ""
+        remote_id = usable_id(operation.id.find(answer.value)) if operation.id else ""
         if operation.outcome is not None:
             return Receipt(remote_id=remote_id, outcome=_read_at_once(operation.outcome, answer))
         if not remote_id:
             raise InDoubt("accepted, but the answer holds no id", code="no_id", status=answer.status)
         return Receipt(remote_id=remote_id)
+
+    def submit_batch(self, batch: Batch, *, bodies: Sequence[str], key: str, retired: Retired | None = None) -> str:
+        """
+        Ask for several pieces of paid work in one request.
+
+        Args:
+            batch: How they go together.
+            bodies: JSON texts, sent as they are and in this order.
+            key: The idempotency key of all of them together; sent where the batch has a place for it.
+            retired: How the operation answers that is no longer there.
+
+        Returns:
+            The API's id of the batch; what has become of each body is learned by looking into it.
+
+        Raises:
+            ApiError: As `submit`, for all of them together.
+        """
+        header = batch.repeat.key_header
+        answer = self._exchange(
+            "POST",
+            batch.path,
+            body=f'{{"{batch.wrap}":[{",".join(bodies)}]}}',
+            headers={header: key} if header else {},
+            deadline_s=WRITE_S,
+            retired=retired,
+        )
+        batch_id = usable_id(batch.id.find(answer.value))
+        if not batch_id:
+            raise InDoubt("accepted, but the answer holds no id of the batch", code="no_id", status=answer.status)
+        return batch_id
 
     def read(self, path: str) -> Json:
         """
@@ -136,10 +166,10 @@ class Client:
         Raises:
             ApiError: Any but InDoubt.
         """
-        item = settle.get.item.find(self.read(_with_id(settle.get.path, remote_id)))
+        item = settle.get.item.find(self.read(with_id(settle.get.path, remote_id)))
         then = settle.get.then
         if then is not None and isinstance(item, dict) and then.when.holds(item):
-            further = self.read(_with_id(then.path, as_text(then.id.find(item))))
+            further = self.read(with_id(then.path, as_text(then.id.find(item))))
             item = {**item, then.into: then.item.find(further)}
         return read_outcome(settle, item)
 
@@ -238,7 +268,7 @@ class Client:
             ApiError: As `submit`.
         """
         body = json.dumps(content, ensure_ascii=False)
-        return self._exchange("POST", _with_id(path, remote_id), body=body, deadline_s=WRITE_S).value
+        return self._exchange("POST", with_id(path, remote_id), body=body, deadline_s=WRITE_S).value
 
     def put_elsewhere(self, url: str, file: BinaryIO, *, headers: Mapping[str, str], deadline_s: float) -> None:
         """
@@ -315,14 +345,14 @@ def server_time(date: str) -> float | None:
         return None
 
 
-def _usable_id(found: Json) -> str:
+def usable_id(found: Json) -> str:
     """An id as text: one that is no text and no number of things counted from one is none at all."""
     if isinstance(found, str):
         return found.strip()
     return str(found) if type(found) is int and found > 0 else ""
 
 
-def _with_id(path: str, remote_id: str) -> str:
+def with_id(path: str, remote_id: str) -> str:
     """The path of one piece of work; whatever the API calls it, its id stays one part of the path."""
     return path.replace("{id}", quote(remote_id, safe=""))
 

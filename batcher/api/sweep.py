@@ -32,9 +32,13 @@ class Sweep:
     error: ApiError | None = None
 
 
-def sweep(client: Client, settle: Settle, wanted: Collection[str]) -> Sweep:
+ENOUGH = 0.95
+"""A look that need not be thorough ends with this share of the wanted: the oldest few stand many pages deep in a list."""
+
+
+def sweep(client: Client, settle: Settle, wanted: Collection[str], *, thorough: bool) -> Sweep:
     """
-    Look once at every wanted id.
+    Look once at every wanted id, or, where it need not be thorough, at most of those that a list shows.
 
     Lists come first, since one request brings states and links of a hundred; then the bulk status for what the list
     did not show; then single look-ups for what is ready but has no link yet, and where there is nothing better. An id
@@ -44,8 +48,10 @@ def sweep(client: Client, settle: Settle, wanted: Collection[str]) -> Sweep:
     try:
         ready: list[str] = []
         if len(wanted) > 1 and settle.list is not None:
-            ready = _from_list(client, settle, wanted, seen)
+            ready = _from_list(client, settle, wanted, seen, enough=1.0 if thorough else ENOUGH)
         rest = [each for each in wanted if each not in seen.outcomes and each not in ready]
+        if not thorough and len(rest) <= (1 - ENOUGH) * len(wanted):
+            rest = []
         if len(rest) > 1 and settle.bulk is not None:
             rest = _from_bulk(client, settle, rest, seen)
         # without a cheaper source nothing may be left out: the same few would be looked at for ever
@@ -66,7 +72,7 @@ def fresh(client: Client, settle: Settle, wanted: Collection[str]) -> Sweep:
     seen = Sweep()
     try:
         if len(wanted) > 1 and settle.list is not None:
-            _from_list(client, settle, wanted, seen)
+            _from_list(client, settle, wanted, seen, enough=1.0)
         for remote_id in wanted:
             if remote_id not in seen.outcomes:
                 _single(client, settle, remote_id, seen)
@@ -75,7 +81,7 @@ def fresh(client: Client, settle: Settle, wanted: Collection[str]) -> Sweep:
     return seen
 
 
-def _from_list(client: Client, settle: Settle, wanted: Collection[str], seen: Sweep) -> list[str]:
+def _from_list(client: Client, settle: Settle, wanted: Collection[str], seen: Sweep, *, enough: float) -> list[str]:
     """Read the newest pages; returns the ids that are finished but whose links stand elsewhere."""
     source = settle.list
     ready: dict[str, None] = {}
@@ -97,7 +103,7 @@ def _from_list(client: Client, settle: Settle, wanted: Collection[str], seen: Sw
                 if not outcome.missing:
                     seen.outcomes[remote_id] = (outcome, Source.LIST)
                     left.discard(remote_id)
-        if not left or not page.next_token or page.next_token in tokens:
+        if len(left) <= (1 - enough) * len(wanted) or not page.next_token or page.next_token in tokens:
             break
         tokens.add(page.next_token)
         following = page.next_token

@@ -77,7 +77,7 @@ class Wire:
         self._base_url = base_url
         self._headers = {"User-Agent": f"batcher/{VERSION}", "Accept": "application/json", **headers}
         self._local = threading.local()
-        self._sessions: list[Any] = []
+        self._lines: list[_Line] = []
         self._watchdog = Watchdog()
 
     def exchange(
@@ -102,64 +102,93 @@ class Wire:
         import requests
         import urllib3
 
-        session = self._session(fresh=method != "GET")
         data = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
-        extra = {"Content-Type": "application/json"} if data is not None else {}
         deadline = self._watchdog.watch(deadline_s)
         try:
-            with session.request(
-                method,
-                self._base_url + path,
-                params=query,
-                data=data,
-                headers={**extra, **(headers or {})},
-                timeout=(CONNECT_S, deadline_s),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                raw = _read(response, deadline)
-                return _answer(response, raw)
+            line = self._line(fresh=method != "GET")
+            response = line.send(method, path, query=query, data=data, headers=headers, deadline_s=deadline_s)
+            try:
+                return _answer(response, _read(response, deadline))
+            finally:
+                response.close()
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise _broken(error, deadline) from error
         finally:
             deadline.over()
             self._local.used_at = time.monotonic()
 
-    def _session(self, *, fresh: bool) -> Any:
-        session = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = _new_session(self._base_url, self._headers)
-            self._sessions.append(session)
+    def _line(self, *, fresh: bool) -> _Line:
+        line: _Line | None = getattr(self._local, "line", None)
+        if line is None:
+            line = self._local.line = _Line(self._base_url, self._headers)
+            self._lines.append(line)
         elif fresh and time.monotonic() - self._local.used_at > STALE_S:
-            session.close()
-        return session
+            line.close()
+        return line
 
     def close(self) -> None:
         """Stop watching, and hang up where nothing is under way."""
         self._watchdog.close()
-        for session in self._sessions:
-            session.close()
+        for line in self._lines:
+            line.close()
 
 
-def _new_session(base_url: str, headers: Mapping[str, str]) -> Any:
-    import requests
+class _Line:
+    """
+    The connections of one thread: an adapter of requests, which never follows a redirect and never retries.
 
-    from batcher.api.deadline import watched_adapter
+    What a session does anew for each request (cookies, hooks, a look at the environment) is done once or not at all: it
+    takes longer than the sending.
 
-    class Session(requests.Session):
-        def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - the parent's signature
-            return None  # even with allow_redirects=False requests would read the whole body of a redirect
+    Args:
+        base_url: Where the API is.
+        headers: Sent with every request.
+    """
 
-    session = Session()
-    proxies = requests.utils.get_environ_proxies(base_url)
-    bundle = requests.Session().merge_environment_settings(base_url, {}, None, None, None)["verify"]
-    session.trust_env = False  # decided here once: no .netrc, which would replace the key
-    session.proxies.update(proxies)
-    session.verify = bundle if bundle is not None else True
-    session.headers.update(headers)
-    session.mount("https://", watched_adapter())
-    session.mount("http://", watched_adapter())
-    return session
+    def __init__(self, base_url: str, headers: Mapping[str, str]) -> None:
+        import requests
+
+        from batcher.api.deadline import watched_adapter
+
+        # decided here once: no .netrc, which would replace the key
+        told = requests.Session().merge_environment_settings(base_url, {}, None, None, None)
+        self._proxies = requests.utils.get_environ_proxies(base_url)
+        self._verify = told["verify"] if told["verify"] is not None else True
+        self._adapter = watched_adapter()
+        self._base_url = base_url
+        checked = requests.PreparedRequest()
+        checked.prepare_headers({**requests.utils.default_headers(), **headers})
+        self._headers = checked.headers
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None,
+        data: bytes | BinaryIO | None,
+        headers: Mapping[str, str] | None,
+        deadline_s: float,
+    ) -> Any:
+        """The response, of which only the head has been read."""
+        import requests
+
+        request = requests.PreparedRequest()
+        request.method = method
+        request.prepare_url(self._base_url + path, query)
+        request.headers = self._headers.copy()
+        request.hooks = requests.hooks.default_hooks()
+        if data is not None:
+            request.headers["Content-Type"] = "application/json"
+            request.prepare_body(data, None)
+        request.headers.update(headers or {})
+        return self._adapter.send(
+            request, stream=True, timeout=(CONNECT_S, deadline_s), verify=self._verify, proxies=self._proxies
+        )
+
+    def close(self) -> None:
+        """Hang up."""
+        self._adapter.close()
 
 
 def _read(response: Any, deadline: Deadline) -> bytes:

@@ -26,7 +26,7 @@ from batcher.catalog.model import (
     Setting,
 )
 from batcher.catalog.place import At
-from batcher.catalog.reading import choice_list, outcome, pages, repeat, settle
+from batcher.catalog.reading import batch, choice_list, outcome, pages, repeat, settle
 from batcher.catalog.settings import filled_in
 from batcher.catalog.source import AccountCall
 from batcher.catalog.strict import faults, taken
@@ -36,6 +36,7 @@ from batcher.schema import Checker, misfit_of, unknown_key
 from batcher.units import parse_rates
 
 FOLDER = Path(__file__).parent
+_NAME = re.compile(r"^provider: *(\S+)", re.MULTILINE)
 
 
 @cache
@@ -70,14 +71,23 @@ def load_provider(path: Path, *, is_own: bool = False) -> Provider:
 
 @cache
 def built_in_providers() -> tuple[Provider, ...]:
-    """The providers that come with batcher; that their descriptions hold is seen by the tests, not at every start."""
-    documents = (read_document(path, catalog_schema()) for path in sorted(FOLDER.glob("*.yaml")))
-    return tuple(provider_from(document) for document in documents)
+    """The providers that come with batcher."""
+    return tuple(_built_in(path) for path in sorted(FOLDER.glob("*.yaml")))
+
+
+@cache
+def _built_in(path: Path) -> Provider:
+    """One of them; that its description holds is seen by the tests, not at every start."""
+    return provider_from(read_document(path, catalog_schema()))
 
 
 def provider_of(operation: str) -> Provider | None:
-    """The built-in provider that has the operation; None when there is none."""
-    return next((p for p in built_in_providers() if operation in p.operations), None)
+    """The built-in provider that has the operation; None when there is none. Files of other providers are not parsed."""
+    for path in sorted(FOLDER.glob("*.yaml")):
+        name = _NAME.search(path.read_text(encoding="utf-8"))
+        if name and operation.startswith(f"{name[1]}.") and operation in _built_in(path).operations:
+            return _built_in(path)
+    return None
 
 
 def provider_from(document: Document, *, is_own: bool = False) -> Provider:
@@ -196,13 +206,15 @@ def _operation(root: At, name: str) -> Operation:
     open_body = {**value["body"], "$defs": {each: definitions[each] for each in _used(at, value["body"], definitions)}}
     body = filled_in(open_body, {each: setting.default for each, setting in settings.items()})
     _check_body(root, at, body, open_body)
-    result = at.inner("outcome")
+    result, together = at.inner("outcome"), at.inner("batch")
+    usual = pages(root, "pages")
+    once = repeat(at.at("repeat"), usual)
     return Operation(
         name=name,
         title=value["title"],
         path=value["submit"]["path"],
         id=at.maybe("submit", "id"),
-        repeat=repeat(at.at("repeat"), pages(root, "pages")),
+        repeat=once,
         body=body,
         open_body=open_body,
         rules=tuple(_rule(at.at("rules", index)) for index in range(len(value.get("rules", ())))),
@@ -214,6 +226,7 @@ def _operation(root: At, name: str) -> Operation:
         state=value.get("state", ""),
         extends=_extends(at.inner("extends")),
         retired=_retired(value.get("retired")),
+        batch=batch(together, once, usual) if together else None,
         settings=settings,
         shape=value.get("shape", {}),
         choices=value.get("choices", {}),

@@ -8,7 +8,7 @@ from enum import Enum
 
 from batcher.catalog.assets import Assets
 from batcher.catalog.pick import Pick
-from batcher.catalog.source import AccountCall, BulkSource, ChoiceList, ListSource, SingleSource
+from batcher.catalog.source import AccountCall, BatchItems, BulkSource, ChoiceList, ListSource, SingleSource
 from batcher.model import Json
 from batcher.units import Rate
 
@@ -192,6 +192,28 @@ class Repeat:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """
+    How many pieces of work are asked for in one request. Each body becomes one item, and items are known by their index.
+
+    Attributes:
+        path: Where it is sent.
+        wrap: The field of the body that holds the bodies, in order.
+        most: How many there may be.
+        id: Where the batch's own id stands in the answer.
+        repeat: What may be done when the answer is lost.
+        items: Where the items are read.
+    """
+
+    path: str
+    wrap: str
+    most: int
+    id: Pick
+    repeat: Repeat
+    items: BatchItems
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PriceCase:
     """Another price where `field` of the body is `value`."""
 
@@ -294,6 +316,7 @@ class Operation:
         shape: Path pattern in the request (`*` is any key or index) to the name of a shape.
         choices: Path pattern in the body to the name of a choice list.
         retired: Its own way of being gone, before that of the provider.
+        batch: How many of them go in one request; None where each goes alone.
     """
 
     name: str
@@ -312,6 +335,7 @@ class Operation:
     state: str = ""
     extends: Extends | None = None
     retired: Retired | None = None
+    batch: Batch | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)
     shape: Mapping[str, str] = field(default_factory=dict)
     choices: Mapping[str, str] = field(default_factory=dict)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from batcher.model import Json
 from batcher.schema import unknown_key
+
+_SIMPLE = re.compile(r"\s*[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\s*\|\|\s*[A-Za-z_]\w*(\.[A-Za-z_]\w*)*)*\s*\Z", re.ASCII)
+"""Names, dots and `||`: most of what the catalogue says, and not worth a tree walk for every field of every answer."""
 
 
 class Pick:
@@ -21,30 +25,52 @@ class Pick:
     """
 
     def __init__(self, source: str) -> None:
-        import jmespath
-        from jmespath.exceptions import JMESPathError
-
         self.source = source
-        try:
-            self._compiled: Any = jmespath.compile(source)
-        except JMESPathError as error:
-            raise ValueError(f"'{source}' is not a JMESPath expression") from error
-        tree: Any = self._compiled.parsed
-        _check_functions(tree)
+        self._ways = tuple(way.strip().split(".") for way in source.split("||")) if _SIMPLE.match(source) else ()
+        if not self._ways:
+            self._compiled, self._error = _compile(source)
+            _check_functions(self._compiled.parsed)
+
+    @property
+    def tree(self) -> Any:
+        """The expression as jmespath sees it."""
+        return _compile(self.source)[0].parsed
 
     def find(self, value: Json) -> Json:
         """What stands there; None when nothing does, or when the answer has quite another form."""
-        from jmespath.exceptions import JMESPathError
-
-        try:
-            return self._compiled.search(value)
-        except JMESPathError:
-            return None
+        if not self._ways:
+            try:
+                return self._compiled.search(value)
+            except self._error:
+                return None
+        found: Json = None
+        for way in self._ways:
+            found = value
+            for name in way:
+                found = found.get(name) if isinstance(found, dict) else None
+            if is_true(found):
+                break
+        return found
 
     def holds(self, value: Json) -> bool:
         """Whether the expression is true of the value, in JMESPath's sense of truth."""
-        found = self.find(value)
-        return found is not None and found is not False and found not in ("", [], {})
+        return is_true(self.find(value))
+
+
+def _compile(source: str) -> tuple[Any, type[Exception]]:
+    """A compiled expression, and what it raises for a value that it cannot be asked of."""
+    import jmespath
+    from jmespath.exceptions import JMESPathError
+
+    try:
+        return jmespath.compile(source), JMESPathError
+    except JMESPathError as error:
+        raise ValueError(f"'{source}' is not a JMESPath expression") from error
+
+
+def is_true(found: Json) -> bool:
+    """Truth as JMESPath has it: a number is true whatever it is."""
+    return found is not None and found is not False and found not in ("", [], {})
 
 
 def common_word(one: Pick, other: Pick) -> str:
@@ -54,8 +80,8 @@ def common_word(one: Pick, other: Pick) -> str:
     Tried with items in which everything that the two mention is there: `status == 'ready' && url` and
     `status == 'ready' && !url` have no word in common.
     """
-    told = list(_compared(one._compiled.parsed))
-    fields = {field for each in (one, other) for field in _fields(each._compiled.parsed)}
+    told = list(_compared(one.tree))
+    fields = {field for each in (one, other) for field in _fields(each.tree)}
     for field, word in told:
         item: dict[str, Any] = {}
         for each in sorted(fields, key=len):

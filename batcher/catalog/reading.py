@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from batcher.catalog.model import Find, ReadAtOnce, Repeat, Settle
+from batcher.catalog.model import Batch, Find, ReadAtOnce, Repeat, Settle
 from batcher.catalog.place import At
-from batcher.catalog.source import BulkSource, ChoiceList, FollowUp, ListSource, Pages, Paging, SingleSource
+from batcher.catalog.source import BatchItems, BulkSource, ChoiceList, FollowUp, ListSource, Pages, Paging, SingleSource
 
 USUAL_S = 60
 OVERDUE_H = 24
@@ -159,4 +159,23 @@ def repeat(at: At, usual: Pages | None) -> Repeat:
         if find
         else None,
         free=value.get("free", False),
+    )
+
+
+def batch(at: At, own: Repeat, usual: Pages | None) -> Batch:
+    """How many go in one request; a batch is repeated as a single one is, unless it says otherwise."""
+    value, items = at.value, at.at("items")
+    return Batch(
+        path=value["path"],
+        wrap=value["wrap"],
+        most=value["most"],
+        id=at.pick("id"),
+        repeat=repeat(at.at("repeat"), usual) if "repeat" in value else own,
+        items=BatchItems(
+            path=items.get("path"),
+            items=items.pick("items"),
+            index=items.pick("index"),
+            id=items.pick("id"),
+            total=items.maybe("total"),
+        ),
     )

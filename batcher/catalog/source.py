@@ -138,3 +138,22 @@ class BulkSource:
     items: Pick
     id: Pick
     ready: Pick | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BatchItems:
+    """
+    What has become of each item of a batch; `{id}` in the path is the batch's id.
+
+    Attributes:
+        items: Where they stand, in whatever order.
+        index: Which of the bodies an item is, counted from 0.
+        id: The item's own id; nothing there as long as it has none.
+        total: How many items there are in all; None where the API does not say.
+    """
+
+    path: str
+    items: Pick
+    index: Pick
+    id: Pick
+    total: Pick | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from batcher.catalog.load import built_in_providers, load_provider
-from batcher.catalog.model import Operation, Price, Provider
+from batcher.catalog.model import Batch, Operation, Price, Provider, Repeat
 from batcher.cli.say import say
 from batcher.errors import InputError, Problem
 from batcher.job import job_schema
@@ -59,7 +59,8 @@ def _describe(provider: Provider, operation: Operation) -> str:
         f"  key          {provider.key_variable}",
         f"  sent to      POST {operation.path}",
         f"  outcome      {'looked for until it is there' if operation.settle else 'in the answer itself'}",
-        f"  lost answer  {_repeat_words(operation)}",
+        f"  lost answer  {_repeat_words(operation.repeat)}",
+        *_batch_lines(operation.batch),
     ]
     if operation.price:
         lines.append(f"  price        {_price_words(operation.price)} ({provider.prices_as_of})")
@@ -76,8 +77,15 @@ def _price_words(price: Price) -> str:
     return f"{price.amount:g} {price.currency} a {price.per}{steps}{f'; {price.note}' if price.note else ''}"
 
 
-def _repeat_words(operation: Operation) -> str:
-    repeat = operation.repeat
+def _batch_lines(batch: Batch | None) -> list[str]:
+    return (
+        [f"  batches      up to {batch.most} in one request; lost answer: {_repeat_words(batch.repeat)}"]
+        if batch
+        else []
+    )
+
+
+def _repeat_words(repeat: Repeat) -> str:
     ways = []
     if repeat.has_key:
         where = repeat.key_header or repeat.key_field

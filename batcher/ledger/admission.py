@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from batcher.ledger.db import Db
+from batcher.ledger.db import Db, among, insert_rows
 from batcher.ledger.filing import HAS_ALL, assets_of
-from batcher.ledger.moving import move_task
+from batcher.ledger.identity import batch_key
+from batcher.ledger.moving import Move, note
 from batcher.ledger.protocol import Admission, Admitted, Candidate, Gate, Prepared
-from batcher.model import Attempt, Source, State, TaskKey
+from batcher.model import Asset, Attempt, Source, State, TaskKey
 from batcher.units import Rate
 
 _HELD = "SELECT held_until, held_why FROM accounts WHERE account = ? AND held_until > ? AND held_until < ?"
@@ -29,18 +31,17 @@ WHERE t.job = ? AND (a.state <> 'failed' OR a.error_code IN ('given_up', 'lost')
 _WAITING = f"""
 SELECT task_id, row_id, step, item, row_number, operation, path, body, estimate,
        (SELECT COALESCE(MAX(number), 0) + 1 FROM attempts WHERE attempts.task_id = tasks.task_id)
-FROM tasks WHERE job = :job AND state = 'waiting' AND ready = 1 AND gone = 0 AND held = 0 AND not_before <= :now AND {HAS_ALL}
-ORDER BY row_number, task_id LIMIT :most"""
-_SUBMISSION = """
-INSERT INTO submissions (account, operation, key, first_sent_at, holder) VALUES (?, ?, ?, ?, ?) RETURNING submission_id"""
-_ATTEMPT = """
-INSERT INTO attempts (task_id, number, submission_id, account, operation, state, path, body, key, token, estimate)
-VALUES (?, ?, ?, ?, ?, 'sending', ?, ?, ?, ?, ?) RETURNING attempt_id"""
-_MADE = "UPDATE tasks SET made_hash = input_hash WHERE task_id = ?"
-_SEND = "INSERT INTO sends (account, at, submission_id) VALUES (?, ?, ?)"
-_AGAIN = """
-UPDATE submissions SET sends = sends + 1
-WHERE submission_id = (SELECT submission_id FROM attempts WHERE attempt_id = ? AND state = 'sending')"""
+FROM tasks WHERE job = ? AND state = 'waiting' AND ready = 1 AND gone = 0 AND held = 0 AND not_before <= ? AND {HAS_ALL}
+ORDER BY row_number, task_id LIMIT ?"""
+_SUBMISSIONS = """
+INSERT INTO submissions (account, operation, key, first_sent_at, size, holder) VALUES {rows} RETURNING submission_id, key"""
+_ATTEMPTS = """
+INSERT INTO attempts (task_id, number, submission_id, account, operation, state, path, body, key, token, estimate, place)
+VALUES {rows} RETURNING attempt_id, task_id"""
+_SENDING = "UPDATE tasks SET state = 'sending', made_hash = input_hash WHERE task_id IN ({values}) RETURNING task_id"
+_SENDS = "INSERT INTO sends (account, at, submission_id) VALUES {rows}"
+_SUBMISSION_OF = "SELECT submission_id, place, attempt_id FROM attempts WHERE attempt_id = ? AND state = 'sending'"
+_AGAIN = "UPDATE submissions SET sends = sends + 1 WHERE submission_id = ?"
 _PRUNE = "DELETE FROM sends WHERE account = ? AND at < ?"
 
 LONGEST_HOLD_S = 2 * 86400.0
@@ -52,9 +53,12 @@ OVERDUE_S = 24 * 3600.0
 KEPT_S = 31 * 86400.0
 """How long the log of sends is kept at least: another job of the account may count over a longer window than this one."""
 
+MOST_RESENT = 1000
+"""Attempts in doubt that one admission looks at; the rest comes with the next."""
+
 ATTEMPT = """
 SELECT a.attempt_id, t.job, t.row_id, t.step, t.item, t.row_number, a.operation, a.number, a.path, a.body, a.key, a.token,
-       a.remote_id, s.first_sent_at, s.sends, a.estimate, a.submission_id
+       a.remote_id, s.first_sent_at, s.sends, a.estimate, a.submission_id, a.place, s.batch_id, s.size
 FROM attempts a JOIN tasks t USING (task_id) JOIN submissions s USING (submission_id)"""
 
 
@@ -75,6 +79,10 @@ def attempt_from(row: Sequence[object]) -> Attempt:
         first_sent_at=datetime.fromtimestamp(float(str(values[13])), UTC),
         sends=int(str(values[14])),
         estimate=None if values[15] is None else float(str(values[15])),
+        submission_id=int(str(values[16])),
+        place=None if values[17] is None else int(str(values[17])),
+        batch_id=str(values[18]),
+        size=int(str(values[19])),
     )
 
 
@@ -86,9 +94,8 @@ def admit(db: Db, wish: Admission, prepare: Callable[[Candidate], Prepared]) -> 
     room, until = _room_in_windows(db, wish)
     at_most = min(wish.at_most, room)
     gate = Gate.WINDOW if room < wish.at_most else Gate.OPEN
-    resent = [_resend(db, wish, attempt_id) for attempt_id in wish.resend[:at_most]]
-    attempts = [attempt for attempt in resent if attempt is not None]
-    left = at_most - len(attempts)
+    attempts, requests = _resend(db, wish, at_most)
+    left = at_most - requests
     if left > 0:
         fresh, fresh_gate = _fresh(db, wish, left, prepare)
         attempts += fresh
@@ -121,62 +128,109 @@ def _room(db: Db, wish: Admission, rate: Rate) -> tuple[int, float | None]:
     return free, oldest[0] + rate.window_s if oldest else None
 
 
-def _resend(db: Db, wish: Admission, attempt_id: int) -> Attempt | None:
-    db.execute(_AGAIN, (attempt_id,))
-    found = db.execute(f"{ATTEMPT} WHERE a.attempt_id = ? AND a.state = 'sending'", (attempt_id,)).fetchone()
-    if found is None:
-        return None
-    db.execute(_SEND, (wish.account, wish.now, found[16]))
-    return attempt_from(found)
+def _resend(db: Db, wish: Admission, at_most: int) -> tuple[list[Attempt], int]:
+    """The attempts of the submissions that go again, each submission once, and how many these are."""
+    found = [db.execute(_SUBMISSION_OF, (attempt_id,)).fetchone() for attempt_id in wish.resend[:MOST_RESENT]]
+    submissions: dict[int, Any] = {}
+    for row in found:
+        if row:
+            submissions.setdefault(row[0], row)
+    attempts: list[Attempt] = []
+    chosen = list(submissions.values())[:at_most]
+    for submission_id, place, attempt_id in chosen:
+        db.execute(_AGAIN, (submission_id,))
+        insert_rows(db, _SENDS, [(wish.account, wish.now, submission_id)])
+        own = "a.attempt_id = ?" if place is None else "a.submission_id = ? AND a.place IS NOT NULL ORDER BY a.place"
+        value = attempt_id if place is None else submission_id
+        attempts += [attempt_from(row) for row in db.execute(f"{ATTEMPT} WHERE {own}", (value,))]
+    return attempts, len(chosen)
 
 
 def _fresh(
     db: Db, wish: Admission, at_most: int, prepare: Callable[[Candidate], Prepared]
 ) -> tuple[list[Attempt], Gate]:
     gate = Gate.OPEN
+    tasks = at_most * max(wish.batch.values(), default=1)
     if wish.in_flight is not None:
         taken = db.execute(_SLOTS, (wish.account, wish.now - OVERDUE_S)).fetchone()[0]
-        if wish.in_flight - taken < at_most:
-            at_most, gate = max(0, wish.in_flight - taken), Gate.SLOTS
-    values = {"job": wish.job, "account": wish.account, "now": wish.now, "most": at_most + 1}
-    rows = db.execute(_WAITING + db.claiming, values).fetchall()
-    if len(rows) <= at_most:
+        if wish.in_flight - taken < tasks:
+            tasks, gate = max(0, wish.in_flight - taken), Gate.SLOTS
+    rows = db.execute(_WAITING + db.claiming, (wish.job, wish.now, wish.account, wish.now, tasks + 1)).fetchall()
+    if len(rows) <= tasks:
         gate = Gate.NOTHING_WAITING
-    elif gate is Gate.SLOTS and at_most == 0:
+    elif gate is Gate.SLOTS and tasks == 0:
         return [], gate
-    left = None if wish.budget is None else wish.budget - db.execute(_SPENT, (wish.job,)).fetchone()[0]
-    attempts: list[Attempt] = []
-    for row in rows[:at_most]:
-        cost = row[8] or 0.0
-        if left is not None and cost > left + 1e-9:
-            return attempts, Gate.BUDGET
-        left = None if left is None else left - cost
-        attempts.append(_begin(db, wish, row, prepare))
-    return attempts, gate
+    affordable = _affordable(db, wish, rows[:tasks])
+    groups = _groups(wish, affordable, at_most)
+    if sum(map(len, groups)) < len(affordable):
+        gate = Gate.OPEN  # every sender has something to carry
+    elif len(affordable) < len(rows[:tasks]):
+        gate = Gate.BUDGET
+    return _begin(db, wish, groups, prepare), gate
 
 
-def _begin(db: Db, wish: Admission, row: Sequence[object], prepare: Callable[[Candidate], Prepared]) -> Attempt:
-    task_id, row_id, step, item, row_number, operation, path, body, estimate, number = row
-    key = TaskKey(job=wish.job, row_id=str(row_id), step=str(step), item=str(item))
-    candidate = Candidate(
-        task_id=int(str(task_id)),
-        key=key,
-        number=int(str(number)),
-        path=str(path),
-        body=str(body),
-        assets=assets_of(db, int(str(task_id)), wish.account),
-    )
-    ready = prepare(candidate)
-    submission_id = db.execute(_SUBMISSION, (wish.account, operation, ready.key, wish.now, wish.holder)).fetchone()[0]
-    values = (candidate.task_id, candidate.number, submission_id, wish.account, operation)
-    attempt_id: int = db.execute(
-        _ATTEMPT, (*values, candidate.path, ready.body, ready.key, ready.token, estimate)
-    ).fetchone()[0]
-    db.execute(_MADE, (candidate.task_id,))
-    db.execute(_SEND, (wish.account, wish.now, submission_id))
-    move_task(
-        db,
-        candidate.task_id,
+def _affordable(db: Db, wish: Admission, rows: list[Any]) -> list[Any]:
+    """The first of the tasks that the budget still covers."""
+    if wish.budget is None:
+        return rows
+    left = wish.budget - db.execute(_SPENT, (wish.job,)).fetchone()[0]
+    for count, row in enumerate(rows):
+        left -= row[8] or 0.0
+        if left < -1e-9:
+            return rows[:count]
+    return rows
+
+
+def _groups(wish: Admission, rows: list[Any], at_most: int) -> list[list[Any]]:
+    """The tasks of each request, in the order of the sheet: those of one operation together as far as one may carry."""
+    groups: list[list[Any]] = []
+    unfilled: dict[str, list[Any]] = {}
+    for row in rows:
+        operation = row[5]
+        group = unfilled.get(operation)
+        if group is None:
+            if len(groups) == at_most:
+                break
+            group = []
+            groups.append(group)
+        group.append(row)
+        unfilled[operation] = group
+        if len(group) >= wish.batch.get(operation, 1):
+            del unfilled[operation]
+    return groups
+
+
+def _begin(db: Db, wish: Admission, groups: list[list[Any]], prepare: Callable[[Candidate], Prepared]) -> list[Attempt]:
+    """Write down that the tasks of each group are being sent together."""
+    if not groups:
+        return []
+    begun: list[tuple[str, list[_Begun]]] = []
+    held = assets_of(db, [row[0] for rows in groups for row in rows], wish.account)
+    for rows in groups:
+        made = [_Begun(row, wish.job, held.get(row[0], {}), prepare) for row in rows]
+        key = made[0].ready.key if len(made) == 1 else batch_key([each.ready.key for each in made], at=wish.now)
+        begun.append((key, made))
+    values = [(wish.account, made[0].operation, key, wish.now, len(made), wish.holder) for key, made in begun]
+    submissions = {key: submission_id for submission_id, key in insert_rows(db, _SUBMISSIONS, values)}
+    rows = [
+        each.row(wish.account, submissions[key], key, place, len(made))
+        for key, made in begun
+        for place, each in enumerate(made)
+    ]
+    attempts = {task_id: attempt_id for attempt_id, task_id in insert_rows(db, _ATTEMPTS, rows)}
+    among(db, _SENDING, list(attempts))
+    insert_rows(db, _SENDS, [(wish.account, wish.now, submission_id) for submission_id in submissions.values()])
+    note(db, [_admitted(wish, task_id, attempt_id) for task_id, attempt_id in attempts.items()])
+    return [
+        each.attempt(attempts[each.candidate.task_id], submissions[key], key, place, len(made), wish.now)
+        for key, made in begun
+        for place, each in enumerate(made)
+    ]
+
+
+def _admitted(wish: Admission, task_id: int, attempt_id: int) -> Move:
+    return Move(
+        task_id=task_id,
         before=State.WAITING,
         after=State.SENDING,
         attempt_id=attempt_id,
@@ -184,17 +238,41 @@ def _begin(db: Db, wish: Admission, row: Sequence[object], prepare: Callable[[Ca
         source=Source.PLAN,
         cause="admitted",
     )
-    return Attempt(
-        attempt_id=attempt_id,
-        task=key,
-        row_number=int(str(row_number)),
-        operation=str(operation),
-        number=candidate.number,
-        path=candidate.path,
-        body=ready.body,
-        key=ready.key,
-        token=ready.token,
-        first_sent_at=datetime.fromtimestamp(wish.now, UTC),
-        sends=1,
-        estimate=None if estimate is None else float(str(estimate)),
-    )
+
+
+class _Begun:
+    """A waiting task on its way to an attempt."""
+
+    def __init__(
+        self, row: Any, job: str, assets: Mapping[str, Asset], prepare: Callable[[Candidate], Prepared]
+    ) -> None:
+        task_id, row_id, step, item, self.row_number, self.operation, path, body, self.estimate, number = row
+        key = TaskKey(job=job, row_id=row_id, step=step, item=item)
+        self.candidate = Candidate(task_id=task_id, key=key, number=number, path=path, body=body, assets=assets)
+        self.ready = prepare(self.candidate)
+
+    def row(self, account: str, submission_id: int, key: str, place: int, size: int) -> tuple[Any, ...]:
+        """As the table holds it."""
+        own, ready = self.candidate, self.ready
+        start = (own.task_id, own.number, submission_id, account, self.operation, State.SENDING.value, own.path)
+        return (*start, ready.body, key, ready.token, self.estimate, place if size > 1 else None)
+
+    def attempt(self, attempt_id: int, submission_id: int, key: str, place: int, size: int, now: float) -> Attempt:
+        """As it is sent."""
+        return Attempt(
+            attempt_id=attempt_id,
+            task=self.candidate.key,
+            row_number=self.row_number,
+            operation=self.operation,
+            number=self.candidate.number,
+            path=self.candidate.path,
+            body=self.ready.body,
+            key=key,
+            token=self.ready.token,
+            first_sent_at=datetime.fromtimestamp(now, UTC),
+            sends=1,
+            estimate=self.estimate,
+            submission_id=submission_id,
+            place=place if size > 1 else None,
+            size=size,
+        )

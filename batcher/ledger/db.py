@@ -49,6 +49,37 @@ class Db(Protocol):
         """Rows of a query that may bring more than fits into memory."""
 
 
+MANY = 60
+"""Rows of one statement: their values stay below SQLite's oldest limit of 999 parameters."""
+
+
+def insert_rows(db: Db, sql: str, rows: Sequence[Sequence[Any]]) -> list[Any]:
+    """
+    Insert many rows in few statements; returns what the statements return, in no particular order.
+
+    Args:
+        sql: With `{rows}` where the values belong.
+        rows: All as long as the first.
+    """
+    found: list[Any] = []
+    for start in range(0, len(rows), MANY):
+        some = rows[start : start + MANY]
+        marks = ", ".join([f"({', '.join('?' * len(some[0]))})"] * len(some))
+        inserted = db.execute(sql.format(rows=marks), [value for row in some for value in row])
+        if "RETURNING" in sql:
+            found += inserted.fetchall()
+    return found
+
+
+def among(db: Db, sql: str, values: Sequence[Any]) -> list[Any]:
+    """What a query finds for any of many values, in groups; with `{values}` where they belong."""
+    found: list[Any] = []
+    for start in range(0, len(values), 10 * MANY):
+        some = values[start : start + 10 * MANY]
+        found += db.execute(sql.format(values=", ".join("?" * len(some))), some).fetchall()
+    return found
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Touched:
     """

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 
 from batcher.files import SeenFile
-from batcher.ledger.db import Db
+from batcher.ledger.db import Db, among
 from batcher.ledger.moving import move_task
 from batcher.ledger.protocol import Need, Planned
 from batcher.model import Asset, Source, State
@@ -16,21 +16,21 @@ GROUP = 500
 """Files per look-up: below SQLite's oldest limit of 999 parameters."""
 
 _HELD = """
-SELECT 1 FROM assets a WHERE a.account = :account AND a.digest = n.digest AND (a.expires_at IS NULL OR a.expires_at > :now)"""
+SELECT 1 FROM assets a WHERE a.account = ? AND a.digest = n.digest AND (a.expires_at IS NULL OR a.expires_at > ?)"""
 HAS_ALL = f"NOT EXISTS (SELECT 1 FROM needs n WHERE n.task_id = tasks.task_id AND NOT EXISTS ({_HELD}))"
-"""Whether the account holds every file that a row of `tasks` needs."""
+"""Whether the account holds every file that a row of `tasks` needs; its values are the account and the time."""
 
 _WANTED = f"""
 SELECT n.digest, MIN(n.path), MIN(n.size), MIN(n.place) FROM needs n JOIN tasks t ON t.task_id = n.task_id
-WHERE t.job = :job AND t.state = 'waiting' AND t.gone = 0 AND t.held = 0 AND t.not_before <= :now AND NOT EXISTS ({_HELD})
+WHERE t.job = ? AND t.state = 'waiting' AND t.gone = 0 AND t.held = 0 AND t.not_before <= ? AND NOT EXISTS ({_HELD})
 GROUP BY n.digest ORDER BY MIN(t.row_number), n.digest"""
 _ASSETS = """
 SELECT digest, asset_id, url, expires_at FROM assets
 WHERE account = ? AND (expires_at IS NULL OR expires_at > ?) AND digest IN ({marks})"""
 # Whatever its age: admission has just found it young enough.
-_OF_TASK = """
-SELECT a.digest, a.asset_id, a.url, a.expires_at FROM needs n JOIN assets a ON a.digest = n.digest
-WHERE n.task_id = ? AND a.account = ?"""
+_OF_TASKS = """
+SELECT n.task_id, a.account, a.digest, a.asset_id, a.url, a.expires_at FROM needs n JOIN assets a ON a.digest = n.digest
+WHERE n.task_id IN ({values})"""
 _UPLOADED = """
 INSERT INTO assets (account, digest, asset_id, url, expires_at) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (account, digest) DO UPDATE SET asset_id = excluded.asset_id, url = excluded.url, expires_at = excluded.expires_at"""
@@ -60,7 +60,7 @@ def set_needs(db: Db, task: Planned, task_id: int | None = None) -> None:
 
 def wanted(db: Db, job: str, account: str, *, at: float) -> list[Need]:
     """As `Ledger.wanted`."""
-    rows = db.execute(_WANTED, {"job": job, "account": account, "now": at})
+    rows = db.execute(_WANTED, (job, at, account, at))
     return [Need(digest=digest, path=path, size=size, place=place) for digest, path, size, place in rows]
 
 
@@ -74,9 +74,13 @@ def assets(db: Db, account: str, digests: Collection[str], *, at: float) -> dict
     return found
 
 
-def assets_of(db: Db, task_id: int, account: str) -> dict[str, Asset]:
-    """What the account holds of the files that a task needs, by their digests."""
-    return _by_digest(db.execute(_OF_TASK, (task_id, account)))
+def assets_of(db: Db, task_ids: Sequence[int], account: str) -> dict[int, dict[str, Asset]]:
+    """What the account holds of the files that tasks need, by task and digest; tasks that need none are not in it."""
+    rows: dict[int, list[tuple[str, str, str, float | None]]] = {}
+    for task_id, holder, *asset in among(db, _OF_TASKS, task_ids):
+        if holder == account:
+            rows.setdefault(task_id, []).append((asset[0], asset[1], asset[2], asset[3]))
+    return {task_id: _by_digest(found) for task_id, found in rows.items()}
 
 
 def _by_digest(rows: Iterable[tuple[str, str, str, float | None]]) -> dict[str, Asset]:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from batcher.model import TaskKey
 
@@ -21,6 +22,17 @@ def attempt_key(task: TaskKey, *, body: str, number: int) -> str:
     `[a-z2-7-]`, which fits HeyGen's `^[A-Za-z0-9_\\-:.]{1,255}$`.
     """
     return "b1-" + _digest(task, body, number)[:32]
+
+
+def batch_key(keys: Sequence[str], *, at: float) -> str:
+    """
+    The idempotency key of a batch: that of these attempts in this order, begun at this instant.
+
+    Items of an accepted batch may turn out never to have been made. Sent together once more they are a new batch, while
+    the old key would bring the old one again; a resend takes its key from the ledger.
+    """
+    raw = hashlib.blake2b("\x1f".join([*keys, repr(at)]).encode("ascii"), digest_size=20).digest()
+    return "b1-" + base64.b32encode(raw).decode("ascii").lower()
 
 
 def attempt_token(task: TaskKey, *, body: str, number: int) -> str:

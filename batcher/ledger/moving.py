@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from batcher.ledger.db import Db
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from batcher.ledger.db import Db, insert_rows
 from batcher.model import MOVES, Source, State
 
 _MOVE = "UPDATE tasks SET state = ? WHERE task_id = ?"
-_NOTE = "INSERT INTO moves (task_id, attempt_id, at, from_state, to_state, source, cause) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_NOTE = "INSERT INTO moves (task_id, attempt_id, at, from_state, to_state, source, cause) VALUES {rows}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Move:
+    """One line of the history: from the same state to the same is a note, of an anomaly or of an older attempt."""
+
+    task_id: int
+    before: State
+    after: State
+    attempt_id: int | None
+    at: float
+    source: Source
+    cause: str
 
 
 def may_move(before: State, after: State) -> bool:
@@ -31,22 +47,42 @@ def move_task(
     Raises:
         ValueError: The table of moves does not allow it: a bug of the caller.
     """
-    if not may_move(before, after):
-        raise ValueError(f"task {task_id} cannot move from {before.value} to {after.value} ({cause})")
+    move = Move(task_id=task_id, before=before, after=after, attempt_id=attempt_id, at=at, source=source, cause=cause)
+    require_allowed(move)
     db.execute(_MOVE, (after.value, task_id))
-    note(db, task_id, before=before, after=after, attempt_id=attempt_id, at=at, source=source, cause=cause)
+    note(db, [move])
 
 
-def note(
-    db: Db,
-    task_id: int,
-    *,
-    before: State,
-    after: State,
-    attempt_id: int | None,
-    at: float,
-    source: Source,
-    cause: str,
-) -> None:
-    """Write into the history without moving: an anomaly, or news of an older attempt."""
-    db.execute(_NOTE, (task_id, attempt_id, at, before.value, after.value, source.value, cause[:300]))
+def require_allowed(move: Move) -> None:
+    """
+    Let only those moves pass that the table holds.
+
+    Raises:
+        ValueError: It is not one of them: a bug of the caller.
+    """
+    if not may_move(move.before, move.after):
+        raise ValueError(
+            f"task {move.task_id} cannot move from {move.before.value} to {move.after.value} ({move.cause})"
+        )
+
+
+def set_states(db: Db, moves: Sequence[Move]) -> None:
+    """Give tasks their new states; who does this also writes the moves down."""
+    db.executemany(_MOVE, [(move.after.value, move.task_id) for move in moves])
+
+
+def note(db: Db, moves: Sequence[Move]) -> None:
+    """Write moves into the history, in their order."""
+    rows = [
+        (
+            each.task_id,
+            each.attempt_id,
+            each.at,
+            each.before.value,
+            each.after.value,
+            each.source.value,
+            each.cause[:300],
+        )
+        for each in moves
+    ]
+    insert_rows(db, _NOTE, rows)

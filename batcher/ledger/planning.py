@@ -42,7 +42,7 @@ UPDATE tasks SET path = ?, body = ?, flaws = ?, estimate = ?, ready = ?
 WHERE job = ? AND row_id = ? AND step = ? AND item = ? AND ready = 0 AND state = 'waiting' RETURNING task_id"""
 _BLOCK = """
 UPDATE tasks SET ready = 0
-WHERE job = ? AND row_id = ? AND state = 'waiting' AND ready = 1 AND cells <> ''"""
+WHERE job = ? AND row_id = ? AND state = 'waiting' AND ready = 1 AND cells <> '' RETURNING task_id"""
 _SAME = """
 UPDATE tasks SET row_number = ?, input_hash = ?, held = ?, not_before = ?
 WHERE task_id = ? AND (row_number <> ? OR input_hash <> ? OR held <> ? OR not_before <> ?)"""
@@ -208,7 +208,7 @@ def unblock(db: Db, task: Planned, *, at: float) -> None:
 
 def block(db: Db, job: str, row_ids: Collection[str]) -> int:
     """As `Ledger.block`, inside the caller's transaction: only what once had to wait has kept its cells."""
-    return sum(db.execute(_BLOCK, (job, row_id)).rowcount for row_id in row_ids)
+    return sum(len(db.execute(_BLOCK, (job, row_id)).fetchall()) for row_id in row_ids)
 
 
 def _flaws(task: Planned) -> str:

@@ -154,7 +154,9 @@ class Admission:
 
     Attributes:
         at_most: How many requests there are free senders for.
-        resend: Attempts in *sending* that are due to be sent again: they go first, and hold their slots already.
+        resend: Attempts in *sending* that are due to be sent again: they go first, and hold their slots already. One of
+            a batch brings the whole batch, once.
+        batch: Name of an operation to how many of its tasks one request may carry; those of others go alone.
         windows: Rates that hold for the whole account.
         in_flight: How many of the account may be in work at once; None without a cap.
         budget: What the job may spend in all, in the unit of the estimates; None without one.
@@ -167,6 +169,7 @@ class Admission:
     now: float
     at_most: int
     resend: Sequence[int] = ()
+    batch: Mapping[str, int] = field(default_factory=dict)
     windows: Sequence[Rate] = ()
     in_flight: int | None = None
     budget: float | None = None
@@ -191,6 +194,7 @@ class Admitted:
     What may be sent now.
 
     Attributes:
+        attempts: Those of one submission stand together, in the order in which it carries them.
         gate: Why there is not more.
         until: When it is worth asking again, unix seconds; None when something else must happen first.
     """
@@ -208,6 +212,7 @@ class News:
     Attributes:
         state: Where the attempt stands now; the same state again only refreshes its details.
         answered: A request for it came to its end, so it no longer counts as under way.
+        batch_id: The API's id of the batch that its submission has become; empty when that is not what was learned.
         outputs: Column to text; merged over what is known.
         missing: The API did not know the id: counted.
         took_s: How long it was in the making, in seconds; None where that is not known well.
@@ -222,6 +227,7 @@ class News:
     answered: bool = False
     checked: bool = False
     missing: bool = False
+    batch_id: str = ""
     remote_id: str = ""
     word: str = ""
     outputs: Mapping[str, str] = field(default_factory=dict)
@@ -396,9 +402,10 @@ class Ledger(Protocol):
         """
         Move waiting tasks to *sending*, as many as the account admits, and write down that they are being sent.
 
-        Hold-offs, rate windows, slots and budget are one decision in one transaction. What is returned must be sent
-        at once: from here on each of them may have been charged. A task that needs a file which the account does not
-        hold stays where it is.
+        Hold-offs, rate windows, slots and budget are one decision in one transaction; windows count requests, slots and
+        budget count tasks. What is returned must be sent at once: from here on each of them may have been charged.
+        Tasks that go together in one request are attempts of one submission, whose key is made from theirs. A task that
+        needs a file which the account does not hold stays where it is.
 
         Args:
             wish: Who asks, for how much, under which limits.
@@ -440,7 +447,7 @@ class Ledger(Protocol):
         """All accepted work of a job at an account without an outcome, oldest first."""
 
     def in_doubt(self, job: str, account: str) -> Sequence[Attempt]:
-        """All attempts of a job at an account in *sending*, oldest first."""
+        """All attempts of a job at an account in *sending*, oldest first; those of a batch in its order."""
 
     def alive(self, holder: str, *, at: float, until: float) -> bool:
         """

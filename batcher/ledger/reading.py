@@ -54,7 +54,7 @@ def in_flight(db: Db, job: str, account: str) -> list[InFlight]:
 
 def in_doubt(db: Db, job: str, account: str) -> list[Attempt]:
     """As `Ledger.in_doubt`."""
-    query = f"{ATTEMPT} WHERE t.job = ? AND a.account = ? AND a.state = 'sending' ORDER BY a.attempt_id"
+    query = f"{ATTEMPT} WHERE t.job = ? AND a.account = ? AND a.state = 'sending' ORDER BY a.submission_id, a.place, a.attempt_id"
     return [attempt_from(row) for row in db.execute(query, (job, account))]
 
 

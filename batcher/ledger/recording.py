@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any, NamedTuple
 
-from batcher.ledger.db import Db
-from batcher.ledger.moving import may_move, move_task, note
+from batcher.ledger.db import Db, among
+from batcher.ledger.moving import Move, may_move, move_task, note, require_allowed, set_states
 from batcher.ledger.protocol import FileRecord, News
 from batcher.model import Source, State, TaskKey
 
@@ -16,10 +17,10 @@ FINAL = (State.DONE, State.FAILED)
 _KNOWS_LESS = (State.SENDING, State.UNSURE, State.WAITING)
 """What a process says that has not heard of an attempt's acceptance."""
 
-_ATTEMPT = """
-SELECT a.task_id, a.state, a.submission_id, a.outputs, t.state,
-       a.number = (SELECT MAX(number) FROM attempts WHERE attempts.task_id = a.task_id)
-FROM attempts a JOIN tasks t USING (task_id) WHERE a.attempt_id = ?"""
+_ATTEMPTS = """
+SELECT a.attempt_id, a.task_id, a.state, a.submission_id, a.outputs, t.state,
+       a.number = (SELECT MAX(number) FROM attempts WHERE attempts.task_id = a.task_id), a.account, a.operation, t.row_number
+FROM attempts a JOIN tasks t USING (task_id) WHERE a.attempt_id IN ({values})"""
 _UPDATE = """
 UPDATE attempts SET state = ?, outputs = ?,
     remote_id = CASE WHEN ? <> '' THEN ? ELSE remote_id END,
@@ -49,10 +50,10 @@ WHERE t.job = ? AND a.account <> ? AND a.state IN ('sending', 'in progress')"""
 _REPLAN = "UPDATE jobs SET fingerprint = '' WHERE job = ?"
 # A later step must wait for its earlier ones anew, with what the plan brings: an input that no row has makes sure of it.
 _ANEW = "UPDATE tasks SET input_hash = '' WHERE task_id = ?"
-_SAME_ID = """
-SELECT t.row_number, a.attempt_id, own.row_number FROM attempts a JOIN tasks t USING (task_id),
-     (SELECT account, attempts.operation, row_number FROM attempts JOIN tasks USING (task_id) WHERE attempt_id = ?) own
-WHERE a.remote_id = ? AND a.account = own.account AND a.operation = own.operation AND a.attempt_id <> ?"""
+_HOLDERS = """
+SELECT a.remote_id, a.account, a.operation, a.attempt_id, t.row_number FROM attempts a JOIN tasks t USING (task_id)
+WHERE a.remote_id IN ({values})"""
+_BATCH = "UPDATE submissions SET batch_id = ? WHERE submission_id = ?"
 _FLAG = "UPDATE attempts SET flag = ? WHERE attempt_id = ?"
 _FORGET = "DELETE FROM attempts WHERE attempt_id = ?"
 _UNMADE = """
@@ -76,70 +77,147 @@ ON CONFLICT (task_id, output) DO UPDATE SET attempt_id = excluded.attempt_id, st
 _CURRENT = "SELECT task_id, state FROM tasks WHERE job = ? AND row_id = ? AND step = ? AND item = ?"
 
 
-def record(db: Db, news: News) -> News:
-    """Write down one piece of news, inside the caller's transaction; returns it as it was written."""
-    found = db.execute(_ATTEMPT, (news.attempt_id,)).fetchone()
-    if found is None:
-        return news
-    task_id, submission_id, is_newest = found[0], found[2], bool(found[5])
-    before, task_state = State(found[1]), State(found[4])
-    if news.answered:
-        db.execute(_ANSWERED, (news.at, news.at, submission_id))
-    if before is State.IN_PROGRESS and news.state is State.IN_PROGRESS and not news.outputs:
-        db.execute(_CHECKED, (news.word, news.word, news.at, news.missing, news.attempt_id))
-        return news
-    if before in FINAL and news.state is not before:
-        cause = f"said {news.word or news.state.value} after it was {before.value}; ignored"
-        _note(db, task_id, replace(news, state=before, cause=cause), before=before)
-        return news
-    if before is not news.state and not may_move(before, news.state):
-        if news.state in _KNOWS_LESS:
-            cause = f"{news.cause}; ignored, another process has settled it"
-            _note(db, task_id, replace(news, state=before, cause=cause), before=before)
-            return replace(news, state=before)
-        raise ValueError(
-            f"attempt {news.attempt_id} cannot move from {before.value} to {news.state.value} ({news.cause})"
-        )
-    if before in (State.SENDING, State.UNSURE) and news.remote_id:
-        news = _distinct(db, news)
-    if is_newest and task_state is before and before is not news.state:
-        move_task(
-            db,
-            task_id,
-            before=task_state,
-            after=news.state,
-            attempt_id=news.attempt_id,
-            at=news.at,
-            source=news.source,
-            cause=news.cause,
-        )
-    elif not is_newest or before in FINAL:
-        _note(db, task_id, news, before=before)
-    if news.state is State.WAITING:
-        _let_go(db, task_id, news, before=before)
-    else:
-        _update(db, news, outputs=json.loads(found[3]))
-    return news
+def record(db: Db, news: Sequence[News]) -> list[News]:
+    """As `Ledger.record`, inside the caller's transaction."""
+    written: list[News] = []
+    group: list[News] = []
+    seen: set[int] = set()
+    for each in news:
+        if each.attempt_id in seen:  # what comes second builds upon what the first has changed
+            written += _record_group(db, group)
+            group, seen = [], set()
+        group.append(each)
+        seen.add(each.attempt_id)
+    return written + _record_group(db, group)
 
 
-def _distinct(db: Db, news: News) -> News:
-    """An id that another attempt already has cannot be ours: which of the two rows the work belongs to is unknown."""
-    other = db.execute(_SAME_ID, (news.attempt_id, news.remote_id, news.attempt_id)).fetchone()
-    if other is None:
+def _record_group(db: Db, news: Sequence[News]) -> list[News]:
+    """Write down news of different attempts."""
+    known = {row[0]: _Held(*row[1:]) for row in among(db, _ATTEMPTS, [each.attempt_id for each in news])}
+    holders = _Holders(db, [each.remote_id for each in news if each.remote_id])
+    page = _Page()
+    written = [
+        page.take(each, held, holders) if (held := known.get(each.attempt_id)) is not None else each for each in news
+    ]
+    page.write(db)
+    if holders.flags:
+        db.executemany(_FLAG, holders.flags)
+    return written
+
+
+class _Held(NamedTuple):
+    """What the ledger holds of an attempt before the news."""
+
+    task_id: int
+    state: str
+    submission_id: int
+    outputs: str
+    task_state: str
+    is_newest: bool
+    account: str
+    operation: str
+    row_number: int
+
+
+class _Holders:
+    """Whose the ids are that the news brings: an id that another attempt has cannot be ours."""
+
+    def __init__(self, db: Db, remote_ids: Sequence[str]) -> None:
+        self._found: dict[tuple[str, str, str], dict[int, int]] = {}
+        self.flags: list[tuple[str, int]] = []
+        for remote_id, account, operation, attempt_id, row_number in among(db, _HOLDERS, remote_ids):
+            self._found.setdefault((remote_id, account, operation), {})[attempt_id] = row_number
+
+    def distinct(self, news: News, held: _Held) -> News:
+        """The news; without its id, and unsure, when it is not known which of two rows the work belongs to."""
+        holders = self._found.setdefault((news.remote_id, held.account, held.operation), {})
+        other = next((each for each in holders.items() if each[0] != news.attempt_id), None)
+        if other is None:
+            holders[news.attempt_id] = held.row_number
+            return news
+        whom = f"row {held.row_number} as well: look whose work it is before you use it"
+        self.flags.append((f"the API gave its id {news.remote_id} to {whom}", other[0]))
+        message = f"the API gave it the id {news.remote_id}, which row {other[1]} has already; maybe made and charged"
+        return replace(
+            news, state=State.UNSURE, remote_id="", outputs={}, cause=message, error_code="duplicate_id", error=message,
+            advice="decide with: batcher settle", cost=None, completed_at=None,
+        )  # fmt: skip
+
+
+class _Page:
+    """What a group of news writes, collected so that each kind of statement is said once."""
+
+    def __init__(self) -> None:
+        self._answered: list[tuple[Any, ...]] = []
+        self._batches: list[tuple[Any, ...]] = []
+        self._checked: list[tuple[Any, ...]] = []
+        self._updates: list[tuple[Any, ...]] = []
+        self._given_up: list[tuple[Any, ...]] = []
+        self._forgotten: list[tuple[int, int]] = []
+        self._moves: list[Move] = []
+        self._history: list[Move] = []
+
+    def take(self, news: News, held: _Held, holders: _Holders) -> News:
+        """One piece of news; returns it as it will be written."""
+        before, task_state = State(held.state), State(held.task_state)
+        if news.answered:
+            self._answered.append((news.at, news.at, held.submission_id))
+        if news.batch_id:
+            self._batches.append((news.batch_id, held.submission_id))
+        if before is State.IN_PROGRESS and news.state is State.IN_PROGRESS and not news.outputs:
+            self._checked.append((news.word, news.word, news.at, news.missing, news.attempt_id))
+            return news
+        if before in FINAL and news.state is not before:
+            cause = f"said {news.word or news.state.value} after it was {before.value}; ignored"
+            self._history.append(_move(held.task_id, replace(news, state=before, cause=cause), before=before))
+            return news
+        if before is not news.state and not may_move(before, news.state):
+            if news.state in _KNOWS_LESS:
+                cause = f"{news.cause}; ignored, another process has settled it"
+                self._history.append(_move(held.task_id, replace(news, state=before, cause=cause), before=before))
+                return replace(news, state=before)
+            raise ValueError(
+                f"attempt {news.attempt_id} cannot move from {before.value} to {news.state.value} ({news.cause})"
+            )
+        if before in (State.SENDING, State.UNSURE) and news.remote_id:
+            news = holders.distinct(news, held)
+        move = _move(held.task_id, news, before=before)
+        if held.is_newest and task_state is before and before is not news.state:
+            require_allowed(move)
+            self._moves.append(move)
+            self._history.append(move)
+        elif not held.is_newest or before in FINAL:
+            self._history.append(move)
+        if news.state is not State.WAITING:
+            self._updates.append(_updated(news, outputs=held.outputs))
+        elif before is State.UNSURE:
+            self._given_up.append((news.cause, news.attempt_id))  # kept: the next attempt gets another key
+        else:
+            self._forgotten.append((news.attempt_id, held.task_id))  # proven not made: as if it had never been tried
         return news
-    told = f"the API gave its id {news.remote_id} to row {other[2]} as well: look whose work it is before you use it"
-    db.execute(_FLAG, (told, other[1]))
-    message = f"the API gave it the id {news.remote_id}, which row {other[0]} has already; maybe made and charged"
-    return replace(
-        news, state=State.UNSURE, remote_id="", outputs={}, cause=message, error_code="duplicate_id", error=message,
-        advice="decide with: batcher settle", cost=None, completed_at=None,
-    )  # fmt: skip
+
+    def write(self, db: Db) -> None:
+        """Carry it out."""
+        statements = {
+            _ANSWERED: list(dict.fromkeys(self._answered)),
+            _BATCH: self._batches,
+            _CHECKED: self._checked,
+            _UPDATE: self._updates,
+            _GIVEN_UP: self._given_up,
+            _FORGET: [(attempt_id,) for attempt_id, _ in self._forgotten],
+            _UNMADE: [(task_id,) for _, task_id in self._forgotten],
+        }
+        for statement, rows in statements.items():
+            if rows:
+                db.executemany(statement, rows)
+        if self._moves:
+            set_states(db, self._moves)
+        note(db, self._history)
 
 
-def _note(db: Db, task_id: int, news: News, *, before: State) -> None:
-    note(
-        db,
-        task_id,
+def _move(task_id: int, news: News, *, before: State) -> Move:
+    return Move(
+        task_id=task_id,
         before=before,
         after=news.state,
         attempt_id=news.attempt_id,
@@ -149,41 +227,30 @@ def _note(db: Db, task_id: int, news: News, *, before: State) -> None:
     )
 
 
-def _let_go(db: Db, task_id: int, news: News, *, before: State) -> None:
-    """The task waits again: what becomes of the attempt depends on whether it may have been made."""
-    if before is State.UNSURE:
-        db.execute(_GIVEN_UP, (news.cause, news.attempt_id))  # kept: the next attempt gets another key
-        return
-    db.execute(_FORGET, (news.attempt_id,))  # proven not made: as if it had never been tried
-    db.execute(_UNMADE, (task_id,))
-
-
-def _update(db: Db, news: News, *, outputs: dict[str, str]) -> None:
-    merged = json.dumps({**outputs, **news.outputs}, ensure_ascii=False)
-    accepted = news.state in (State.IN_PROGRESS, *FINAL)
-    db.execute(
-        _UPDATE,
-        (
-            news.state.value,
-            merged,
-            news.remote_id,
-            news.remote_id,
-            news.word,
-            news.word,
-            news.error_code,
-            news.error,
-            news.advice,
-            news.cost,
-            news.completed_at if news.state in FINAL else None,
-            news.took_s,
-            accepted,
-            news.at,
-            news.checked,
-            news.at,
-            news.missing,
-            news.checked,
-            news.attempt_id,
-        ),
+def _updated(news: News, *, outputs: str) -> tuple[Any, ...]:
+    """The values of `_UPDATE`."""
+    merged = {**json.loads(outputs), **news.outputs} if outputs != "{}" else news.outputs
+    is_accepted = news.state in (State.IN_PROGRESS, *FINAL)
+    return (
+        news.state.value,
+        json.dumps(dict(merged), ensure_ascii=False) if merged else "{}",
+        news.remote_id,
+        news.remote_id,
+        news.word,
+        news.word,
+        news.error_code,
+        news.error,
+        news.advice,
+        news.cost,
+        news.completed_at if news.state in FINAL else None,
+        news.took_s,
+        is_accepted,
+        news.at,
+        news.checked,
+        news.at,
+        news.missing,
+        news.checked,
+        news.attempt_id,
     )
 
 
@@ -196,9 +263,8 @@ def filed(db: Db, file: FileRecord) -> None:
     db.execute(_FILED, (found[0], file.output, file.attempt_id, *values))
     state = State(found[1])
     cause = f"file of {file.output}: {file.state.value}"
-    note(
-        db,
-        found[0],
+    move = Move(
+        task_id=found[0],
         before=state,
         after=state,
         attempt_id=file.attempt_id,
@@ -206,6 +272,7 @@ def filed(db: Db, file: FileRecord) -> None:
         source=Source.ANSWER,
         cause=cause,
     )
+    note(db, [move])
 
 
 def claim(db: Db, job: str, account: str, owner: str) -> int:

@@ -105,6 +105,8 @@ CREATE TABLE submissions (               -- one HTTP write, with the time its fi
     key TEXT NOT NULL,
     first_sent_at REAL NOT NULL,
     sends INTEGER NOT NULL DEFAULT 1,
+    batch_id TEXT NOT NULL DEFAULT '',   -- the API's id of the batch that it has become
+    size INTEGER NOT NULL DEFAULT 1,     -- how many attempts it carries
     holder TEXT NOT NULL DEFAULT ''      -- the worker that sends it; '' for the run that holds the job's lock
 ) STRICT;
 
@@ -138,11 +140,13 @@ CREATE TABLE attempts (
     took_s REAL,                         -- render time, where it is known well enough to learn from
     checked_at REAL,
     misses INTEGER NOT NULL DEFAULT 0,
+    place INTEGER,                       -- its index in the batch that carries it; NULL: sent alone
     flag TEXT NOT NULL DEFAULT '',       -- what a person should know of it, whatever its state
     UNIQUE (task_id, number)
 ) STRICT;
 CREATE INDEX attempts_open ON attempts (state, account) WHERE state IN ('sending', 'in progress', 'unsure');
 CREATE INDEX attempts_by_id ON attempts (remote_id) WHERE remote_id <> '';
+CREATE INDEX attempts_batched ON attempts (submission_id, place) WHERE place IS NOT NULL;
 CREATE INDEX attempts_timed ON attempts (account, operation, completed_at) WHERE took_s IS NOT NULL;
 
 CREATE TABLE sends (                     -- the log that rate windows are counted over
@@ -189,6 +193,10 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "ALTER TABLE jobs ADD COLUMN renew_at REAL",
         "ALTER TABLE attempts ADD COLUMN flag TEXT NOT NULL DEFAULT ''",
         *statements(_FILES),
+        "ALTER TABLE submissions ADD COLUMN batch_id TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE submissions ADD COLUMN size INTEGER NOT NULL DEFAULT 1",
+        "ALTER TABLE attempts ADD COLUMN place INTEGER",
+        "CREATE INDEX attempts_batched ON attempts (submission_id, place) WHERE place IS NOT NULL",
         "ALTER TABLE submissions ADD COLUMN holder TEXT NOT NULL DEFAULT ''",
         "CREATE TABLE holders (holder TEXT PRIMARY KEY, alive_until REAL NOT NULL) STRICT",
         "CREATE TABLE moved (place TEXT PRIMARY KEY, at REAL NOT NULL) STRICT",

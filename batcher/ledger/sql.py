@@ -150,7 +150,7 @@ class SqlLedger(ABC):
         if not news:
             return news
         touched = Touched(attempts=[each.attempt_id for each in news])
-        return self._write(lambda db: [recording.record(db, each) for each in news], touched, repeats=True)
+        return self._write(lambda db: recording.record(db, news), touched, repeats=True)
 
     def filed(self, files: Sequence[FileRecord]) -> None:
         """See `Ledger.filed`."""

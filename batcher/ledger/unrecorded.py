@@ -11,7 +11,7 @@ from pathlib import Path
 from batcher.errors import LedgerError
 from batcher.ledger.lock import label_hash
 from batcher.ledger.protocol import Ledger, News
-from batcher.model import Attempt, Source, State
+from batcher.model import Attempt, Source, State, TaskKey
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,11 +20,13 @@ class Kept:
     An answer that is not in the ledger yet.
 
     Attributes:
-        key: The idempotency key of its attempt, by which the ledger knows it.
+        key: The idempotency key of its request; those of one batch share it.
+        task: Whose attempt it is: with the key, that by which the ledger knows it.
         news: What it said; its `attempt_id` means nothing.
     """
 
     key: str
+    task: TaskKey
     news: News
 
 
@@ -91,15 +93,16 @@ class Unrecorded:
         kept = self.read()
         if not kept:
             return 0
-        known = {each.key: each.attempt_id for each in ledger.find(keys=[each.key for each in kept])}
-        strange = [each.news.remote_id or each.key for each in kept if each.key not in known]
+        found = ledger.find(keys=[each.key for each in kept])
+        known = {(each.key, each.task): each.attempt_id for each in found}
+        strange = [each.news.remote_id or each.key for each in kept if (each.key, each.task) not in known]
         if strange:
             raise LedgerError(
                 f"{self.path}: {len(strange)} ids of paid work are kept here whose attempts the ledger does not know "
                 f"({', '.join(strange[:5])}{' …' if len(strange) > 5 else ''}), so nothing is sent. Put the ledger back that "
                 "they belong to; if it is lost, note the ids and move this file away: those rows are then sent again"
             )
-        ledger.record([replace(each.news, attempt_id=known[each.key]) for each in kept])
+        ledger.record([replace(each.news, attempt_id=known[each.key, each.task]) for each in kept])
         self.path.unlink()
         _sync(self.path.parent)
         return len(kept)
@@ -114,6 +117,7 @@ def line_of(attempt: Attempt, news: News) -> str:
         "item": attempt.task.item,
         "attempt": attempt.number,
         "key": attempt.key,
+        "batch_id": news.batch_id,
         "remote_id": news.remote_id,
         "at": news.at,
         "state": news.state.value,
@@ -138,13 +142,15 @@ def _kept(value: Mapping[str, object]) -> Kept:
         cause=str(value["cause"]),
         at=float(str(value["at"])),
         answered=True,
+        batch_id=str(value.get("batch_id", "")),
         remote_id=str(value["remote_id"]),
         word=str(value["word"]),
         outputs={str(name): str(text) for name, text in outputs.items()},
         cost=None if cost is None else float(str(cost)),
         completed_at=None if completed_at is None else float(str(completed_at)),
     )
-    return Kept(key=str(value["key"]), news=news)
+    names = ("job", "row_id", "step", "item")
+    return Kept(key=str(value["key"]), task=TaskKey(**{name: str(value[name]) for name in names}), news=news)
 
 
 def _sync(folder: Path) -> None:

@@ -25,6 +25,7 @@ class Tally:
         replays: How often an idempotency key brought an earlier answer.
         peak_in_flight: Most slots taken at once.
         occupied_s: Slot seconds of work that has ended.
+        ended_at: Unix seconds of the end of each piece of work, in the order of the ends.
         credentials_on_links: How often a link was fetched with an API key or token in its headers: a leak.
     """
 
@@ -38,6 +39,7 @@ class Tally:
         self.replays = 0
         self.peak_in_flight = 0
         self.occupied_s = 0.0
+        self.ended_at: list[float] = []
         self.credentials_on_links = 0
         self._alike: dict[tuple[str, str, str], list[str]] = defaultdict(list)
 
@@ -79,6 +81,7 @@ class Tally:
             "replays": self.replays,
             "peak_in_flight": self.peak_in_flight,
             "occupancy": self.occupied_s + sum(max(0.0, now - work.starts_at) for work in busy),
+            "ended_at": self.ended_at,
             "noticed_late_s": self.noticed_late_s,
             "credentials_on_links": self.credentials_on_links,
             "balance": wallet,

@@ -269,6 +269,7 @@ class World:
     def _end(self, work: Work) -> None:
         """Free the slot, give the price of a failure back, and tell it to the webhook history."""
         self.tally.occupied_s += work.render_s
+        self.tally.ended_at.append(work.ends_at)
         if work.order.failure is not None:
             self.wallet += work.order.amount
         event = _event(work, event_id=self.new_id("event", work.number))

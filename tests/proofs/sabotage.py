@@ -112,8 +112,8 @@ SABOTAGES: Sequence[Sabotage] = (
         changes=(
             Change(
                 file="ledger/admission.py",
-                old="    db.execute(_SEND, (wish.account, wish.now, submission_id))\n    move_task(",
-                new="    move_task(",
+                old="    insert_rows(db, _SENDS, [(wish.account, wish.now, submission_id) for submission_id in submissions.values()])",
+                new="",
             ),
         ),
         proof="test_overlap.py -k account",

@@ -41,6 +41,9 @@ AT_ONCE = 3
 
 ROWS = 3
 
+LIMITS = {"heygen.translation": {"in_flight": ROWS, "batch": ROWS}}
+"""Translations go together in one request; of all others one row goes after the other."""
+
 Point = tuple[str, int]
 
 
@@ -54,7 +57,7 @@ def stand_ins() -> Iterator[SimpleQueue[StandIn]]:
         yield queue
 
 
-@pytest.mark.parametrize("operation", each_of("heygen.template", "heygen.v2.template"))
+@pytest.mark.parametrize("operation", each_of("heygen.template", "heygen.v2.template", "heygen.translation"))
 def test_no_row_is_paid_twice_or_forgotten_wherever_a_run_is_killed(
     operation: str, stand_ins: SimpleQueue[StandIn], tmp_path: Path, thorough: bool
 ) -> None:
@@ -119,10 +122,9 @@ def _unsettled(operation: str, *runs: Ran) -> Iterator[str]:
 
 
 def _scene(name: str, operation: str, stand_in: StandIn, tmp_path: Path) -> Scene:
-    """A job that takes one row after the other, so that every row's calls stand at a number of their own."""
-    return Scene(
-        folder=tmp_path / name, url=stand_in.url, name=name, operation=operation, limits={"in_flight": 1}, count=ROWS
-    )
+    """A job that takes one row after the other, so that every row's calls stand at a number of their own, or a batch."""
+    limits = LIMITS.get(operation, {"in_flight": 1})
+    return Scene(folder=tmp_path / name, url=stand_in.url, name=name, operation=operation, limits=limits, count=ROWS)
 
 
 def _later(operation: str, hours: int) -> dict[str, str]:

@@ -1,0 +1,149 @@
+"""Large sheets: a million rows of CSV, and workbooks."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.stand import AT_ONCE, BATCHER, run_job, simulator, timed, write_job
+from benchmarks.table import Figure
+
+WIDE = 8
+_DUMP = """
+import csv, json, sys
+with open(sys.argv[1], encoding="utf-8", newline="") as file, open(sys.argv[2], "w", encoding="utf-8") as out:
+    for row in csv.DictReader(file):
+        out.write(json.dumps(row) + "\\n")
+"""
+
+
+def wide_sheet(path: Path, rows: int) -> Path:
+    """A CSV of eight columns."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "name", "link", "company", "city", "mail", "phone", "note"])
+        for number in range(1, rows + 1):
+            writer.writerow(
+                [f"r{number}", f"Person {number}", "https://files.example.com/v.mp4", f"Company {number % 977}", "Zürich",
+                 f"person{number}@example.com", f"+41 44 {number:07d}", "calls back on Monday"]
+            )  # fmt: skip
+    return path
+
+
+def _checked(folder: Path, rows: int) -> tuple[float, float, float]:
+    """Seconds and peak megabytes of `check`, and seconds of reading it and writing each row as JSON."""
+    job = write_job(folder, rows=1, url="http://127.0.0.1:9")
+    sheet = wide_sheet(folder / "people.csv", rows)
+    dump = timed((sys.executable, "-c", _DUMP, sheet, folder / "dump.json"), folder)
+    (folder / "dump.json").unlink()
+    ran = timed((*BATCHER, "check", job, "--offline"), folder)
+    if ran.exit:
+        raise RuntimeError(f"check ended with {ran.exit}: {ran.stdout}")
+    return ran.took_s, ran.peak_mb, dump.took_s
+
+
+def million(runs: int, folder: Path) -> Iterator[Figure]:
+    """`check` of a million rows, and a run over as many that are done."""
+    load = os.getloadavg()[0]
+    ratios, peaks, note = [], [], ""
+    for number in range(min(runs, 2)):
+        took_s, peak_mb, dump_s = _checked(folder / f"million-{number}", 1_000_000)
+        ratios.append(took_s / dump_s)
+        peaks.append(peak_mb)
+        note = f"check {took_s:.0f} s, csv and json alone {dump_s:.0f} s"
+    what = "check of 1,000,000 × 8 CSV"
+    yield Figure(what=f"{what}: time beside csv and json", goal="<= 4", values=ratios, unit="x", note=note, load=load)
+    yield Figure(what=f"{what}: peak memory", goal="<= 200", values=peaks, unit="MB", load=load)
+
+
+def growth(runs: int, folder: Path) -> Iterator[Figure]:
+    """How the time of `check` grows from ten thousand rows to a million."""
+    load = os.getloadavg()[0]
+    exponents, note = [], ""
+    for number in range(min(runs, 2)):
+        sizes = (10_000, 100_000, 1_000_000)
+        times = [_checked(folder / f"growth-{number}-{size}", size)[0] for size in sizes]
+        logs = [(math.log10(size), math.log10(took)) for size, took in zip(sizes, times, strict=True)]
+        middle_x = sum(x for x, _ in logs) / len(logs)
+        middle_y = sum(y for _, y in logs) / len(logs)
+        slope = sum((x - middle_x) * (y - middle_y) for x, y in logs) / sum((x - middle_x) ** 2 for x, _ in logs)
+        exponents.append(slope)
+        note = ", ".join(f"{size:,}: {took:.1f} s" for size, took in zip(sizes, times, strict=True))
+    yield Figure(
+        what="growth of check from 10⁴ to 10⁶ rows (exponent)", goal="<= 1.05", values=exponents, note=note, load=load
+    )
+
+
+def done(runs: int, folder: Path) -> Iterator[Figure]:
+    """A run over rows that are all done."""
+    load = os.getloadavg()[0]
+    times, peaks = [], []
+    with simulator(**AT_ONCE) as url:
+        job = write_job(folder / "done", rows=20_000, url=url, limits={"in_flight": 100_000, "batch": 100})
+        run_job(job)
+        for _ in range(runs):
+            (job.parent / "people.csv").touch()
+            ran = run_job(job)
+            times.append(ran.took_s)
+            peaks.append(ran.peak_mb)
+    yield Figure(
+        what="run with 20,000 rows done", goal="", values=times, unit="s", note=f"{max(peaks):.0f} MB", load=load
+    )
+
+
+_CALAMINE = """
+import sys
+from python_calamine import CalamineWorkbook
+n = sum(1 for _ in CalamineWorkbook.from_path(sys.argv[1]).get_sheet_by_index(0).iter_rows())
+"""
+_OURS = """
+import sys
+from pathlib import Path
+from batcher.sheet import SheetSpec, open_sheet
+n = sum(1 for _ in open_sheet(SheetSpec(path=Path(sys.argv[1]))).rows())
+"""
+
+
+def xlsx(runs: int, folder: Path) -> Iterator[Figure]:
+    """200,000 rows of a workbook read, beside the quickest library that reads it."""
+    path = folder / "large.xlsx"
+    _write_workbook(path, 200_000)
+    load = os.getloadavg()[0]
+    values, note = [], ""
+    for _ in range(runs):
+        rival = timed((sys.executable, "-c", _CALAMINE, path), folder)
+        ours = timed((sys.executable, "-c", _OURS, path), folder)
+        if rival.exit or ours.exit:
+            raise RuntimeError("a reader has failed")
+        values.append(ours.took_s / rival.took_s)
+        note = f"calamine {rival.took_s:.1f} s, batcher {ours.took_s:.1f} s and {ours.peak_mb:.0f} MB"
+    what = "200,000 rows of XLSX read, beside python-calamine alone"
+    yield Figure(what=what, goal="<= 1.5", values=values, unit="x", note=note, load=load)
+
+
+def _write_workbook(path: Path, rows: int) -> None:
+    import xlsxwriter
+
+    book = xlsxwriter.Workbook(str(path), {"constant_memory": True})
+    tab = book.add_worksheet("Leads")
+    tab.write_row(0, 0, ["id", "name", "link", "company", "city", "mail", "phone", "note"])
+    for number in range(1, rows + 1):
+        tab.write_row(
+            number,
+            0,
+            [
+                f"r{number}",
+                f"Person {number}",
+                "v.mp4",
+                f"Company {number % 977}",
+                "Zürich",
+                "a@b.example",
+                number,
+                1.5,
+            ],
+        )
+    book.close()

@@ -1,0 +1,43 @@
+"""How long it takes to be there at all."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.stand import AT_ONCE, BATCHER, run_job, simulator, timed, write_job
+from benchmarks.table import Figure
+
+REPEATS = 7
+
+
+def _quickest(command: Sequence[str | Path], folder: Path) -> float:
+    return min(timed(command, folder).took_s for _ in range(REPEATS))
+
+
+def startup(runs: int, folder: Path) -> Iterator[Figure]:
+    """Beside a Python that does nothing."""
+    load = os.getloadavg()[0]
+    versions, ticks, tens, bare = [], [], [], 0.0
+    for number in range(runs):
+        bare = _quickest((sys.executable, "-c", "pass"), folder)
+        versions.append(_quickest((*BATCHER, "--version"), folder) / bare)
+        with simulator(**AT_ONCE, seed=number) as url:
+            job = write_job(folder / f"ten-{number}", rows=10, url=url)
+            tens.append(run_job(job).took_s)
+            ticks.append(_quickest((*BATCHER, "run", job, "--quiet", "--yes"), job.parent) / bare)
+    note = f"python -c pass: {bare * 1000:.0f} ms"
+    yield Figure(
+        what="batcher --version beside python -c pass", goal="<= 4", values=versions, unit="x", note=note, load=load
+    )
+    yield Figure(
+        what="a cron tick with nothing to do beside python -c pass",
+        goal="<= 8",
+        values=ticks,
+        unit="x",
+        note=note,
+        load=load,
+    )
+    yield Figure(what="a run over 10 rows", goal="<= 1", values=tens, unit="s", load=load)

@@ -1,0 +1,34 @@
+"""Expressions of the catalogue: the short way and jmespath itself say the same of every answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jmespath
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batcher.catalog.pick import Pick
+
+NAMES = st.sampled_from(["a", "b", "code"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from(["", "x", 0.0]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map(".".join)
+
+
+@given(ways=st.lists(PATHS, min_size=1, max_size=3), value=VALUES)
+def test_names_dots_and_alternatives_mean_what_they_mean_in_jmespath(ways: list[str], value: Any) -> None:
+    """The short way is only quicker: also for answers of quite another form."""
+    source = " || ".join(ways)
+    assert Pick(source).find(value) == jmespath.search(source, value)
+
+
+@pytest.mark.parametrize("source", ["a ||", "a..b", "a b", "1a", "|| a"])
+def test_what_is_not_jmespath_is_refused(source: str) -> None:
+    """When the catalogue is loaded, not when the first answer comes."""
+    with pytest.raises(ValueError, match="JMESPath"):
+        Pick(source)
