@@ -5,7 +5,7 @@ from __future__ import annotations
 from batcher.api.client import Receipt
 from batcher.api.search import Found
 from batcher.errors import ApiError
-from batcher.ledger.protocol import News
+from batcher.ledger.protocol import InFlight, News
 from batcher.model import Attempt, Outcome, Source, State
 
 
@@ -112,3 +112,15 @@ def searched(attempt: Attempt, found: Found, *, resend_lost: bool, now: float) -
         return unsure(attempt, cause, resend_lost=False, now=now)
     cause = "not found among the account's work"
     return unsure(attempt, cause, resend_lost=resend_lost, now=now, exhausted=found.exhausted)
+
+
+def flying(attempt: Attempt, news: News) -> InFlight:
+    """An attempt that was just accepted, for whoever watches it from here on."""
+    return InFlight(
+        attempt_id=attempt.attempt_id,
+        key=attempt.task,
+        operation=attempt.operation,
+        remote_id=news.remote_id,
+        accepted_at=news.at,
+        body=attempt.body,
+    )

@@ -19,7 +19,7 @@ LAYERS = (
     ("notebook", "ops"),
     ("run",),
     ("consent", "dispatcher", "downloads", "links", "reconciler", "uploads"),
-    ("answers", "chain", "doubts", "opening", "renewal"),
+    ("answers", "chain", "doubts", "opening", "renewal", "rescue"),
     ("plan", "results"),
     ("filenames", "lines", "live"),
     ("bound", "expiry", "senders", "starter"),
