@@ -10,7 +10,7 @@ from batcher.api.client import Receipt
 from batcher.api.search import Found
 from batcher.catalog.model import ErrorTable, Kind
 from batcher.errors import ApiError, Rejected, StopEverything, Throttled
-from batcher.ledger.protocol import News
+from batcher.ledger.protocol import InFlight, News
 from batcher.model import Attempt, Outcome, Source, State
 
 
@@ -192,3 +192,15 @@ def _item_news(attempt: Attempt, error: ApiError, errors: ErrorTable, *, now: fl
     if isinstance(error, Rejected):
         return refused(attempt, error, advice=errors.advice(error.code), now=now)
     return not_made(attempt, error.message, now=now)
+
+
+def flying(attempt: Attempt, news: News) -> InFlight:
+    """An attempt that was just accepted, for whoever watches it from here on."""
+    return InFlight(
+        attempt_id=attempt.attempt_id,
+        key=attempt.task,
+        operation=attempt.operation,
+        remote_id=news.remote_id,
+        accepted_at=news.at,
+        body=attempt.body,
+    )

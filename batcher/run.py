@@ -9,22 +9,23 @@ from enum import Enum
 from pathlib import Path
 from typing import NoReturn
 
+from batcher.answers import flying
 from batcher.chain import release
 from batcher.dispatcher import Dispatcher
 from batcher.doubts import Doubts
 from batcher.downloads import FETCHERS, NO_FILES, Downloads, FileTally, count_files, is_settled_file, wanted_files
-from batcher.errors import Exit, InputError, LedgerError, NotRecorded
+from batcher.errors import Exit, InputError, LedgerError
 from batcher.expiry import iso
 from batcher.fetch.client import Fetcher
 from batcher.inplace import Written
-from batcher.ledger.protocol import Gate, InFlight, News
-from batcher.ledger.unrecorded import line_of
+from batcher.ledger.protocol import Gate, News
 from batcher.limits import limits_of
-from batcher.model import Attempt, State
+from batcher.model import State
 from batcher.opening import OpenJob, Surroundings
 from batcher.plan import Plan
 from batcher.reconciler import Reconciler
 from batcher.renewal import Renewal, first_renewal
+from batcher.rescue import Rescue
 from batcher.results import Tally, count_rows
 from batcher.senders import Senders, ThreadedSenders
 from batcher.stops import FailureWatch
@@ -117,15 +118,16 @@ class Run:
     interrupted: Callable[[], bool] = lambda: False
     report: Callable[[Progress], None] = lambda _: None
     progress: Progress = field(default_factory=Progress)
+    _rescue: Rescue = field(init=False)
     _uploads: Uploads = field(init=False)
     _written_at: float = 0.0
     _write_took: float = 0.0
     _dirty: bool = True
     _downloads: Downloads | None = None
     _renewal: Renewal | None = None
-    _lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._rescue = Rescue(unrecorded=self.opened.unrecorded, tell=self.around.tell)
         self._uploads = Uploads(
             bound=self.opened.bound,
             account=self.opened.account_name,
@@ -174,7 +176,7 @@ class Run:
                 self._pass(dispatcher, reconciler, is_over=True)
             reason = self._fetch_rest(downloads, reason)
         except LedgerError as error:
-            self._rescue(dispatcher, reconciler, error)
+            self._rescue_answers(dispatcher, reconciler, error)
         finally:
             self.senders.close()
             if downloads is not None:
@@ -290,35 +292,12 @@ class Run:
         if trouble is not None:
             raise trouble
 
-    def _rescue(self, dispatcher: Dispatcher, reconciler: Reconciler, error: LedgerError) -> NoReturn:
+    def _rescue_answers(self, dispatcher: Dispatcher, reconciler: Reconciler, error: LedgerError) -> NoReturn:
         """The ledger cannot be written: nothing more is sent, but what is in the air may still bring ids."""
         while self.senders.under_way() > self._uploads.under_way:
             with suppress(LedgerError):
                 self._collect(dispatcher, reconciler, wait_s=TICK_S)
-        if not self._lines:
-            raise error
-        raise NotRecorded(
-            f"{error}\n{len(self._lines)} answers could not be recorded. Their ids stand below and in "
-            f"{self.opened.unrecorded.path}; once the ledger can be written again, the next run reads that file back "
-            "before anything is sent\n" + "\n".join(self._lines)
-        ) from error
-
-    def _keep(self, news: list[News], dispatcher: Dispatcher) -> None:
-        """Answers to paid requests go into a file of their own; what cannot even be written there is said at the end."""
-        attempts = dispatcher.accepted
-        lines = [
-            line_of(attempts[each.attempt_id], each)
-            for each in news
-            if each.attempt_id in attempts and (each.batch_id or each.state in (State.IN_PROGRESS, State.DONE))
-        ]
-        if lines:
-            self._lines += lines
-            try:
-                self.opened.unrecorded.keep(lines)
-            except OSError as error:
-                self.around.tell(
-                    f"{self.opened.unrecorded.path}: cannot be written either ({error.strerror}): keep what is said below"
-                )
+        self._rescue.give_up(error)
 
     def _follow_links(self, renewal: Renewal, dispatcher: Dispatcher) -> None:
         """Where links have come later steps may send them, and files be fetched from them."""
@@ -336,11 +315,11 @@ class Run:
         try:
             recorded = self.opened.ledger.record(news)
         except LedgerError:
-            self._keep(news, dispatcher)
+            self._rescue.keep(news, dispatcher.accepted)
             raise
         for each in recorded:
             if each.state is State.IN_PROGRESS and each.remote_id:
-                reconciler.accepted(_flying(dispatcher.accepted.pop(each.attempt_id), each))
+                reconciler.accepted(flying(dispatcher.accepted.pop(each.attempt_id), each))
                 self.progress.sent += 1
             if each.state is State.DONE and (attempt := dispatcher.accepted.pop(each.attempt_id, None)):
                 reconciler.made_rows.add(attempt.task.row_id)
@@ -461,17 +440,6 @@ class Run:
             results_file=written.file if written else None,
             results_note=written.note if written else "",
         )
-
-
-def _flying(attempt: Attempt, news: News) -> InFlight:
-    return InFlight(
-        attempt_id=attempt.attempt_id,
-        key=attempt.task,
-        operation=attempt.operation,
-        remote_id=news.remote_id,
-        accepted_at=news.at,
-        body=attempt.body,
-    )
 
 
 def write_job_results(opened: OpenJob, *, at: float) -> Written:

@@ -19,7 +19,7 @@ LAYERS = (
     ("notebook", "ops"),
     ("run",),
     ("consent", "dispatcher", "downloads", "links", "reconciler", "uploads"),
-    ("answers", "batches", "chain", "doubts", "opening", "renewal"),
+    ("answers", "batches", "chain", "doubts", "opening", "renewal", "rescue"),
     ("adoption", "inplace"),
     ("plan", "results"),
     ("carried", "filenames", "lines", "live"),
