@@ -36,7 +36,9 @@ _PUT_AWAY = re.compile(r" \(done \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d(?: \d+)?\)\Z")
 """What a finished file's name has got when there was one of its name already: dropped again it is the old file."""
 _FINAL = frozenset({"done", "failed", "invalid", "skipped"})
 _NO_LINKS = frozenset({errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
-_FIRST_LINE = "batcher could not use this file. Correct it and save it under the same name; it is looked at again by itself."
+_FIRST_LINE = (
+    "batcher could not use this file. Correct it and save it under the same name; it is looked at again by itself."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,7 +121,7 @@ def _mark(path: Path) -> _Mark | None:
 def _names(job: Job) -> Collection[str]:
     folder = job.sheet.file.parent
     try:
-        return frozenset(os.listdir(folder))
+        return frozenset(path.name for path in folder.iterdir())
     except OSError as error:
         message = f"the inbox {folder} cannot be read: {error.strerror or error}"
         raise InputError(job.problem(("sheet", "file"), message)) from error
@@ -194,11 +196,13 @@ def job_of(job: Job, path: Path) -> Job:
     results = job.results
     file = path if results.file == job.sheet.file else _starred(results.file, star)
     report = None if results.report is None else _starred(results.report, star)
+    harmless = star.replace("{", "(").replace("}", ")")  # in a template these would mean a cell
+    downloads = tuple(replace(each, template=each.template.replace("*", harmless)) for each in results.downloads)
     return replace(
         job,
         name=f"{job.name}/{plain.casefold()}",
         sheet=replace(job.sheet, file=path, is_dropped=True),
-        results=replace(results, file=file, report=report),
+        results=replace(results, file=file, report=report, downloads=downloads),
     )
 
 
@@ -318,7 +322,9 @@ def note_problems(path: Path, problems: Sequence[Problem]) -> None:
     with replacing(note) as temporary:
         temporary.write_text(text, encoding="utf-8")
     with contextlib.suppress(OSError):
-        note.chmod(stat.S_IMODE(path.stat().st_mode) & 0o666 | 0o600)  # who may read the file may read what is wrong with it
+        note.chmod(
+            stat.S_IMODE(path.stat().st_mode) & 0o666 | 0o600
+        )  # who may read the file may read what is wrong with it
 
 
 def forget_problems(path: Path) -> None:

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 from batcher.document import Document, Misfit, document_from_value, read_document
 from batcher.errors import InputError, Problem
+from batcher.google_link import GoogleLink, is_link, parse_link
 from batcher.model import Json
+from batcher.pattern import complaints, is_pattern
 from batcher.units import Money, Rate, parse_duration, parse_money, parse_rates
 
 T = TypeVar("T")
@@ -27,10 +29,19 @@ CONTENT = "content"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SheetPart:
-    """Which spreadsheet, and which of its rows; see the schema for each field. An empty text means: not given."""
+    """
+    Which spreadsheet, and which of its rows; see the schema for each field. An empty text means: not given.
+
+    Attributes:
+        file: With a `*` in its name all such files of a folder; for a Google Sheet a name that no file has.
+        link: The Google Sheet; None for a file.
+        is_dropped: It is one of the files of an inbox.
+    """
 
     file: Path
     row_id: str
+    link: GoogleLink | None = None
+    is_dropped: bool = False
     tab: str = ""
     header_row: int = 1
     where: str = ""
@@ -232,6 +243,11 @@ class Job:
         """Whether the results go into the sheet's own workbook."""
         return self.results.file == self.sheet.file and self.sheet.file.suffix.lower() in WORKBOOKS
 
+    @property
+    def is_inbox(self) -> bool:
+        """Whether the sheet is a folder of them; each file then has a job of its own."""
+        return self.sheet.link is None and not self.sheet.is_dropped and is_pattern(self.sheet.file)
+
     def problem(self, path: tuple[str | int, ...], message: str) -> Problem:
         """A problem at a key of the job file."""
         return self.document.problem(path, message)
@@ -312,7 +328,7 @@ def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
     sheet, results = value["sheet"], value["results"]
     limits = _limits(reader, value.get("limits", {}))
     poll = _poll(reader, value.get("poll", {}))
-    sheet_file, results_file = _file(reader, folder, "sheet", "file"), _file(reader, folder, "results", "file")
+    sheet_file, results_file, link = _sheet_and_results(reader, folder, sheet["file"], results["file"])
     catalog = _file(reader, folder, "catalog") if "catalog" in value else None
     report_file = _file(reader, folder, "results", "report") if "report" in results else None
     files = tuple(_file(reader, folder, "files", index) for index in range(len(value.get("files", ()))))
@@ -324,6 +340,9 @@ def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
             "a workbook that takes its own results has one line per row: write wide, or give results.file another name"
         )
         reader.complain(("results", "fan_out"), message)
+    if link is None:
+        for path_of, message in complaints(value, folder=folder, sheet=sheet_file, results=results_file):
+            reader.complain(path_of, message)
     reader.raise_problems()
     return Job(
         name=value["job"],
@@ -333,6 +352,7 @@ def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
         base_url=value.get("account", {}).get("base_url", ""),
         sheet=SheetPart(
             file=sheet_file,
+            link=link,
             row_id=sheet["row_id"],
             tab=sheet.get("tab", ""),
             header_row=sheet.get("header_row", 1),
@@ -400,6 +420,18 @@ def _file(reader: _Reader, folder: Path, *key: str | int) -> Path:
             raise ValueError(f"'{text}' cannot be a path: {error}") from error
 
     return reader.parsed(key, parse) or folder
+
+
+def _sheet_and_results(reader: _Reader, folder: Path, sheet: str, results: str) -> tuple[Path, Path, GoogleLink | None]:
+    """Where the rows come from and where they go; a Google Sheet may take its own results, and only those."""
+    link = reader.parsed(("sheet", "file"), parse_link) if is_link(sheet) else None
+    file = folder / f"{link.key}.{link.gid}.gsheet" if link else _file(reader, folder, "sheet", "file")
+    if not is_link(results):
+        return file, _file(reader, folder, "results", "file"), link
+    if reader.parsed(("results", "file"), parse_link) != link:
+        message = "results can go into a Google Sheet only where it is the sheet itself: the same address as sheet.file"
+        reader.complain(("results", "file"), message)
+    return file, file, link
 
 
 def _downloads(value: str | Mapping[str, str], base: Path) -> tuple[Download, ...]:

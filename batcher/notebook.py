@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.consent import needs_consent, question
-from batcher.errors import Stopped
+from batcher.errors import InputError, Stopped
 from batcher.filenames import check_file_names
 from batcher.job import Job, job_from_dict, load_job
 from batcher.model import Json
@@ -117,6 +117,15 @@ def _opened(job: JobLike, sheet: Any, *, offline: bool = False, rehearse: bool =
 
 
 def _load(job: JobLike, *, has_sheet: bool) -> Job:
+    loaded = _loaded(job, has_sheet=has_sheet)
+    if loaded.is_inbox:
+        raise InputError(
+            loaded.problem(("sheet", "file"), "an inbox is worked on by the command line; name one file here")
+        )
+    return loaded
+
+
+def _loaded(job: JobLike, *, has_sheet: bool) -> Job:
     if not isinstance(job, Mapping):
         return load_job(Path(job))
     value = dict(job)

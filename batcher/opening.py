@@ -162,6 +162,11 @@ class OpenJob:
         sheet = replace(self.sheet, fingerprint=self._sheet_fingerprint)
         return fingerprint(self.job, operations=self.operations, sheet=sheet, account=self.account_name)
 
+    @property
+    def sheet_fingerprint(self) -> str:
+        """Of the sheet's file as it was last read, or written by us."""
+        return self._sheet_fingerprint
+
     @cached_property
     def info(self) -> AccountInfo:
         """
@@ -457,6 +462,17 @@ def _uses(request: Mapping[str, Json], pattern: str) -> bool:
             yield path
 
     return any(matches(pattern, path) for path in paths(request, ()))
+
+
+def check_account(job: Job, around: Surroundings) -> None:
+    """
+    Make sure that the operations and the account of a job can be used, whatever its sheet.
+
+    Raises:
+        InputError: They cannot.
+    """
+    provider, _ = find_operations(job, environ=around.environ)
+    _account(job, provider, around.environ, around, offline=False)
 
 
 def check_results_file(job: Job) -> None:

@@ -374,7 +374,7 @@ def _check_vanished(bound: BoundJob, ledger: Ledger, plan: Plan) -> None:
     message = (
         f"{len(gone)} rows that were already made are no longer in the sheet ({', '.join(gone[:5])} …) while {plan.new} new ones "
         f"appear ({', '.join(plan.new_ids[:5])} …); if their ids were renamed they would be paid again. Put the old ids back, "
-        f"or give the job a new label to make them all anew"
+        f"or give the {'file another name' if bound.job.sheet.is_dropped else 'job a new label'} to make them all anew"
     )
     raise InputError(Problem(where=f"{bound.sheet.name}, column {bound.job.sheet.row_id}", message=message))
 

@@ -30,6 +30,7 @@ LAYERS = (
         "api",
         "doubt",
         "fetch",
+        "inbox",
         "layout",
         "ledger",
         "limits",
@@ -42,7 +43,7 @@ LAYERS = (
     ),
     ("catalog", "files", "job", "sheet", "simulator"),
     ("document", "media"),
-    ("hosts", "schema", "units"),
+    ("google_link", "hosts", "pattern", "schema", "units"),
     ("model",),
     ("errors", "version"),
 )

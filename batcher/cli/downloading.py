@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from batcher.cli.options import JOB, QUIET, polite_stop, surroundings, together
 from batcher.cli.say import say
+from batcher.cli.sheets import each_sheet
 from batcher.downloads import Downloads, count_files
 from batcher.errors import Exit
-from batcher.job import load_job
+from batcher.job import Job
 from batcher.opening import check_results_file, opened
 from batcher.run import exit_code, open_downloads, write_job_results
 
 
 @click.command()
 @together(JOB, QUIET)
-def download(job_file: Path, *, quiet: bool) -> int:
+@each_sheet(takes=False)
+def download(job: Job, *, quiet: bool) -> int:
     """
     Fetch the files of finished rows that are missing, those too that were given up; sends nothing that costs money.
 
@@ -27,7 +27,6 @@ def download(job_file: Path, *, quiet: bool) -> int:
     Example:
       batcher download jobs/welcome.yaml
     """
-    job = load_job(job_file)
     check_results_file(job)
     around = surroundings(quiet=quiet)
     with (

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from batcher.cli import show
 from batcher.cli.options import JOB, JSON, OFFLINE, QUIET, REHEARSE, VERBOSE, surroundings, together
 from batcher.cli.progress import LinksShown
 from batcher.cli.say import say
+from batcher.cli.sheets import each_sheet
 from batcher.downloads import count_files
 from batcher.errors import Exit
 from batcher.fetch.probe import Prober
 from batcher.filenames import check_file_names
-from batcher.job import load_job
+from batcher.job import Job
 from batcher.links import check_links
 from batcher.opening import OpenJob, check_results_file, opened
 from batcher.plan import Plan, leave_out_held, look
@@ -33,9 +32,8 @@ from batcher.run import Ending, exit_code, write_job_results
     VERBOSE,
     JSON,
 )
-def check(
-    job_file: Path, *, offline: bool, links: bool, rehearse: bool, quiet: bool, verbose: bool, as_json: bool
-) -> int:
+@each_sheet(takes=False)
+def check(job: Job, *, offline: bool, links: bool, rehearse: bool, quiet: bool, verbose: bool, as_json: bool) -> int:
     """
     Validate the job and every row, and show the plan: what is new, done, changed, invalid, and what it will cost.
 
@@ -49,7 +47,6 @@ def check(
     """
     if offline and links:
         raise click.UsageError("--links needs the network, --offline forbids it")
-    job = load_job(job_file)
     check_results_file(job)
     around = surroundings(quiet=quiet)
     with opened(job, around, offline=offline, rehearse=rehearse) as at_hand:
@@ -67,7 +64,7 @@ def check(
             say(f"{show.heading(at_hand, 'CHECK')}: nothing sent, nothing charged")
             say("\n".join(show.plan_lines(at_hand, plan, verbose=verbose)))
             if plan.to_send:
-                say(f"Next     batcher run {job_file}")
+                say(f"Next     batcher run {click.get_current_context().params['job_file']}")
         return int(Exit.SOME_FAILED if plan.problem_count else Exit.DONE)
 
 
@@ -88,7 +85,8 @@ def _look_at_links(at_hand: OpenJob, plan: Plan, *, quiet: bool) -> None:
 
 @click.command()
 @together(JOB, JSON)
-def status(job_file: Path, *, as_json: bool) -> int:
+@each_sheet(takes=False)
+def status(job: Job, *, as_json: bool) -> int:
     """
     Where the rows of a job stand, from the ledger alone: no network, nothing is changed.
 
@@ -98,7 +96,6 @@ def status(job_file: Path, *, as_json: bool) -> int:
     Example:
       batcher status jobs/welcome.yaml
     """
-    job = load_job(job_file)
     with opened(job, surroundings(), offline=True) as at_hand:
         tally = count_rows(at_hand.bound, at_hand.ledger)
         cost, expected = at_hand.ledger.spent(job.name)
@@ -115,7 +112,8 @@ def status(job_file: Path, *, as_json: bool) -> int:
 
 @click.command()
 @together(JOB, QUIET, click.option("--refresh", is_flag=True, help="Ask the API for all links again first."))
-def results(job_file: Path, *, quiet: bool, refresh: bool) -> int:
+@each_sheet(takes=False)
+def results(job: Job, *, quiet: bool, refresh: bool) -> int:
     """
     Write the results file again from the sheet and the ledger: nothing is sent, and without --refresh no network used.
 
@@ -126,7 +124,6 @@ def results(job_file: Path, *, quiet: bool, refresh: bool) -> int:
       batcher results jobs/welcome.yaml
       batcher results jobs/welcome.yaml --refresh
     """
-    job = load_job(job_file)
     check_results_file(job)
     around = surroundings(quiet=quiet)
     with opened(job, around, offline=not refresh) as at_hand, at_hand.held(around.tell):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from batcher.cli.options import JOB, surroundings, together
 from batcher.cli.say import say
+from batcher.cli.sheets import each_sheet
 from batcher.errors import Exit, InputError, Problem
-from batcher.job import load_job
+from batcher.job import Job
 from batcher.ledger.protocol import Standing
 from batcher.model import State
 from batcher.opening import OpenJob, opened
@@ -25,7 +25,8 @@ from batcher.units import Money
     click.option("--rows", "numbers", metavar="17,20-25", help="These rows, by their number in the sheet."),
     click.option("--yes", is_flag=True, help="Agree to pay again for rows that are done."),
 )
-def retry(job_file: Path, *, failed: bool, changed: bool, numbers: str | None, yes: bool) -> int:
+@each_sheet(takes=False)
+def retry(job: Job, *, failed: bool, changed: bool, numbers: str | None, yes: bool) -> int:
     """
     Ask for rows once more: each gets a new attempt, and is paid for again, by the next run.
 
@@ -39,7 +40,6 @@ def retry(job_file: Path, *, failed: bool, changed: bool, numbers: str | None, y
     if not (failed or changed or numbers):
         raise click.UsageError("say which rows: --failed, --changed or --rows")
     wanted = parse_rows(numbers) if numbers else frozenset()
-    job = load_job(job_file)
     around = surroundings()
     with opened(job, around) as at_hand, at_hand.held(around.tell):
         at_hand.plan(at=around.clock())  # rows that were changed a moment ago are changed rows, too

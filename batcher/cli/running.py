@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
@@ -11,10 +10,12 @@ from batcher.cli import show
 from batcher.cli.options import JOB, JSON, QUIET, REHEARSE, VERBOSE, Duration, polite_stop, surroundings, together
 from batcher.cli.progress import Shown
 from batcher.cli.say import say
+from batcher.cli.sheets import each_sheet
 from batcher.consent import needs_consent, question
 from batcher.downloads import NO_FILES, count_files
-from batcher.errors import InputError, LedgerError, Stopped
-from batcher.job import load_job
+from batcher.errors import Exit, InputError, LedgerError, Stopped
+from batcher.inbox import is_finished, put_away
+from batcher.job import Job
 from batcher.model import State
 from batcher.opening import OpenJob, Surroundings, check_results_file, opened
 from batcher.ops.telling import report_run, tell_ending, tell_refusal
@@ -30,8 +31,9 @@ _OPTIONS = together(JOB, REHEARSE, _FOR, _YES, QUIET, VERBOSE, JSON)
 
 @click.command()
 @together(JOB, REHEARSE, _FOR, _YES, _NO_DOWNLOAD, QUIET, VERBOSE, JSON)
+@each_sheet(takes=True)
 def run(
-    job_file: Path,
+    job: Job,
     *,
     rehearse: bool,
     for_s: float | None,
@@ -54,7 +56,7 @@ def run(
       batcher run jobs/welcome.yaml --for 10m --yes --quiet      (cron)
     """
     return _work(
-        job_file,
+        job,
         Verbs.BOTH,
         rehearse=rehearse,
         for_s=for_s,
@@ -68,8 +70,9 @@ def run(
 
 @click.command()
 @_OPTIONS
+@each_sheet(takes=True)
 def submit(
-    job_file: Path, *, rehearse: bool, for_s: float | None, yes: bool, quiet: bool, verbose: bool, as_json: bool
+    job: Job, *, rehearse: bool, for_s: float | None, yes: bool, quiet: bool, verbose: bool, as_json: bool
 ) -> int:
     """
     Only send what may be sent now; `batcher reconcile` collects what becomes of it.
@@ -81,15 +84,14 @@ def submit(
       batcher reconcile jobs/welcome.yaml; batcher submit jobs/welcome.yaml --yes
     """
     return _work(
-        job_file, Verbs.SUBMIT, rehearse=rehearse, for_s=for_s, yes=yes, quiet=quiet, verbose=verbose, as_json=as_json
+        job, Verbs.SUBMIT, rehearse=rehearse, for_s=for_s, yes=yes, quiet=quiet, verbose=verbose, as_json=as_json
     )
 
 
 @click.command()
 @together(JOB, _FOR, _NO_DOWNLOAD, QUIET, VERBOSE, JSON)
-def reconcile(
-    job_file: Path, *, for_s: float | None, no_download: bool, quiet: bool, verbose: bool, as_json: bool
-) -> int:
+@each_sheet(takes=True)
+def reconcile(job: Job, *, for_s: float | None, no_download: bool, quiet: bool, verbose: bool, as_json: bool) -> int:
     """
     Only look at what is in work, once, fetch the files of what is done, and write the results; sends nothing.
 
@@ -100,7 +102,7 @@ def reconcile(
       batcher reconcile jobs/welcome.yaml
     """
     return _work(
-        job_file,
+        job,
         Verbs.RECONCILE,
         rehearse=False,
         for_s=for_s,
@@ -113,7 +115,7 @@ def reconcile(
 
 
 def _work(
-    job_file: Path,
+    job: Job,
     verbs: Verbs,
     *,
     rehearse: bool,
@@ -126,14 +128,14 @@ def _work(
 ) -> int:
     around = surroundings(quiet=quiet)
     begun = around.clock()
-    job = load_job(job_file)
     check_results_file(job)
     with opened(job, around, rehearse=rehearse) as at_hand, at_hand.held(around.tell):
         try:
             at_hand.check_results_file()
             plan = at_hand.plan(at=begun)
             if is_settled(at_hand, plan, at=begun, fetches=fetches) and (is_written(at_hand) or job.is_in_place):
-                return _say_settled(at_hand, plan, at=begun, fetches=fetches, quiet=quiet, as_json=as_json)
+                ending = _say_settled(at_hand, plan, at=begun, fetches=fetches, quiet=quiet, as_json=as_json)
+                return int(_put_away(at_hand, ending, around))
             if not (quiet or as_json):
                 say(show.heading(at_hand, verbs.value.upper()))
                 say("\n".join(show.plan_lines(at_hand, plan, verbose=verbose)) + "\n")
@@ -155,7 +157,21 @@ def _work(
         else:
             lines = list(show.ending_lines(at_hand, ending, took_s=around.clock() - begun))
             say("\n".join(lines[1:2] if quiet else lines))
-        return int(ending.exit)
+        return int(ending.exit if rehearse else _put_away(at_hand, ending, around))
+
+
+def _put_away(at_hand: OpenJob, ending: Ending, around: Surroundings) -> Exit:
+    """Move a finished file out of the inbox; returns the exit code of the whole."""
+    sheet = at_hand.job.sheet
+    is_over = ending.exit in (Exit.DONE, Exit.SOME_FAILED) and is_finished(ending.tally.words)
+    if not sheet.is_dropped or not is_over:
+        return ending.exit
+    target = put_away(sheet.file, fingerprint=at_hand.sheet_fingerprint, at=around.clock())
+    if target is None:
+        around.tell(f"{sheet.file.name} has changed since it was read: it stays for the next time")
+        return Exit.NOT_FINISHED
+    around.tell(f"{sheet.file.name} is finished → {target}")
+    return ending.exit
 
 
 def _finish(at_hand: OpenJob, around: Surroundings, ending: Ending, *, is_rehearsal: bool) -> None:
@@ -168,7 +184,7 @@ def _finish(at_hand: OpenJob, around: Surroundings, ending: Ending, *, is_rehear
         tell_ending(at_hand, ending, around)
 
 
-def _say_settled(at_hand: OpenJob, plan: Plan, *, at: float, fetches: bool, quiet: bool, as_json: bool) -> int:
+def _say_settled(at_hand: OpenJob, plan: Plan, *, at: float, fetches: bool, quiet: bool, as_json: bool) -> Ending:
     """
     A tick with nothing to do: no network, no look at the sheet's rows, and no word when it was asked to be quiet.
 
@@ -185,7 +201,7 @@ def _say_settled(at_hand: OpenJob, plan: Plan, *, at: float, fetches: bool, quie
         say(show.summary(at_hand, ending))
     elif not quiet:
         say(f"{at_hand.job.name} · NOTHING TO DO\n{tally.identity()}\n{show.results_line(at_hand, ending)}")
-    return int(ending.exit)
+    return ending
 
 
 def _carry_out(

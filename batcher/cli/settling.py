@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from batcher.cli.options import JOB, surroundings, together
 from batcher.cli.say import say
+from batcher.cli.sheets import each_sheet
 from batcher.errors import Exit, InputError, Problem
-from batcher.job import load_job
+from batcher.job import Job
 from batcher.ledger.protocol import News
 from batcher.model import Attempt, Source, State
 from batcher.opening import OpenJob, opened
@@ -26,7 +26,8 @@ from batcher.units import Money
     click.option("--as", "word", type=click.Choice(["resend", "drop"]), help="Decide for all of them without asking."),
     click.option("--made-as", "remote_id", metavar="VIDEO_ID", help="This one row was made, under this id."),
 )
-def settle(job_file: Path, *, rows: tuple[str, ...], word: str | None, remote_id: str | None) -> int:
+@each_sheet(takes=False)
+def settle(job: Job, *, rows: tuple[str, ...], word: str | None, remote_id: str | None) -> int:
     """
     Decide about the rows that are *unsure*: their answer was lost, they may have been charged, and they are never sent
     again blindly.
@@ -39,7 +40,6 @@ def settle(job_file: Path, *, rows: tuple[str, ...], word: str | None, remote_id
       batcher settle jobs/welcome.yaml --row C-017 --made-as 8f2c61
       batcher settle jobs/welcome.yaml --as resend
     """
-    job = load_job(job_file)
     around = surroundings()
     with opened(job, around, offline=True) as at_hand, at_hand.held(around.tell):
         unsure = [each for each in at_hand.ledger.unsure(job.name) if not rows or each.task.row_id in rows]

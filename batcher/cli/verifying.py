@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from batcher.cli import show
 from batcher.cli.options import JOB, VERBOSE, surroundings, together
 from batcher.cli.say import say
+from batcher.cli.sheets import each_sheet
 from batcher.errors import Exit
-from batcher.job import load_job
+from batcher.job import Job
 from batcher.opening import opened
 from batcher.ops.verify import Verdict
 from batcher.ops.verify import verify as judge
@@ -22,7 +21,8 @@ _OFFLINE = click.option("--offline", is_flag=True, help="Use no network: only le
 
 @click.command()
 @together(JOB, _OFFLINE, VERBOSE)
-def verify(job_file: Path, *, offline: bool, verbose: bool) -> int:
+@each_sheet(takes=False)
+def verify(job: Job, *, offline: bool, verbose: bool) -> int:
     """
     Read the whole ledger, the results, the sheet and the lists of the API, and say of every promise whether it holds.
 
@@ -34,7 +34,7 @@ def verify(job_file: Path, *, offline: bool, verbose: bool) -> int:
       batcher verify jobs/welcome.yaml
       batcher verify jobs/welcome.yaml --offline
     """
-    job, around = load_job(job_file), surroundings()
+    around = surroundings()
     with opened(job, around, offline=offline) as at_hand:
         if at_hand.unrecorded.read():
             with at_hand.held(around.tell):
