@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from batcher.catalog.load import built_in_providers, provider_of
 from batcher.catalog.model import Operation, Provider
@@ -66,16 +67,22 @@ def _find(step: Step, known: Mapping[str, Provider]) -> tuple[Provider, Operatio
         raise InputError(step.problem(("settings", error.name), str(error))) from error
 
 
-def open_job_sheet(job: Job) -> Sheet:
+def open_job_sheet(job: Job, *, file: Path | None = None) -> Sheet:
     """
     Open the sheet of a job.
+
+    Args:
+        file: A copy of it, in CSV, where the sheet itself is no file.
 
     Raises:
         InputError: It cannot be read as it should.
     """
     part = job.sheet
-    spec = SheetSpec(
-        path=part.file, tab=part.tab, header_row=part.header_row, encoding=part.encoding, delimiter=part.delimiter
-    )
+    if file is not None:
+        spec = SheetSpec(path=file, header_row=part.header_row, delimiter=",")
+    else:
+        spec = SheetSpec(
+            path=part.file, tab=part.tab, header_row=part.header_row, encoding=part.encoding, delimiter=part.delimiter
+        )
     needs = needed_headers(job) | ({part.row_id} if part.row_id != CONTENT else set())
     return open_sheet(spec, needs=needs)

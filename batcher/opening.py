@@ -20,6 +20,8 @@ from batcher.catalog.model import Operation, Provider
 from batcher.errors import ApiError, InputError, Problem, StopEverything, Stopped
 from batcher.filenames import check_file_names
 from batcher.finding import find_operations, open_job_sheet
+from batcher.gsheets.door import find_door
+from batcher.gsheets.reading import open_google_sheet
 from batcher.inplace import Written, write_in_place
 from batcher.job import WORKBOOKS, Job
 from batcher.layout import STATUS
@@ -396,11 +398,17 @@ def opened(
             account=account,
             client=client,
             ledger=ledger,
-            sheet=sheet or open_job_sheet(job),
+            sheet=sheet or _sheet(job, around, offline=offline),
             state=state,
             clock=around.clock,
             is_rehearsal=rehearse,
         )
+
+
+def _sheet(job: Job, around: Surroundings, *, offline: bool) -> Sheet:
+    if job.sheet.link is None:
+        return open_job_sheet(job)
+    return open_google_sheet(job, job.sheet.link, find_door(around.environ), state=around.state, offline=offline)
 
 
 def ledger_name(account: Account | None) -> str:

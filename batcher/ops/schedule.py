@@ -17,7 +17,7 @@ LONGEST_LINE = 990
 
 PASSED = (
     "BATCHER_STATE", "BATCHER_ALLOW_HOST", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy",
-    "NO_PROXY", "no_proxy", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
+    "NO_PROXY", "no_proxy", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GOOGLE_APPLICATION_CREDENTIALS",
 )  # fmt: skip
 """What a run reads from its environment beside the provider's own variables: cron would not have it."""
 
