@@ -55,15 +55,16 @@ def _fetch(link: GoogleLink, door: Door, copies: Copies, *, with_account: bool) 
             if door.credentials is None:
                 raise
     tab = open_tab(link, door)
-    return keep_values(copies, tab.values(), title=f"{tab.document} - {tab.title}")
+    copy, _ = keep_values(copies, tab.values(), title=f"{tab.document} - {tab.title}")
+    return copy
 
 
-def keep_values(copies: Copies, values: Sequence[Sequence[str]], *, title: str) -> Path:
-    """Make cells as the API gives them the newest copy."""
+def keep_values(copies: Copies, values: Sequence[Sequence[str]], *, title: str) -> tuple[Path, str]:
+    """Make cells as the API gives them the newest copy; returns it and its SHA-256."""
     width = max(map(len, values), default=1)
     full = [[*row, *[""] * (width - len(row))] for row in values] or [[""]]
     with copies.new() as file:
         write_csv(file, full[0], full[1:], ours_from=width, bom=False)
         with file.open("rb") as written:
             sha256 = hashlib.file_digest(written, "sha256").hexdigest()
-        return copies.keep(file, sha256=sha256, title=title)
+        return copies.keep(file, sha256=sha256, title=title), sha256
