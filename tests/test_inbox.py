@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 
 from batcher import inbox
 from batcher.cli.main import main
+from batcher.cli.sheets import WORST_FIRST
 from batcher.errors import Exit, InputError
 from batcher.inbox import Dropped, job_of, look_inside, put_away
 from batcher.job import Job, load_job
@@ -230,6 +232,15 @@ def test_killed_while_it_is_put_away(job_file: Path, drop: Drop, signed_in: Runn
 
     assert len(signed_in.charges()) == 1
     assert (names(path.parent), names(job_file.parent / "done")) == ([], ["a.csv"])
+
+
+def test_the_worst_exit_code_is_that_of_the_readme() -> None:
+    """One order for the rows of a file and for the files of an inbox."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    told = re.search(r"When several hold, the first of ([\d, ]+)\.", readme)
+
+    assert told is not None
+    assert [int(code) for code in WORST_FIRST] == [int(code) for code in told[1].split(",")]
 
 
 # --- which files are taken

@@ -20,9 +20,9 @@ from batcher.opening import check_account, check_results_file
 
 Command = Callable[..., int]
 
-_WORST_FIRST = (
-    *(Exit.BUG, Exit.EDIT, Exit.INTERRUPTED, Exit.STOPPED, Exit.NOT_FINISHED, Exit.SOME_FAILED),
-    Exit.DONE,
+WORST_FIRST = (
+    *(Exit.BUG, Exit.NOT_RECORDED, Exit.EDIT, Exit.INTERRUPTED),
+    *(Exit.STOPPED, Exit.NOT_FINISHED, Exit.SOME_FAILED, Exit.DONE),
 )
 """The order of the README."""
 
@@ -101,7 +101,7 @@ class _Inbox:
             code = self._one(each, options, notes=notes)
             if code is not None:
                 yield code
-            if code is Exit.INTERRUPTED:
+            if code in (Exit.INTERRUPTED, Exit.NOT_RECORDED):
                 return
 
     def _one(self, file: Dropped, options: dict[str, Any], *, notes: bool) -> Exit | None:
@@ -140,4 +140,4 @@ def _tell_left(file: Dropped, options: dict[str, Any]) -> bool:
 
 
 def _worst(codes: Iterable[Exit]) -> Exit:
-    return min(codes, key=_WORST_FIRST.index, default=Exit.DONE)
+    return min(codes, key=WORST_FIRST.index, default=Exit.DONE)
