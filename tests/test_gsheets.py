@@ -13,7 +13,7 @@ from batcher.errors import Exit, InputError
 from batcher.google_link import GoogleLink, is_link, parse_link
 from batcher.job import load_job
 from batcher.simulator import Running
-from tests.google import KEY, LINK, Google, stand_in
+from tests.sheets_standin import KEY, LINK, Google, stand_in
 
 REQUEST = {"template_id": "tpl_welcome", "variables": {"first_name": "{{ name }}", "company": None, "logo": None}}
 
