@@ -58,7 +58,7 @@ def write_in_place(bound: BoundJob, ledger: Ledger, *, fingerprint: str) -> Writ
         )
     except (WorkbookBusy, WorkbookRefused) as error:
         beside = file.with_name(f"{file.stem}.results.xlsx")
-        _require_ours(bound, beside)
+        require_ours(bound, beside)
         tally = write_results(bound, ledger, to=beside)
         note = f"{error}; until then the results stand in {beside.name}"
         return Written(tally=tally, file=beside, note=note, is_final=isinstance(error, WorkbookRefused))
@@ -91,7 +91,7 @@ def _notes(standings: Sequence[Standing]) -> Iterator[CellNote]:
                 yield CellNote(row=int(cell[2]), column=column_index(cell[1]), text=message)
 
 
-def _require_ours(bound: BoundJob, file: Path) -> None:
+def require_ours(bound: BoundJob, file: Path) -> None:
     """InputError when the file beside is there and holds something else."""
     if not file.exists():
         return

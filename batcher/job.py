@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 from batcher.document import Document, Misfit, document_from_value, read_document
 from batcher.errors import InputError, Problem
-from batcher.google_link import GoogleLink, is_link, parse_link
+from batcher.google_link import GoogleLink
 from batcher.model import Json
 from batcher.pattern import complaints, is_pattern
+from batcher.reader import Reader, path_at, sheet_and_results
 from batcher.units import Money, Rate, parse_duration, parse_money, parse_rates
 
 T = TypeVar("T")
@@ -240,8 +241,15 @@ class Job:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the results go into the sheet's own workbook."""
-        return self.results.file == self.sheet.file and self.sheet.file.suffix.lower() in WORKBOOKS
+        """Whether the results go into the sheet's own workbook, or the Google Sheet that the rows come from."""
+        takes_them = self.sheet.link is not None or self.sheet.file.suffix.lower() in WORKBOOKS
+        return takes_them and self.results.file == self.sheet.file
+
+    def place_of(self, file: Path | None) -> str:
+        """What a person is told of where results stand; None means: where the job wants them."""
+        if file in (None, self.results.file) and self.sheet.link is not None and self.is_in_place:
+            return str(self.sheet.link)
+        return str(file or self.results.file)
 
     @property
     def is_inbox(self) -> bool:
@@ -324,20 +332,20 @@ def job_from_dict(value: Mapping[str, Json], *, folder: Path) -> Job:
 
 def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
     value = document.value
-    reader = _Reader(document)
+    reader = Reader(document)
     sheet, results = value["sheet"], value["results"]
     limits = _limits(reader, value.get("limits", {}))
     poll = _poll(reader, value.get("poll", {}))
-    sheet_file, results_file, link = _sheet_and_results(reader, folder, sheet["file"], results["file"])
-    catalog = _file(reader, folder, "catalog") if "catalog" in value else None
-    report_file = _file(reader, folder, "results", "report") if "report" in results else None
-    files = tuple(_file(reader, folder, "files", index) for index in range(len(value.get("files", ()))))
+    sheet_file, results_file, link = sheet_and_results(reader, folder, sheet["file"], results["file"])
+    catalog = path_at(reader, folder, "catalog") if "catalog" in value else None
+    report_file = path_at(reader, folder, "results", "report") if "report" in results else None
+    files = tuple(path_at(reader, folder, "files", index) for index in range(len(value.get("files", ()))))
     steps = _steps(reader, document)
     resend_below = reader.parsed(("resend_below",), parse_money) if "resend_below" in value else None
     is_own_file = sheet_file == results_file
     if is_own_file and results.get("fan_out") == "long":
         message = (
-            "a workbook that takes its own results has one line per row: write wide, or give results.file another name"
+            "a sheet that takes its own results has one line per row: write wide, or give results.file another name"
         )
         reader.complain(("results", "fan_out"), message)
     if link is None:
@@ -384,7 +392,7 @@ def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
     )
 
 
-def _steps(reader: _Reader, document: Document) -> tuple[Step, ...]:
+def _steps(reader: Reader, document: Document) -> tuple[Step, ...]:
     """The steps of the job; a job without `steps` has one, without a name."""
     chain = document.value.get("steps")
     places: list[tuple[str, ...]] = [("steps", name) for name in chain] if chain else [()]
@@ -395,7 +403,7 @@ def _steps(reader: _Reader, document: Document) -> tuple[Step, ...]:
     return steps
 
 
-def _step(reader: _Reader, document: Document, place: tuple[str, ...]) -> Step:
+def _step(reader: Reader, document: Document, place: tuple[str, ...]) -> Step:
     value = document.value
     for part in place:
         value = value[part]
@@ -412,28 +420,6 @@ def _step(reader: _Reader, document: Document, place: tuple[str, ...]) -> Step:
     )
 
 
-def _file(reader: _Reader, folder: Path, *key: str | int) -> Path:
-    def parse(text: str) -> Path:
-        try:
-            return (folder / Path(text).expanduser()).resolve()
-        except (OSError, RuntimeError, ValueError) as error:
-            raise ValueError(f"'{text}' cannot be a path: {error}") from error
-
-    return reader.parsed(key, parse) or folder
-
-
-def _sheet_and_results(reader: _Reader, folder: Path, sheet: str, results: str) -> tuple[Path, Path, GoogleLink | None]:
-    """Where the rows come from and where they go; a Google Sheet may take its own results, and only those."""
-    link = reader.parsed(("sheet", "file"), parse_link) if is_link(sheet) else None
-    file = folder / f"{link.key}.{link.gid}.gsheet" if link else _file(reader, folder, "sheet", "file")
-    if not is_link(results):
-        return file, _file(reader, folder, "results", "file"), link
-    if reader.parsed(("results", "file"), parse_link) != link:
-        message = "results can go into a Google Sheet only where it is the sheet itself: the same address as sheet.file"
-        reader.complain(("results", "file"), message)
-    return file, file, link
-
-
 def _downloads(value: str | Mapping[str, str], base: Path) -> tuple[Download, ...]:
     place = ("results", "download")
     if isinstance(value, str):
@@ -441,7 +427,7 @@ def _downloads(value: str | Mapping[str, str], base: Path) -> tuple[Download, ..
     return tuple(Download(name=name, template=text, base=base, place=(*place, name)) for name, text in value.items())
 
 
-def _limits(reader: _Reader, value: Mapping[str, Any]) -> Limits:
+def _limits(reader: Reader, value: Mapping[str, Any]) -> Limits:
     defaults = Limits()
 
     def read(key: str, parse: Callable[[str], T], default: T) -> T:
@@ -458,7 +444,7 @@ def _limits(reader: _Reader, value: Mapping[str, Any]) -> Limits:
     )
 
 
-def _poll(reader: _Reader, value: Mapping[str, Any]) -> Poll:
+def _poll(reader: Reader, value: Mapping[str, Any]) -> Poll:
     poll = Poll()
     every = reader.parsed(("poll", "at_most_every"), parse_duration) if "at_most_every" in value else None
     rates = reader.parsed(("poll", "budget"), parse_rates) if "budget" in value else None
@@ -474,7 +460,7 @@ def _stop_after(text: str) -> StopAfter:
     return StopAfter(share=amount / 100) if share else StopAfter(count=int(amount))
 
 
-def _for_each(reader: _Reader, value: Mapping[str, Any] | None, place: tuple[str, ...]) -> ForEach | None:
+def _for_each(reader: Reader, value: Mapping[str, Any] | None, place: tuple[str, ...]) -> ForEach | None:
     if not value:
         return None
     ((name, members),) = value.items()
@@ -490,28 +476,3 @@ def _separators(text: str) -> str:
     if not separators:
         raise ValueError("names no separator; write for example ; , newline")
     return separators
-
-
-class _Reader:
-    """Collects what the units complain about, so that all of it is told at once."""
-
-    def __init__(self, document: Document) -> None:
-        self._document = document
-        self._problems: list[Problem] = []
-
-    def parsed(self, path: tuple[str | int, ...], parse: Callable[[str], T]) -> T | None:
-        value = self._document.value
-        for part in path:
-            value = value[part]
-        try:
-            return parse(value)
-        except ValueError as error:
-            self._problems.append(self._document.problem(path, str(error)))
-            return None
-
-    def complain(self, path: tuple[str, ...], message: str) -> None:
-        self._problems.append(self._document.problem(path, message))
-
-    def raise_problems(self) -> None:
-        if self._problems:
-            raise InputError(*self._problems)

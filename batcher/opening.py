@@ -22,6 +22,7 @@ from batcher.filenames import check_file_names
 from batcher.finding import find_operations, open_job_sheet
 from batcher.gsheets.door import find_door
 from batcher.gsheets.reading import open_google_sheet
+from batcher.gsheets.writing import write_into_google
 from batcher.inplace import Written, write_in_place
 from batcher.job import WORKBOOKS, Job
 from batcher.layout import STATUS
@@ -113,6 +114,7 @@ class OpenJob:
         sheet: Sheet,
         state: Path,
         clock: Callable[[], float],
+        around: Surroundings,
         is_rehearsal: bool = False,
     ) -> None:
         self.job = job
@@ -125,6 +127,7 @@ class OpenJob:
         self.state = state
         self.notes = list(sheet.notes)
         self._clock = clock
+        self._around = around
         self._is_rehearsal = is_rehearsal
         self._sheet_fingerprint = sheet.fingerprint
         self._bound: BoundJob | None = None
@@ -288,7 +291,7 @@ class OpenJob:
             tally = write_results(self.bound, self.ledger)
             self.ledger.written(self.job.name, mark, renew_at=renew_at)
             return Written(tally=tally, file=self.job.results.file)
-        written = write_in_place(self.bound, self.ledger, fingerprint=self._sheet_fingerprint)
+        written = self._write_in_place()
         if written.fingerprint:
             record, before = self.ledger.job(self.job.name), self.fingerprint
             self._sheet_fingerprint = written.fingerprint
@@ -299,6 +302,13 @@ class OpenJob:
         elif written.is_final:
             self.ledger.written(self.job.name, mark, renew_at=renew_at)
         return written
+
+    def _write_in_place(self) -> Written:
+        link = self.job.sheet.link
+        if link is None:
+            return write_in_place(self.bound, self.ledger, fingerprint=self._sheet_fingerprint)
+        door, is_offline = find_door(self._around.environ), self.client is None
+        return write_into_google(self.bound, self.ledger, link, door, state=self._around.state, offline=is_offline)
 
     def check_results_file(self) -> None:
         """
@@ -401,6 +411,7 @@ def opened(
             sheet=sheet or _sheet(job, around, offline=offline),
             state=state,
             clock=around.clock,
+            around=around,
             is_rehearsal=rehearse,
         )
 

@@ -486,7 +486,9 @@ def is_settled(opened: OpenJob, plan: Plan, *, at: float, fetches: bool = True) 
 def is_written(opened: OpenJob) -> bool:
     """Whether the results file is there and shows everything that the ledger knows."""
     record = opened.ledger.job(opened.job.name)
-    return record is not None and record.written == opened.ledger.mark() and opened.job.results.file.exists()
+    job = opened.job
+    is_there = job.results.file.exists() or (job.sheet.link is not None and job.is_in_place)
+    return record is not None and record.written == opened.ledger.mark() and is_there
 
 
 def _has_files(opened: OpenJob) -> bool:

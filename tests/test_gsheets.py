@@ -11,9 +11,10 @@ import pytest
 from batcher.cli.main import main
 from batcher.errors import Exit, InputError
 from batcher.google_link import GoogleLink, is_link, parse_link
+from batcher.gsheets import api
 from batcher.job import load_job
 from batcher.simulator import Running
-from tests.sheets_standin import KEY, LINK, Google, stand_in
+from tests.sheets_standin import KEY, LINK, Google, stand_in, write_key_file
 
 REQUEST = {"template_id": "tpl_welcome", "variables": {"first_name": "{{ name }}", "company": None, "logo": None}}
 
@@ -155,3 +156,108 @@ def test_another_address_is_only_on_this_machine(
 
     assert main(["check", str(write())]) == Exit.EDIT
     assert "BATCHER_GOOGLE_URL: may only lead to this machine" in capsys.readouterr().err
+
+
+# --- writing
+
+
+@pytest.fixture
+def account(google: Google, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Google:
+    """The sheet is private, and shared with the service account of the environment; nobody waits for Google."""
+    google.is_public = False
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(write_key_file(tmp_path / "key.json", google)))
+    monkeypatch.setattr(api, "WAITS_S", (0.0,))
+    return google
+
+
+def test_results_go_into_the_sheet_and_the_next_run_has_nothing_to_do(
+    account: Google, write: Callable[..., Path], signed_in: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only cells of ours are written; what we wrote ourselves is no news."""
+    job_file = write(LINK)
+
+    assert main(["run", str(job_file)]) == Exit.DONE
+
+    assert f"Results  {LINK}" in capsys.readouterr().out
+    assert account.column("batcher_status") == {"r1": "done", "r2": "done"}
+    assert account.column("notes") == {"r1": "=1+1", "r2": ""}
+    assert all(link.startswith("http") for link in account.column("video_url").values())
+    written = len(account.written)
+    assert main(["run", str(job_file), "--quiet"]) == Exit.DONE
+    assert (len(account.written), len(signed_in.charges())) == (written, 2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_again_in_the_sheet_is_obeyed_once(account: Google, write: Callable[..., Path], signed_in: Running) -> None:
+    """The same words as in a workbook."""
+    job_file = write(LINK)
+    main(["run", str(job_file), "--quiet"])
+    account.put(2, account.cells[0].index("batcher_status"), "again")
+    before = [list(row) for row in account.cells]
+
+    assert main(["run", str(job_file), "--quiet"]) == Exit.DONE
+    assert account.column("batcher_status") == {"r1": "done", "r2": "done"}
+    assert account.column("attempts") == {"r1": "1", "r2": "2"}
+    assert len(signed_in.charges()) == 3
+
+    account.cells = before  # an older version of the sheet is brought back
+    assert main(["run", str(job_file), "--quiet"]) == Exit.DONE
+    assert len(signed_in.charges()) == 3
+
+
+def test_a_row_put_in_while_we_write_gets_nothing_of_its_neighbour(
+    account: Google, write: Callable[..., Path], signed_in: Running
+) -> None:
+    """Results are read back and set right; the new row is made by the next run."""
+    job_file = write(LINK)
+    account.before_write = [lambda: account.cells.insert(1, ["r0", "Zoe"])]
+
+    assert main(["run", str(job_file), "--quiet"]) == Exit.DONE
+    assert account.column("batcher_status") == {"r0": "", "r1": "done", "r2": "done"}
+    assert account.column("video_url")["r0"] == ""
+
+    assert main(["run", str(job_file), "--quiet"]) == Exit.DONE
+    assert account.column("batcher_status") == {"r0": "done", "r1": "done", "r2": "done"}
+    assert len(signed_in.charges()) == 3
+
+
+def test_while_google_does_not_answer_the_results_stand_beside(
+    account: Google, write: Callable[..., Path], signed_in: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is lost and nothing paid again; the next run brings them into the sheet."""
+    job_file = write(LINK)
+    assert main(["submit", str(job_file)]) in (Exit.DONE, Exit.NOT_FINISHED)
+    account.before_write = [lambda: account.refusals.extend([503] * 200)]
+    account.put(0, 5, "another column")
+
+    assert main(["run", str(job_file)]) == Exit.DONE
+    beside = job_file.parent / "greetings.results.csv"
+    assert words(beside) == {"r1": "done", "r2": "done"}
+    assert "Google asks to wait" in capsys.readouterr().out
+
+    account.refusals.clear()
+    assert main(["run", str(job_file), "--quiet"]) == Exit.DONE
+    assert account.column("batcher_status") == {"r1": "done", "r2": "done"}
+    assert len(signed_in.charges()) == 2
+
+
+def test_without_a_key_file_it_is_told_what_to_set(
+    google: Google, write: Callable[..., Path], signed_in: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is sent."""
+    assert main(["run", str(write(LINK))]) == Exit.EDIT
+    assert "GOOGLE_APPLICATION_CREDENTIALS: set it to the key file" in capsys.readouterr().err
+    assert not signed_in.charges()
+
+
+def test_the_service_account_s_key_is_nowhere(
+    account: Google, write: Callable[..., Path], state: Path, signed_in: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither the key nor a token is shown or kept."""
+    main(["run", str(write(LINK)), "--verbose"])
+
+    said = capsys.readouterr()
+    kept = b"".join(path.read_bytes() for path in state.rglob("*") if path.is_file())
+    for secret in ("PRIVATE KEY", "stand-in-token"):
+        assert secret not in said.out + said.err
+        assert secret.encode() not in kept

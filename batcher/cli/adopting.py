@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from batcher.adoption import adopt as adopt_shown
 from batcher.cli.options import JOB, surroundings, together
 from batcher.cli.say import say
+from batcher.cli.sheets import each_sheet
 from batcher.errors import Exit
-from batcher.job import load_job
+from batcher.job import Job
 from batcher.opening import check_results_file, opened
 
 
 @click.command()
 @together(JOB)
-def adopt(job_file: Path) -> int:
+@each_sheet(takes=False)
+def adopt(job: Job) -> int:
     """
     Take over work that was made on another machine, or before this ledger: the ids in our columns of the sheet are
     looked up at the API and written down, so that nothing of it is made, and paid for, again. Costs nothing.
@@ -25,7 +25,6 @@ def adopt(job_file: Path) -> int:
     Example:
       batcher adopt jobs/welcome.yaml
     """
-    job = load_job(job_file)
     check_results_file(job)
     around = surroundings()
     with opened(job, around) as at_hand, at_hand.held(around.tell):

@@ -185,7 +185,7 @@ def ending_lines(opened: OpenJob, ending: Ending, *, took_s: float) -> Iterator[
 
 def results_line(opened: OpenJob, ending: Ending) -> str:
     """Where the results stand, and why when that is not where the job wants them."""
-    line = f"Results  {ending.results_file or opened.job.results.file}"
+    line = f"Results  {opened.job.place_of(ending.results_file)}"
     return f"{line}\n         {ending.results_note}" if ending.results_note else line
 
 
@@ -203,7 +203,7 @@ def summary(opened: OpenJob, ending: Ending) -> str:
             "files": asdict(ending.files),
             "cost": round(ending.cost, 4),
             "cost_in_work": round(ending.expected, 4),
-            "results": str(ending.results_file or opened.bound.job.results.file),
+            "results": opened.job.place_of(ending.results_file),
         },
         ensure_ascii=False,
     )

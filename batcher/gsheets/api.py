@@ -18,7 +18,7 @@ SCOPES = ("https://www.googleapis.com/auth/spreadsheets",)
 TIMEOUT_S = (10.0, 120.0)
 WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 """
-Between tries when Google asks to wait; each with a little chance on top.
+Between tries when Google asks to wait; each by chance up to twice as long.
 
 developers.google.com/workspace/sheets/api/limits, read November 2026: 60 reads and 60 writes a minute and person; what
 is refused with 429 is to be tried again after growing waits. A run writes every 30 seconds at most.
@@ -113,8 +113,10 @@ def open_tab(
     where = f"Google Sheet {link.key} (gid {link.gid})"
     try:
         from google.auth.exceptions import GoogleAuthError
+        from google.auth.transport.requests import Request
         from google.oauth2.service_account import Credentials
         from gspread.http_client import HTTPClient
+        from requests import Session
     except ImportError as error:
         message = 'to write into it install what it needs: pip install "batcher[gsheets]"'
         raise InputError(Problem(where=where, message=message)) from error
@@ -128,14 +130,23 @@ def open_tab(
         message = f"{door.credentials} cannot be used: {reason}"
         raise InputError(Problem(where=CREDENTIALS_VARIABLE, message=message)) from error
 
+    session = Session()
+    refresher = Request(session)
+
     class Client(HTTPClient):
         def request(self, method: str, endpoint: str, *args: Any, **kwargs: Any) -> Any:
             address = door.api + endpoint.removeprefix(_GOOGLE)
-            return _patient(
-                lambda: super(Client, self).request(method, address, *args, **kwargs), sleep, rng or random.Random()
-            )
 
-    client = Client(credentials)
+            def call() -> Any:
+                # google-auth's own session would also ask a third host about the account
+                if not credentials.valid:
+                    credentials.refresh(refresher)
+                kwargs["headers"] = {"Authorization": f"Bearer {credentials.token}"}
+                return super(Client, self).request(method, address, *args, **kwargs)
+
+            return _patient(call, sleep, rng or random.Random())
+
+    client = Client(credentials, session=session)
     client.timeout = TIMEOUT_S
     return Tab(client, link, where=where, owner=credentials.service_account_email)
 
@@ -153,7 +164,7 @@ def _patient(call: Callable[[], Any], sleep: Callable[[float], None], rng: rando
                 raise
             told = error.response.headers.get("Retry-After", "")
             asked_s = min(float(told), _LONGEST_WAIT_S) if told.isdigit() else 0.0
-            sleep(max(asked_s, wait_s + rng.random()))
+            sleep(max(asked_s, wait_s * (1 + rng.random())))
     return call()
 
 

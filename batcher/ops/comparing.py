@@ -60,15 +60,16 @@ def compare_results(opened: OpenJob) -> Comparison:
         InputError: The sheet can no longer be read.
     """
     file, prefix = opened.job.results.file, opened.job.results.prefix
+    is_online = opened.job.sheet.link is not None and opened.job.is_in_place
     with tempfile.TemporaryDirectory(prefix="batcher-") as folder:
-        path = Path(folder) / file.name
+        path = Path(folder) / ("results.csv" if is_online else file.name)
         tally = write_results(opened.bound, opened.ledger, to=path)
         wanted = _read(path)
         bad = list(_bad_lines(wanted, f"{prefix}{STATUS}"))
-        if not file.exists():
+        if not is_online and not file.exists():
             return Comparison(tally=tally, prefix=prefix, is_missing=True, bad=bad)
         try:
-            found = _read(file)
+            found = opened.sheet if is_online else _read(file)
             foreign, ours = _differences(wanted, found, opened.bound.layout.own_from)
         except InputError as error:
             return Comparison(tally=tally, prefix=prefix, damage=str(error), bad=bad)

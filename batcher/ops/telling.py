@@ -90,7 +90,7 @@ def tell_ending(at_hand: OpenJob, ending: Ending, around: Surroundings) -> None:
         identity=ending.tally.identity(),
         reason=ending.reason or ending.results_error,
         spent=_spent(at_hand, ending),
-        results=str(ending.results_file or at_hand.job.results.file),
+        results=at_hand.job.place_of(ending.results_file),
         is_real=at_hand.is_real,
     )
     _announce(at_hand, situation, around)
