@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from batcher import inbox
@@ -191,6 +192,47 @@ def test_rows_are_of_one_file(job_file: Path, drop: Drop, capsys: pytest.Capture
     assert "--file: a.csv, b.csv" in capsys.readouterr().err
     assert main(["status", str(job_file), "--file", "c.csv"]) == Exit.EDIT
     assert "there is a.csv, b.csv" in capsys.readouterr().err
+
+
+def test_a_workbook_takes_its_own_results_before_it_is_put_away(
+    job_file: Path, drop: Drop, write_job: Callable[..., Path], signed_in: Running
+) -> None:
+    """The inbox as the workplace: dropped, filled in place, found in done; `again` in it and back counts once."""
+    path = drop("a.xlsx", ("r1", "Ann"))
+    own = write_job(request=REQUEST, sheet={"file": "inbox/*.xlsx"}, results={"file": "inbox/*.xlsx"})
+
+    assert main(["run", str(own), "--quiet"]) == Exit.DONE
+
+    done = job_file.parent / "done" / "a.xlsx"
+    book = openpyxl.load_workbook(done)
+    assert [cell.value for cell in book.active[1]][:3] == ["id", "name", "batcher_status"]
+    assert (book.active["C2"].value, names(path.parent)) == ("done", [])
+    book.active["C2"].value = "again"
+    book.save(path)
+    assert main(["run", str(own), "--quiet"]) == Exit.DONE
+    assert len(signed_in.charges()) == 2
+    assert len(names(done.parent)) == 2
+
+
+def test_a_workbook_that_is_opened_meanwhile_stays(
+    job_file: Path, drop: Drop, write_job: Callable[..., Path], signed_in: Running
+) -> None:
+    """Its results stand beside it, are never taken for a new file, and go in once it is closed."""
+    path = drop("a.xlsx", ("r1", "Ann"))
+    lock = path.with_name("~$a.xlsx")
+    own = write_job(request=REQUEST, sheet={"file": "inbox/*.xlsx"}, results={"file": "inbox/*.xlsx"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inbox, "_reason", lambda *_: lock.touch() or "")
+        assert main(["run", str(own), "--quiet"]) == Exit.DONE
+    assert names(path.parent) == ["a.results.xlsx", "a.xlsx", "~$a.xlsx"]
+    assert main(["run", str(own), "--quiet"]) == Exit.NOT_FINISHED
+    lock.unlink()
+
+    assert main(["run", str(own), "--quiet"]) == Exit.DONE
+
+    book = openpyxl.load_workbook(job_file.parent / "done" / "a.xlsx")
+    assert book.active["C2"].value == "done"
+    assert len(signed_in.charges()) == 1
 
 
 def test_a_rehearsal_moves_nothing(job_file: Path, drop: Drop) -> None:

@@ -65,6 +65,20 @@ def test_a_tick_with_nothing_to_do_sends_nothing(job: Path, signed_in: Running, 
     assert len(signed_in.charges()) == 1
 
 
+def test_a_tick_over_an_empty_inbox_says_nothing(
+    job: Path, state: Path, tmp_path: Path, write_job: Callable[..., Path]
+) -> None:
+    """The log stays empty until somebody drops a file."""
+    (job.parent / "inbox").mkdir()
+    inbox = write_job(file=f"{FOLDER}/inbox.yaml", sheet={"file": "inbox/*.csv"}, results={"file": "outbox/*.csv"})
+
+    done = tick(inbox, tmp_path)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (state / "logs" / "cron-greetings.log").read_text("utf-8") == ""
+    assert not (state / "loopback.db").exists()
+
+
 def test_a_tick_that_overlaps_another_run_is_no_failure(job: Path, state: Path, tmp_path: Path) -> None:
     """It leaves at once, and cron hears nothing of it."""
     with job_lock(state / "locks", "greetings"):

@@ -164,7 +164,7 @@ def _put_away(at_hand: OpenJob, ending: Ending, around: Surroundings) -> Exit:
     """Move a finished file out of the inbox; returns the exit code of the whole."""
     sheet = at_hand.job.sheet
     is_over = ending.exit in (Exit.DONE, Exit.SOME_FAILED) and is_finished(ending.tally.words)
-    if not sheet.is_dropped or not is_over:
+    if not sheet.is_dropped or not is_over or ending.results_note:  # a note: the workbook itself has them not yet
         return ending.exit
     target = put_away(sheet.file, fingerprint=at_hand.sheet_fingerprint, at=around.clock())
     if target is None:
