@@ -32,8 +32,7 @@ from batcher.ledger.protocol import Ledger
 from batcher.ledger.unrecorded import Unrecorded
 from batcher.live import learn_templates, with_template
 from batcher.mapping.choice import Choice, Choices
-from batcher.mapping.tree import matches
-from batcher.model import Json
+from batcher.mapping.tree import uses
 from batcher.plan import Plan, fingerprint, make_plan, remembered, with_files
 from batcher.results import write_results
 from batcher.sheet import Sheet, SheetSpec, open_sheet
@@ -113,7 +112,6 @@ class OpenJob:
         ledger: Ledger,
         sheet: Sheet,
         state: Path,
-        clock: Callable[[], float],
         around: Surroundings,
         is_rehearsal: bool = False,
     ) -> None:
@@ -126,7 +124,7 @@ class OpenJob:
         self.sheet = sheet
         self.state = state
         self.notes = list(sheet.notes)
-        self._clock = clock
+        self._clock = around.clock
         self._around = around
         self._is_rehearsal = is_rehearsal
         self._sheet_fingerprint = sheet.fingerprint
@@ -347,7 +345,7 @@ class OpenJob:
         found: dict[str, Choices] = {}
         for step, operation in zip(self.job.steps, self.operations, strict=True):
             for pattern, kind in operation.choices.items():
-                if kind not in found and _uses(step.request, pattern):
+                if kind not in found and uses(step.request, pattern):
                     # a template is looked up by itself, and a list that leaves it out proves nothing
                     members = self._members(kind, is_open=pattern in operation.path_fields and bool(operation.extends))
                     if members is not None:
@@ -410,7 +408,6 @@ def opened(
             ledger=ledger,
             sheet=sheet or _sheet(job, around, offline=offline),
             state=state,
-            clock=around.clock,
             around=around,
             is_rehearsal=rehearse,
         )
@@ -465,22 +462,6 @@ def _account(
         if offline and error.problems[0].where == provider.key_variable:
             return None
         raise
-
-
-def _uses(request: Mapping[str, Json], pattern: str) -> bool:
-    """Whether a request has a value at a path pattern."""
-
-    def paths(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
-        if isinstance(value, dict):
-            for key, each in value.items():
-                yield from paths(each, (*path, key))
-        elif isinstance(value, list):
-            for index, each in enumerate(value):
-                yield from paths(each, (*path, index))
-        else:
-            yield path
-
-    return any(matches(pattern, path) for path in paths(request, ()))
 
 
 def check_account(job: Job, around: Surroundings) -> None:

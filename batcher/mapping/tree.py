@@ -251,3 +251,19 @@ def fixed_values(node: Node) -> Json:
         values = [fixed_values(each) for each in node.nodes]
         return {key: each for value in values if isinstance(value, dict) for key, each in value.items()}
     return node.value if isinstance(node, Constant) else None
+
+
+def uses(request: Mapping[str, Json], pattern: str) -> bool:
+    """Whether a request has a value at a path pattern."""
+
+    def paths(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+        if isinstance(value, dict):
+            for key, each in value.items():
+                yield from paths(each, (*path, key))
+        elif isinstance(value, list):
+            for index, each in enumerate(value):
+                yield from paths(each, (*path, index))
+        else:
+            yield path
+
+    return any(matches(pattern, path) for path in paths(request, ()))
