@@ -77,8 +77,9 @@ class SqliteLedger(SqlLedger):
 
     def _open(self) -> None:
         db = self._db
-        found = db.execute("PRAGMA application_id").fetchone()[0]
+        # in this order: another process that makes the ledger meanwhile writes tables and id at once
         tables = db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
+        found = db.execute("PRAGMA application_id").fetchone()[0]
         if found != APPLICATION_ID and tables:
             raise LedgerError(
                 f"{self._path}: this is a database, but not a ledger of batcher; point BATCHER_STATE elsewhere"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from batcher.run import SENDERS
 from proofs.books import read_books
 from proofs.checker import assert_holds
 from proofs.held import Held, holding
@@ -23,7 +24,7 @@ from proofs.standin import StandIn
 
 NOT_RECORDED = 74
 EDIT = 2
-AT_ONCE = 16
+AT_ONCE = SENDERS
 """Answers that can be in the air together."""
 
 
@@ -156,7 +157,9 @@ def test_on_a_full_disk_the_reserve_takes_the_answers_and_the_run_stops(
 ) -> None:
     """Somebody else fills the disk while answers are in the air: all are recorded, and nothing more is sent."""
     with small_disk(tmp_path / "disk") as disk:
-        scene = Scene(folder=tmp_path / "job", url=held.url, name="room", count=30, state_folder=disk / "state")
+        scene = Scene(
+            folder=tmp_path / "job", url=held.url, name="room", count=2 * AT_ONCE, state_folder=disk / "state"
+        )
         ran = held.run(scene, charges=AT_ONCE, break_it=lambda _: fill(disk))
 
         assert ran.exit == EDIT, ran.stdout + ran.stderr
