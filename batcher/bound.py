@@ -291,16 +291,25 @@ class BoundJob:
         estimate = step.price.estimate(rendered.content)
         base = replace(base, needs=self._needs(step, rendered, row.number))
         if ready:
+            base = replace(base, made_from=dict.fromkeys(sorted(step.mapping.sources), 0))
             return replace(base, path=rendered.path, body=rendered.body, estimate=estimate)
         cells = {normalise(self.sheet.header[column]): row.cells[column] for column in step.columns}
         return replace(base, cells=cells, estimate=estimate)
 
-    def release(self, blocked: Blocked, outputs: Mapping[str, Mapping[str, str]]) -> Planned:
+    @property
+    def sources(self) -> Mapping[str, frozenset[str]]:
+        """The steps in order, each with the earlier ones whose outputs it uses."""
+        return {name: step.mapping.sources for name, step in self.steps.items()}
+
+    def release(
+        self, blocked: Blocked, outputs: Mapping[str, Mapping[str, str]], *, attempts: Mapping[str, int]
+    ) -> Planned:
         """
         What a task that had to wait asks for now.
 
         Args:
             outputs: What the earlier steps of its row have made, by their names.
+            attempts: The numbers of the attempts that have made it.
         """
         step = self.steps[blocked.key.step]
         cells = [blocked.cells.get(normalise(text), "") for text in self.sheet.header]
@@ -317,6 +326,7 @@ class BoundJob:
             flaws=flaws,
             estimate=estimate,
             needs=() if flaws else self._needs(step, rendered, blocked.row_number),
+            made_from={name: attempts.get(name, 0) for name in sorted(step.mapping.sources)},
         )
 
     def _needs(self, step: BoundStep, rendered: Rendered, number: int) -> tuple[Need, ...]:

@@ -57,7 +57,7 @@ def _released(
         if expiry is not None and expiry <= at:
             return _expired(bound, blocked, each, expiry)
     outputs = {each.key.step: {**_ids(bound, each), **each.outputs} for each in earlier}
-    return bound.release(blocked, outputs)
+    return bound.release(blocked, outputs, attempts={each.key.step: each.attempts for each in earlier})
 
 
 def _uses_link(bound: BoundJob, step: str, earlier: str) -> bool:

@@ -8,6 +8,7 @@ from batcher.bound import BoundJob
 from batcher.expiry import iso, link_expiry
 from batcher.layout import ERROR, STATUS, OutputColumn
 from batcher.ledger.protocol import FileRecord, Standing
+from batcher.lineage import hindrance, outdated
 from batcher.marks import Identified, Mark, shown_day
 from batcher.model import HELD, WORST_FIRST, FileState, State, TaskKey
 from batcher.sheet import clean
@@ -16,6 +17,8 @@ SKIPPED = "skipped"
 _RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
 _SHOWN = {State.SENDING: State.IN_PROGRESS.value}
 _UNSENT = (State.WAITING, State.INVALID)
+_PRICED = (State.IN_PROGRESS, State.DONE)
+_IS = {State.FAILED: "which failed", State.INVALID: "which is invalid", State.UNSURE: "which is unsure"}
 _FINAL = (State.DONE, State.FAILED)
 
 
@@ -102,13 +105,14 @@ def row_lines(bound: BoundJob, identified: Identified, standings: Sequence[Stand
     fanned = [] if bound.layout.is_wide else [each for each in ordered if each.key.step == bound.layout.fanned]
     if not fanned:
         status = _status(bound, identified, ordered, standings)
-        return [[*cells, *_line(bound, ordered, item="", status=status)]]
+        return [[*cells, *_line(bound, ordered, item="", status=status, paid=ordered)]]
     rest = [each for each in ordered if each.key.step != bound.layout.fanned]
     lines = []
-    for one in fanned:
+    for place, one in enumerate(fanned):
         tasks = _ordered(bound, [*rest, one])
         status = _status(bound, identified, tasks, standings)
-        lines.append([*cells, *_line(bound, tasks, item=one.key.item, status=status)])
+        paid = tasks if place == 0 else [one]  # what all lines share is paid once, and counted once
+        lines.append([*cells, *_line(bound, tasks, item=one.key.item, status=status, paid=paid)])
     return lines
 
 
@@ -116,8 +120,13 @@ def _word_without_tasks(bound: BoundJob, identified: Identified) -> str:
     return _status(bound, identified, (), ()) if identified.row_id else SKIPPED
 
 
-def _line(bound: BoundJob, tasks: Sequence[Standing], *, item: str, status: str) -> list[str]:
-    """Our columns of one line, in the order of the layout."""
+def _line(bound: BoundJob, tasks: Sequence[Standing], *, item: str, status: str, paid: Sequence[Standing]) -> list[str]:
+    """
+    Our columns of one line, in the order of the layout.
+
+    Args:
+        paid: Those of the tasks whose cost is told here.
+    """
     by_task = {(each.key.step, each.key.item if bound.layout.is_wide else ""): each for each in tasks}
     worst = _worst(tasks)
     reason = next((each for each in tasks if each.state is worst), tasks[-1])
@@ -127,12 +136,12 @@ def _line(bound: BoundJob, tasks: Sequence[Standing], *, item: str, status: str)
     return [
         *([item] if bound.layout.item else []),
         status,
-        *(clean(_output(bound, by_task.get((column.step, column.item)), column)) for column in bound.layout.outputs),
+        *(clean(_output(bound, by_task.get((each.step, each.item)), each, tasks)) for each in bound.layout.outputs),
         clean(reason.error_code),
-        clean(_error(bound, reason)),
-        clean(_advice(bound, reason)),
+        clean(_error(bound, reason, tasks)),
+        clean("; ".join(filter(None, [_advice(bound, reason), *_notes(bound, tasks)]))),
         attempts,
-        _amount(_sum(_cost(each) for each in tasks)),
+        _amount(_sum(_cost(each) for each in paid)),
         submitted_at,
         completed_at,
         iso(min(expiries, default=None)),
@@ -143,13 +152,13 @@ def _worst(standings: Sequence[Standing]) -> State:
     return min((each.state for each in standings), key=_RANK.__getitem__)
 
 
-def _output(bound: BoundJob, standing: Standing | None, column: OutputColumn) -> str:
+def _output(bound: BoundJob, standing: Standing | None, column: OutputColumn, tasks: Sequence[Standing]) -> str:
     if standing is None:
         return ""
     if column.output == STATUS:
         return word_of(standing.state)
     if column.output == ERROR:
-        return _error(bound, standing)
+        return _error(bound, standing, tasks)
     if column.output.endswith("_file") and column.output not in standing.outputs:
         file = _file(standing, f"{column.output.removesuffix('_file')}_url")
         return file.path if file and file.state is FileState.HERE else ""
@@ -171,8 +180,8 @@ def _lacking(bound: BoundJob, standing: Standing) -> list[FileRecord]:
     return [file for file in known if file is not None and file.state is not FileState.HERE]
 
 
-def _error(bound: BoundJob, standing: Standing) -> str:
-    said = [_made_error(bound, standing)]
+def _error(bound: BoundJob, standing: Standing, tasks: Sequence[Standing]) -> str:
+    said = [_made_error(bound, standing), _waiting_for(bound, standing, tasks)]
     said += [f"{file.output.removesuffix('_url')} not fetched: {file.reason}" for file in _lacking(bound, standing)]
     return "; ".join(filter(None, said))
 
@@ -185,6 +194,19 @@ def _made_error(bound: BoundJob, standing: Standing) -> str:
     return f"{step}{said}" if len(bound.steps) > 1 else said
 
 
+def _waiting_for(bound: BoundJob, standing: Standing, tasks: Sequence[Standing]) -> str:
+    """Which step holds a task up, and why; for the one that does so, which later ones wait."""
+    if standing.state is State.WAITING:
+        other = hindrance(bound.sources, standing, tasks)
+        if other is None:
+            return ""
+        reason = _made_error(bound, other).removeprefix(f"{other.key.step}: ")
+        return f"waits for step {other.key.step}, {_IS[other.state]}" + (f": {reason}" if reason else "")
+    waiting = [each for each in tasks if each.state is State.WAITING]
+    held_up = dict.fromkeys(each.key.step for each in waiting if hindrance(bound.sources, each, tasks) is standing)
+    return f"waiting for it: {', '.join(held_up)}" if held_up else ""
+
+
 def _advice(bound: BoundJob, standing: Standing) -> str:
     advice = standing.advice
     if standing.state is State.INVALID:
@@ -193,10 +215,14 @@ def _advice(bound: BoundJob, standing: Standing) -> str:
         advice = f"decide with: batcher settle {_job_name(bound)}"
     if _lacking(bound, standing) and not advice:
         advice = f"the row is done; for its file: batcher download {_job_name(bound)}"
-    if standing.changed:
-        note = "the row has changed since this was made"
-        return f"{advice}; {note}" if advice else note
     return advice
+
+
+def _notes(bound: BoundJob, tasks: Sequence[Standing]) -> list[str]:
+    """How what was made differs from what the row would be made from now."""
+    notes = ["the row has changed since this was made"] if any(each.changed for each in tasks) else []
+    older = {key.step: step for key, step in outdated(bound.sources, tasks).items()}
+    return notes + [f"{step} was made from an earlier version of step {source}" for step, source in older.items()]
 
 
 def _job_name(bound: BoundJob) -> str:
@@ -204,9 +230,9 @@ def _job_name(bound: BoundJob) -> str:
 
 
 def _cost(standing: Standing) -> float | None:
-    if standing.cost is None and standing.state is State.IN_PROGRESS:
-        return standing.estimate
-    return standing.cost
+    """What a task has cost with all its attempts; what is expected for one that is in work or told no cost."""
+    now = standing.estimate if standing.cost is None and standing.state in _PRICED else standing.cost
+    return now if not standing.paid_before else standing.paid_before + (now or 0.0)
 
 
 def _sum(amounts: Iterable[float | None]) -> float | None:

@@ -238,8 +238,8 @@ class OpenJob:
         record = self.ledger.job(self.job.name)
         as_planned = with_files(mark, files.now(self.ledger.files(self.job.name)))
         if record is not None and record.fingerprint == as_planned and record.path == str(self.job.path or ""):
-            may_render = len(self.job.steps) > 1 and self.ledger.waiting(self.job.name, now=at)[0]
-            if may_render or self.ledger.blocked(self.job.name):
+            waiting = self.ledger.waiting(self.job.name, now=at)
+            if len(self.job.steps) > 1 and waiting.now + waiting.later:
                 self.bind(checked=True)  # later steps are still to be made from their cells, names looked up
             return remembered(record, self.ledger, at=at)
         bound = self.bind(checked=True)

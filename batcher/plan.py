@@ -17,6 +17,7 @@ from batcher.errors import InputError, Problem
 from batcher.files import SeenFile
 from batcher.job import Job
 from batcher.ledger.protocol import JobRecord, Known, Ledger, Planned, Standing
+from batcher.lineage import Sources, hindrance, stale, unfinished
 from batcher.lines import tasks_asked_again
 from batcher.marks import Identified, Mark
 from batcher.model import WORST_FIRST, Row, State, TaskKey
@@ -43,13 +44,16 @@ class Plan:
         held: Rows that wait, or are invalid, and are held back by a person or until their day.
         skipped: Blank rows, and rows that `where` leaves out.
         new: Rows that the ledger has never seen.
-        to_send: Tasks that are waiting.
-        changed: Row numbers whose content is no longer that from which they were made; the first of them.
+        to_send: Tasks that wait for nothing but to be sent.
+        later: Tasks of later steps that are sent once the earlier ones of their rows are done. Where one of those needs
+            a person first, they are counted nowhere.
+        changed: Numbers of the rows of which something was made from other content than they hold now, or from an
+            earlier version of another step; the first of them.
         changed_count: How many there are.
         problems: The first complaints about invalid rows.
         doubts: The first cells of rows about to be sent that are valid, but most likely not what was meant.
         doubt_count: How many there are.
-        cost: Estimated cost of the waiting tasks; None when no price is known.
+        cost: Estimated cost of what is to be sent, now and later; None when no price is known.
         seconds_known: Whether the length came from the job rather than from a guess of ours.
         again: The tasks that were made and are to be made again, each with the reason; they count as waiting here, and
             become it by `OpenJob.obey`.
@@ -74,6 +78,7 @@ class Plan:
     skipped: int = 0
     new: int = 0
     to_send: int = 0
+    later: int = 0
     changed: list[int] = field(default_factory=list)
     changed_count: int = 0
     problems: list[Problem] = field(default_factory=list)
@@ -95,9 +100,15 @@ class Plan:
     files: dict[str, int] = field(default_factory=dict)
     is_remembered: bool = False
 
+    @property
+    def to_come(self) -> int:
+        """All that is to be sent, now and later: what `cost` is for."""
+        return self.to_send + self.later
+
     def count(
         self,
         tasks: Sequence[tuple[Planned, Known | None]],
+        sources: Sources,
         *,
         again: Mapping[TaskKey, str] = MappingProxyType({}),
         is_held: bool = False,
@@ -106,18 +117,21 @@ class Plan:
         Take in the tasks of one row.
 
         Args:
+            sources: The steps of the job, each with the earlier ones that it uses.
             again: Those of them that are to be made again, with the reason.
             is_held: The row is not to be sent now.
         """
-        states = [_state(task, known, is_again=task.key in again) for task, known in tasks]
+        row = [_standing(task, known, is_again=task.key in again) for task, known in tasks]
         problems: list[Problem] = []
-        for (task, _), state in zip(tasks, states, strict=True):
-            if state is State.WAITING and not is_held:
+        for (task, _), standing in zip(tasks, row, strict=True):
+            if standing.state is State.WAITING and not is_held and hindrance(sources, standing, row) is None:
+                self.later += (is_later := bool(unfinished(sources, standing, row)))
+                self.to_send += not is_later
                 self._count_waiting(task, is_again=task.key in again)
-            if state is State.INVALID:
+            if standing.state is State.INVALID:
                 problems += [Problem(where=place, message=message) for place, message in task.flaws]
         self.add_problems(list(dict.fromkeys(problems)))
-        worst = min(states, key=_RANK.__getitem__)
+        worst = min((each.state for each in row), key=_RANK.__getitem__)
         if is_held and worst in (State.WAITING, State.INVALID):
             self.held += 1
         else:
@@ -127,12 +141,11 @@ class Plan:
             self.again.update(again)
             self.again_count += 1
             _some(self.again_rows, tasks[0][0].row_number)
-        if any(_is_changed(task, known) for task, known in tasks if task.key not in again):
+        if not again.keys() >= stale(sources, row):
             self.changed_count += 1
             _some(self.changed, tasks[0][0].row_number)
 
     def _count_waiting(self, task: Planned, *, is_again: bool) -> None:
-        self.to_send += 1
         self.files.update((need.digest, need.size) for need in task.needs)
         if task.estimate is None:
             return
@@ -195,6 +208,18 @@ def _is_changed(task: Planned, known: Known | None) -> bool:
     if known is None or not known.made_hash or known.state in _UNSENT:
         return False
     return known.made_hash != task.input_hash
+
+
+def _standing(task: Planned, known: Known | None, *, is_again: bool = False) -> Standing:
+    """Where a task would stand before anything is sent."""
+    return Standing(
+        key=task.key,
+        row_number=task.row_number,
+        state=_state(task, known, is_again=is_again),
+        changed=not is_again and _is_changed(task, known),
+        attempts=known.attempts if known else 0,
+        made_from=known.made_from if known else {},
+    )
 
 
 def fingerprint(job: Job, *, operations: Sequence[Operation], sheet: Sheet, account: str) -> str:
@@ -286,15 +311,16 @@ def make_plan(
 
 def remembered(record: JobRecord, ledger: Ledger, *, at: float) -> Plan:
     """The plan of a sheet, job and files that have not changed since the last one, from the ledger alone."""
-    to_send, cost = ledger.waiting(record.job, now=at)
+    waiting = ledger.waiting(record.job, now=at)
     held = ledger.held(record.job, now=at)
     return Plan(
         rows=record.rows,
         skipped=record.skipped,
         words=Counter(ledger.counts(record.job)) - Counter(held),
         held=sum(held.values()),
-        to_send=to_send,
-        cost=cost,
+        to_send=waiting.now,
+        later=waiting.later,
+        cost=waiting.cost,
         files={need.digest: need.size for need in ledger.wanted(record.job, record.account, at=at)},
         is_remembered=True,
     )
@@ -302,7 +328,7 @@ def remembered(record: JobRecord, ledger: Ledger, *, at: float) -> Plan:
 
 def _stream(bound: BoundJob, ledger: Ledger, plan: Plan) -> Iterator[Planned]:
     """Every task of the sheet, counted into the plan on the way; the ledger is asked in groups of rows."""
-    rows, columns = bound.rows(), carriers(bound)
+    rows, columns, sources = bound.rows(), carriers(bound), bound.sources
     while some := list(islice(rows, GROUP)):
         plan.rows += len(some)
         by_row = [(identified, bound.tasks(identified)) for identified in some if identified.row_id]
@@ -313,7 +339,7 @@ def _stream(bound: BoundJob, ledger: Ledger, plan: Plan) -> Iterator[Planned]:
         _count_carried(ledger, columns, pairs, plan)
         for identified, tasks in pairs:
             again = _again(bound, identified, tasks, asking.get(identified.row_id, ()))
-            plan.count(tasks, again=again, is_held=identified.is_held(bound.clock()))
+            plan.count(tasks, sources, again=again, is_held=identified.is_held(bound.clock()))
             plan.count_marks(identified, tasks)
             if any(_state(task, each, is_again=task.key in again) is State.WAITING for task, each in tasks):
                 plan.doubt(bound, identified.row)
@@ -339,13 +365,15 @@ def _again(
     One that is done is left as it is while its row cannot become a request: its video would be lost to view.
     """
     asked = set(tasks_asked_again(bound, identified, standings))
+    row = [_standing(task, known) for task, known in tasks]
+    older = stale(bound.sources, row) if bound.job.resubmit_changed else set()
     again: dict[TaskKey, str] = {}
     for task, known in tasks:
         if known is None or (task.flaws and known.state is State.DONE):
             continue
         if task.key in asked:
             again[task.key] = "`again` in the status column"
-        elif bound.job.resubmit_changed and known.state in _FINAL and not task.flaws and _is_changed(task, known):
+        elif task.key in older and known.state in _FINAL and not task.flaws:
             again[task.key] = "its row has changed (on_change: resubmit)"
     return again
 

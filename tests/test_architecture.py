@@ -25,7 +25,7 @@ LAYERS = (
     ("plan", "results"),
     ("carried", "filenames", "lines", "live"),
     ("bound", "expiry", "senders", "starter"),
-    ("bound_step", "filing", "finding"),
+    ("bound_step", "filing", "finding", "lineage"),
     ("marks",),
     (
         "api",

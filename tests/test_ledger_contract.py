@@ -27,7 +27,7 @@ from support import (
 
 from batcher.errors import InputError, NotFinished
 from batcher.files import SeenFile
-from batcher.ledger.protocol import Candidate, FileRecord, Gate, JobRecord, Ledger, Need, Planned, Prepared
+from batcher.ledger.protocol import Candidate, FileRecord, Gate, JobRecord, Ledger, Need, Planned, Prepared, Waiting
 from batcher.ledger.sqlite import SqliteLedger
 from batcher.model import Asset, FileState, Source, State
 from batcher.units import Rate
@@ -689,17 +689,17 @@ def test_what_waits_is_counted_with_its_price(ledger: Ledger) -> None:
     plan(ledger, *rows(4, estimate=1.5), planned("gone", estimate=9.0))
     plan(ledger, *rows(4, estimate=1.5))
     admit(ledger, at_most=1)
-    assert ledger.waiting(JOB, now=0.0) == (3, 4.5)
+    assert ledger.waiting(JOB, now=0.0) == Waiting(now=3, later=0, cost=4.5)
 
     plan(ledger, *rows(2, job="other"), job="other")
-    assert ledger.waiting("other", now=0.0) == (2, None)
-    assert ledger.waiting("nobody", now=0.0) == (0, None)
+    assert ledger.waiting("other", now=0.0) == Waiting(now=2, later=0, cost=None)
+    assert ledger.waiting("nobody", now=0.0) == Waiting(now=0, later=0, cost=None)
 
 
 def test_what_is_held_is_never_sent(ledger: Ledger) -> None:
     """Neither while a person keeps it back, nor before its day; the next plan lets it go."""
     plan(ledger, planned("r1", held=True, estimate=1.0), planned("r2", not_before=50.0, estimate=2.0), planned("r3"))
-    assert ledger.waiting(JOB, now=10.0)[0] == 1
+    assert ledger.waiting(JOB, now=10.0).now == 1
     assert ledger.held(JOB, now=10.0) == {State.WAITING: 2}
     assert [each.task.row_id for each in admit(ledger, 10.0).attempts] == ["r3"]
     assert [each.task.row_id for each in admit(ledger, 50.0).attempts] == ["r2"]

@@ -63,7 +63,7 @@ def check(job: Job, *, offline: bool, links: bool, rehearse: bool, quiet: bool, 
         else:
             say(f"{show.heading(at_hand, 'CHECK')}: nothing sent, nothing charged")
             say("\n".join(show.plan_lines(at_hand, plan, verbose=verbose)))
-            if plan.to_send:
+            if plan.to_come:
                 say(f"Next     batcher run {click.get_current_context().params['job_file']}")
         return int(Exit.SOME_FAILED if plan.problem_count else Exit.DONE)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import click
 
@@ -12,7 +12,8 @@ from batcher.cli.sheets import each_sheet
 from batcher.errors import Exit, InputError, Problem
 from batcher.job import Job
 from batcher.ledger.protocol import Standing
-from batcher.model import State
+from batcher.lineage import Sources, stale
+from batcher.model import State, TaskKey
 from batcher.opening import OpenJob, opened
 from batcher.units import Money
 
@@ -21,7 +22,11 @@ from batcher.units import Money
 @together(
     JOB,
     click.option("--failed", is_flag=True, help="All rows that failed."),
-    click.option("--changed", is_flag=True, help="All rows whose content has changed since they were made."),
+    click.option(
+        "--changed",
+        is_flag=True,
+        help="All rows that have changed since they were made, and the steps made from an earlier version of another one.",
+    ),
     click.option("--rows", "numbers", metavar="17,20-25", help="These rows, by their number in the sheet."),
     click.option("--yes", is_flag=True, help="Agree to pay again for rows that are done."),
 )
@@ -43,8 +48,10 @@ def retry(job: Job, *, failed: bool, changed: bool, numbers: str | None, yes: bo
     around = surroundings()
     with opened(job, around) as at_hand, at_hand.held(around.tell):
         at_hand.plan(at=around.clock())  # rows that were changed a moment ago are changed rows, too
-        final = [each for each in at_hand.ledger.standings(job.name) if each.state in (State.DONE, State.FAILED)]
-        chosen = [each for each in final if _is_meant(each, failed=failed, changed=changed, wanted=wanted)]
+        standings = at_hand.ledger.standings(job.name)
+        older = _stale(at_hand.bound.sources, standings) if changed else set()
+        final = [each for each in standings if each.state in (State.DONE, State.FAILED)]
+        chosen = [each for each in final if each.key in older or _is_meant(each, failed=failed, wanted=wanted)]
         done = [each for each in chosen if each.state is State.DONE]
         if done and not yes:
             question = f"{len(done)} of these rows are done and would be paid for again{_price(at_hand, done)}. Go on?"
@@ -62,10 +69,15 @@ def _price(at_hand: OpenJob, standings: Sequence[Standing]) -> str:
     return f", ≈ {Money(amount=sum(known), currency=at_hand.bound.currency)}" if known else ""
 
 
-def _is_meant(standing: Standing, *, failed: bool, changed: bool, wanted: frozenset[int]) -> bool:
-    if failed and standing.state is State.FAILED:
-        return True
-    return (changed and standing.changed) or standing.row_number in wanted
+def _stale(sources: Sources, standings: Iterable[Standing]) -> set[TaskKey]:
+    by_row: dict[str, list[Standing]] = {}
+    for each in standings:
+        by_row.setdefault(each.key.row_id, []).append(each)
+    return {key for row in by_row.values() for key in stale(sources, row)}
+
+
+def _is_meant(standing: Standing, *, failed: bool, wanted: frozenset[int]) -> bool:
+    return (failed and standing.state is State.FAILED) or standing.row_number in wanted
 
 
 def parse_rows(text: str) -> frozenset[int]:

@@ -214,7 +214,7 @@ def _carry_out(
     fetches: bool,
     quiet: bool,
 ) -> Ending:
-    total = plan.to_send + plan.words[State.IN_PROGRESS] + plan.words[State.SENDING]
+    total = plan.to_come + plan.words[State.IN_PROGRESS] + plan.words[State.SENDING]
     with polite_stop() as interrupted, Shown(total, quiet=quiet) as shown:
         return Run(
             opened=at_hand,

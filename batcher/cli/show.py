@@ -92,7 +92,7 @@ def _numbers(some: Sequence[int], count: int) -> str:
 
 
 def _cost_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
-    if not plan.to_send:
+    if not plan.to_come:
         yield "Cost     nothing to send"
         return
     bound = opened.bound
@@ -100,15 +100,23 @@ def _cost_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
         yield "Cost     no price is known for this operation"
     else:
         amount = Money(amount=plan.cost, currency=bound.currency)
-        yield f"Cost     ≈ {amount} for {plan.to_send} to send; {_prices_words(bound)}, {ROUNDING}"
+        yield f"Cost     ≈ {amount} for {_to_come(plan)}; {_prices_words(bound)}, {ROUNDING}"
         for step in bound.steps.values():
             yield f"         {_price_words(step)}"
         yield from _cover_lines(opened, plan)
     limits = limits_of(bound.job, bound.provider)
     usual = [step.operation.settle.usual_s for step in bound.steps.values() if step.operation.settle]
     if usual and limits.in_flight:
-        seconds = max(sum(usual), plan.to_send / limits.in_flight * max(usual))
+        seconds = max(sum(usual), plan.to_come / limits.in_flight * max(usual))
         yield f"Time     ≈ {show_duration(seconds)}, {limits.in_flight} at once"
+
+
+def _to_come(plan: Plan) -> str:
+    """What the cost is for."""
+    if not plan.later:
+        return f"{plan.to_send} to send"
+    steps = "later step" if plan.later == 1 else "later steps"
+    return f"{plan.to_send} to send now and {plan.later} {steps}"
 
 
 def _prices_words(bound: BoundJob) -> str:
@@ -134,13 +142,14 @@ def _price_words(step: BoundStep) -> str:
 
 
 def _cover_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
-    balance, each = opened.info.balance, (plan.cost or 0) / plan.to_send
+    balance, each = opened.info.balance, (plan.cost or 0) / plan.to_come
+    what = "pieces of work" if len(opened.bound.steps) > 1 else "rows"
     said = []
     if balance is not None and opened.info.unit == opened.bound.currency and balance < (plan.cost or 0) and each:
-        said.append(f"the balance covers {int(balance / each)} rows")
+        said.append(f"the balance covers {int(balance / each)} {what}")
     budget = opened.job.limits.budget
     if budget and each and budget.amount < (plan.cost or 0):
-        said.append(f"the budget of {budget} covers {int(budget.amount / each)} rows")
+        said.append(f"the budget of {budget} covers {int(budget.amount / each)} {what}")
     if said:
         yield f"         {', '.join(said)}"
 
@@ -222,6 +231,7 @@ def plan_summary(opened: OpenJob, plan: Plan) -> str:
         "changed": plan.changed_count,
         "again": plan.again_count,
         "to_send": plan.to_send,
+        "later_steps": plan.later,
         "files_to_upload": len(plan.files),
         "bytes_to_upload": sum(plan.files.values()),
         "cost": None if plan.cost is None else round(plan.cost, 4),

@@ -24,21 +24,23 @@ INSERT INTO jobs (job, path, account, operation, sheet) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (job) DO UPDATE SET path = excluded.path, account = excluded.account, operation = excluded.operation, sheet = excluded.sheet"""
 _PLANNED = "UPDATE jobs SET fingerprint = ?, row_count = ?, skipped = ?, planned_at = ? WHERE job = ?"
 _KNOWN = (
-    "SELECT row_id, step, item, state, input_hash, made_hash, task_id FROM tasks WHERE job = ? AND row_id IN ({marks})"
+    "SELECT row_id, step, item, state, input_hash, made_hash, task_id, made_from, "
+    "CASE WHEN step = '' THEN 0 ELSE (SELECT COALESCE(MAX(number), 0) FROM attempts WHERE attempts.task_id = tasks.task_id) END "
+    "FROM tasks WHERE job = ? AND row_id IN ({marks})"
 )
 _NEW = """
 INSERT INTO tasks (job, row_id, step, item, row_number, operation, state, input_hash, path, body, flaws, estimate, ready, cells,
-                   held, not_before)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+                   made_from, held, not_before)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _RENEW = """
 UPDATE tasks SET row_number = ?, operation = ?, input_hash = ?, path = ?, body = ?, flaws = ?, estimate = ?, ready = ?, cells = ?,
-                 held = ?, not_before = ?
+                 made_from = ?, held = ?, not_before = ?
 WHERE task_id = ?"""
 _BLOCKED = """
 SELECT row_id, step, item, row_number, input_hash, cells FROM tasks
 WHERE job = ? AND ready = 0 AND state = 'waiting' AND gone = 0"""
 _UNBLOCK = """
-UPDATE tasks SET path = ?, body = ?, flaws = ?, estimate = ?, ready = ?
+UPDATE tasks SET path = ?, body = ?, flaws = ?, estimate = ?, made_from = ?, ready = ?
 WHERE job = ? AND row_id = ? AND step = ? AND item = ? AND ready = 0 AND state = 'waiting' RETURNING task_id"""
 _BLOCK = """
 UPDATE tasks SET ready = 0
@@ -115,9 +117,20 @@ def _known_with_ids(db: Db, job: str, row_ids: Collection[str]) -> dict[TaskKey,
     ids = iter(dict.fromkeys(row_ids))
     while some := list(islice(ids, GROUP)):
         query = _KNOWN.format(marks=", ".join("?" * len(some)))
-        for row_id, step, item, state, input_hash, made_hash, task_id in db.execute(query, (job, *some)):
+        for row_id, step, item, state, input_hash, made_hash, task_id, sources, attempts in db.execute(
+            query, (job, *some)
+        ):
             key = TaskKey(job=job, row_id=row_id, step=step, item=item)
-            found[key] = (Known(state=State(state), input_hash=input_hash, made_hash=made_hash), task_id)
+            found[key] = (
+                Known(
+                    state=State(state),
+                    input_hash=input_hash,
+                    made_hash=made_hash,
+                    made_from=json.loads(sources) if sources else {},
+                    attempts=attempts,
+                ),
+                task_id,
+            )
     return found
 
 
@@ -165,8 +178,8 @@ def _identity(task: Planned) -> tuple[str, str, str, str]:
 
 def _content(task: Planned) -> tuple[object, ...]:
     cells = json.dumps(task.cells, ensure_ascii=False) if task.cells or not task.ready else ""
-    held = int(task.held), task.not_before
-    return task.input_hash, task.path, task.body, _flaws(task), task.estimate, int(task.ready), cells, *held
+    rest = _made_from(task), int(task.held), task.not_before
+    return task.input_hash, task.path, task.body, _flaws(task), task.estimate, int(task.ready), cells, *rest
 
 
 def blocked(db: Db, job: str, row_ids: Collection[str] | None) -> list[Blocked]:
@@ -189,7 +202,7 @@ def _blocked(job: str, row: Sequence[Any]) -> Blocked:
 
 def unblock(db: Db, task: Planned, *, at: float) -> None:
     """Make one blocked task ready, or invalid, inside the caller's transaction."""
-    values = (task.path, task.body, _flaws(task), task.estimate, int(not task.flaws))
+    values = (task.path, task.body, _flaws(task), task.estimate, _made_from(task), int(not task.flaws))
     found = db.execute(_UNBLOCK, (*values, *_identity(task))).fetchone()
     if found:
         set_needs(db, task, found[0])
@@ -209,6 +222,10 @@ def unblock(db: Db, task: Planned, *, at: float) -> None:
 def block(db: Db, job: str, row_ids: Collection[str]) -> int:
     """As `Ledger.block`, inside the caller's transaction: only what once had to wait has kept its cells."""
     return sum(len(db.execute(_BLOCK, (job, row_id)).fetchall()) for row_id in row_ids)
+
+
+def _made_from(task: Planned) -> str:
+    return json.dumps(task.made_from, ensure_ascii=False) if task.made_from else ""
 
 
 def _flaws(task: Planned) -> str:

@@ -75,6 +75,8 @@ class Planned:
         needs: The files that must be at the account before it is sent.
         held: A person keeps its row back: it is never sent while this is so.
         not_before: It is never sent before, unix seconds; 0 when nothing is said.
+        made_from: The earlier steps whose outputs are in its body, each with the number of the attempt that they are
+            of; 0 for a step that the row does not have.
     """
 
     key: TaskKey
@@ -90,6 +92,7 @@ class Planned:
     needs: tuple[Need, ...] = ()
     held: bool = False
     not_before: float = 0.0
+    made_from: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,11 +117,32 @@ class Known:
 
     Attributes:
         made_hash: The input from which the last attempt was made; empty before there was one.
+        made_from: As `Planned.made_from`, for what was made last or is about to be.
+        attempts: How many there were.
     """
 
     state: State
     input_hash: str
     made_hash: str
+    made_from: Mapping[str, int] = field(default_factory=dict)
+    attempts: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waiting:
+    """
+    What of a job waits to be sent.
+
+    Attributes:
+        now: Tasks that wait for nothing else.
+        later: Later steps that wait for the earlier ones of their rows. Where one of those has failed, is invalid or
+            unsure, they wait for a person, and are counted nowhere here.
+        cost: What all of them are expected to cost; None where no price is known.
+    """
+
+    now: int
+    later: int
+    cost: float | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -275,6 +299,8 @@ class Standing:
         links_at: When the links were read, unix seconds.
         files: Output to what has become of its file, of whichever attempt it was.
         flag: What a person should know of it, whatever its state; empty when there is nothing.
+        made_from: As `Planned.made_from`, for what was made last or is about to be.
+        paid_before: What its earlier attempts have cost, those that were done.
     """
 
     key: TaskKey
@@ -297,6 +323,8 @@ class Standing:
     attempt_id: int = 0
     files: Mapping[str, FileRecord] = field(default_factory=dict)
     flag: str = ""
+    made_from: Mapping[str, int] = field(default_factory=dict)
+    paid_before: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -484,10 +512,10 @@ class Ledger(Protocol):
 
     def again(self, keys: Collection[TaskKey], *, cause: str, at: float) -> int:
         """
-        Done and failed tasks become waiting ones, on a person's word; returns how many did.
+        Done and failed tasks become waiting ones, on a person's word; returns how many did. Later steps of their rows
+        that are not sent yet wait for the earlier ones again.
 
-        The job must be planned again before anything is admitted: until then a task holds what it was last made from,
-        and one that needs an earlier step of its row does not yet wait for it.
+        The job must be planned again before anything is admitted: until then a task holds what it was last made from.
         """
 
     def known_ids(self, remote_ids: Collection[str]) -> Collection[str]:
@@ -512,8 +540,8 @@ class Ledger(Protocol):
     def held(self, job: str, *, now: float) -> Mapping[State, int]:
         """How many of the rows that `counts` tells as waiting or invalid are held back, by a person or until their day."""
 
-    def waiting(self, job: str, *, now: float) -> tuple[int, float | None]:
-        """How many tasks wait to be sent and are not held, and what they are expected to cost; None without a price."""
+    def waiting(self, job: str, *, now: float) -> Waiting:
+        """What waits to be sent and is not held."""
 
     def mark(self) -> str:
         """Names the state of the ledger: while it stays the same, nothing has moved."""

@@ -8,7 +8,7 @@ from itertools import islice
 
 from batcher.ledger.admission import ATTEMPT, attempt_from
 from batcher.ledger.db import Db
-from batcher.ledger.protocol import FileRecord, InFlight, Standing
+from batcher.ledger.protocol import FileRecord, InFlight, Standing, Waiting
 from batcher.model import Attempt, FileState, State, TaskKey
 
 _IN_FLIGHT = """
@@ -22,7 +22,9 @@ FROM attempts a JOIN tasks t USING (task_id) WHERE t.job = ?"""
 _STANDINGS = """
 SELECT t.row_id, t.step, t.item, t.row_number, t.state, t.flaws, t.input_hash, t.made_hash, t.estimate,
        a.number, a.remote_id, a.word, a.outputs, a.error_code, a.error, a.advice, a.cost, s.first_sent_at, a.completed_at,
-       a.checked_at, a.attempt_id, a.flag
+       a.checked_at, a.attempt_id, a.flag, t.made_from,
+       (SELECT COALESCE(SUM(COALESCE(b.cost, b.estimate, 0)), 0) FROM attempts b
+        WHERE b.task_id = t.task_id AND b.state = 'done' AND (b.number < a.number OR t.state IN ('waiting', 'invalid')))
 FROM tasks t
 LEFT JOIN attempts a ON a.task_id = t.task_id AND a.number = (SELECT MAX(number) FROM attempts WHERE attempts.task_id = t.task_id)
 LEFT JOIN submissions s USING (submission_id)
@@ -32,7 +34,12 @@ SELECT t.row_id, t.step, t.item, f.attempt_id, f.output, f.state, f.path, f.byte
 FROM files f JOIN tasks t USING (task_id) WHERE t.job = ? {rows}"""
 # What is no longer in the sheet and was never made; what was made stays visible beside its row.
 _LEFT_OUT = "t.gone = 1 AND t.state IN ('waiting', 'invalid')"
-_WAITING = "SELECT COUNT(*), SUM(estimate) FROM tasks WHERE job = ? AND state = 'waiting' AND gone = 0 AND held = 0 AND not_before <= ?"
+# A later step of a row in which another one needs a person is not about to be sent.
+_WAITING = """
+SELECT COALESCE(SUM(ready), 0), COALESCE(SUM(1 - ready), 0), SUM(estimate) FROM tasks t
+WHERE job = ? AND state = 'waiting' AND gone = 0 AND held = 0 AND not_before <= ? AND (ready = 1 OR NOT EXISTS (
+    SELECT 1 FROM tasks o WHERE o.job = t.job AND o.row_id = t.row_id AND o.step <> t.step AND o.gone = 0
+      AND o.state IN ('failed', 'invalid', 'unsure')))"""
 _TIMES = """
 SELECT took_s FROM attempts WHERE account = ? AND operation = ? AND took_s IS NOT NULL ORDER BY completed_at DESC LIMIT 100"""
 
@@ -78,10 +85,10 @@ def find(db: Db, *, job: str | None, account: str | None, keys: Collection[str] 
     return sorted(found, key=lambda each: each.attempt_id)
 
 
-def waiting(db: Db, job: str, *, now: float) -> tuple[int, float | None]:
+def waiting(db: Db, job: str, *, now: float) -> Waiting:
     """As `Ledger.waiting`."""
-    count, cost = db.execute(_WAITING, (job, now)).fetchone()
-    return int(count), None if cost is None else float(cost)
+    ready, later, cost = db.execute(_WAITING, (job, now)).fetchone()
+    return Waiting(now=int(ready), later=int(later), cost=None if cost is None else float(cost))
 
 
 def mark(db: Db) -> str:
@@ -140,7 +147,8 @@ def _standing(job: str, row: Sequence[object], files: Files) -> Standing:
     current = State(str(state))
     waits = current in (State.WAITING, State.INVALID)
     number, remote_id, word, outputs, error_code, error, advice, cost, submitted_at, *rest = attempt
-    completed_at, checked_at, attempt_id, flag = rest
+    completed_at, checked_at, attempt_id, flag, sources, paid_before = rest
+    made_from = json.loads(str(sources)) if sources else {}
     if number is None or waits:
         return Standing(
             key=key,
@@ -149,6 +157,8 @@ def _standing(job: str, row: Sequence[object], files: Files) -> Standing:
             flaws=tuple((place, message) for place, message in json.loads(str(flaws) or "[]")),
             attempts=_integer(number),
             estimate=_number(estimate),
+            made_from=made_from,
+            paid_before=_number(paid_before) or 0.0,
         )
     return Standing(
         key=key,
@@ -170,6 +180,8 @@ def _standing(job: str, row: Sequence[object], files: Files) -> Standing:
         attempt_id=_integer(attempt_id),
         files=files.get((key.row_id, key.step, key.item), {}),
         flag=str(flag or ""),
+        made_from=made_from,
+        paid_before=_number(paid_before) or 0.0,
     )
 
 

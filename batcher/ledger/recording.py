@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from batcher.ledger.db import Db, among
 from batcher.ledger.moving import Move, may_move, move_task, note, require_allowed, set_states
+from batcher.ledger.planning import block
 from batcher.ledger.protocol import FileRecord, News
 from batcher.model import Source, State, TaskKey
 
@@ -298,6 +299,8 @@ def again(db: Db, keys: Collection[TaskKey], *, cause: str, at: float) -> int:
         db.execute(_ANEW, (found[0],))
         db.execute(_REPLAN, (key.job,))
         moved += 1
+    for job in {key.job for key in keys}:
+        block(db, job, {key.row_id for key in keys if key.job == job})
     return moved
 
 

@@ -93,6 +93,7 @@ CREATE TABLE tasks (
     gone INTEGER NOT NULL DEFAULT 0,     -- 1: its row is no longer in the sheet, or left out by `where`
     held INTEGER NOT NULL DEFAULT 0,     -- 1: a person keeps its row back
     not_before REAL NOT NULL DEFAULT 0,  -- its row is not sent before this instant
+    made_from TEXT NOT NULL DEFAULT '',  -- JSON: the earlier steps its body uses, each with the number of its attempt
     UNIQUE (job, row_id, step, item)     -- a task is these four: no row is ever made twice because it was planned twice
 ) STRICT;
 CREATE INDEX tasks_by_state ON tasks (job, state, row_number, task_id);
@@ -202,6 +203,7 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "CREATE TABLE moved (place TEXT PRIMARY KEY, at REAL NOT NULL) STRICT",
         "ALTER TABLE tasks ADD COLUMN held INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE tasks ADD COLUMN not_before REAL NOT NULL DEFAULT 0",
+        "ALTER TABLE tasks ADD COLUMN made_from TEXT NOT NULL DEFAULT ''",
     )
 }
 """What leads from each version to the next; a ledger of every one that was ever released stands among the tests."""

@@ -25,6 +25,7 @@ from batcher.ledger.protocol import (
     Planned,
     Prepared,
     Standing,
+    Waiting,
 )
 from batcher.model import WORST_FIRST, Asset, Attempt, State, TaskKey
 
@@ -238,7 +239,7 @@ class SqlLedger(ABC):
         with self._reading() as db:
             return planning.held(db, job, _RANK, now=now)
 
-    def waiting(self, job: str, *, now: float) -> tuple[int, float | None]:
+    def waiting(self, job: str, *, now: float) -> Waiting:
         """See `Ledger.waiting`."""
         with self._reading() as db:
             return reading.waiting(db, job, now=now)

@@ -106,11 +106,15 @@ class Leaf:
     trims: bool = False
 
     @property
+    def steps(self) -> frozenset[str]:
+        """The earlier steps that it needs something of."""
+        bare = (part.step for part in self.parts if isinstance(part, OutputPart))
+        return frozenset(bare).union(*(part.steps for part in self.parts if isinstance(part, ExpressionPart)))
+
+    @property
     def is_later(self) -> bool:
         """Whether it needs what an earlier step makes."""
-        return any(
-            isinstance(part, OutputPart) or (isinstance(part, ExpressionPart) and part.steps) for part in self.parts
-        )
+        return bool(self.steps)
 
     @property
     def varies(self) -> bool:
@@ -263,6 +267,11 @@ class ShapedLeaf:
 
     def columns(self) -> Iterator[int]:
         return self.leaf.columns()
+
+    @property
+    def steps(self) -> frozenset[str]:
+        """See `Leaf.steps`."""
+        return self.leaf.steps
 
     @property
     def is_later(self) -> bool:

@@ -135,6 +135,9 @@ class RequestMapping:
         self._digest = _request_digest(step)
         self.columns = tuple(sorted({c for node in (self._root, *self._path_nodes.values()) for c in node.columns()}))
         """The columns that the request uses, left to right."""
+        leaves = [node for top in (self._root, *self._path_nodes.values()) for _, node in walk(top)]
+        self.sources = frozenset(step for node in leaves if isinstance(node, Leaf | ShapedLeaf) for step in node.steps)
+        """The earlier steps whose outputs the request uses."""
 
     def _attach(self) -> None:
         """Tell every leaf its type, and hold every constant against its type, once the whole tree stands."""
