@@ -57,7 +57,7 @@ def bodies(bound: BoundJob) -> Iterator[tuple[str, Any]]:
     """Path and body of every valid row."""
     for row in bound.rows():
         for planned in bound.tasks(row) if row.row_id else ():
-            if not planned.flaws:
+            if planned.ready and not planned.flaws:
                 held = {need.digest: Asset(digest=need.digest, asset_id="asset-1") for need in planned.needs}
                 yield planned.path, with_assets(json.loads(planned.body), held)
 

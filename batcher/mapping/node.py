@@ -131,8 +131,10 @@ class Leaf:
         if self.trims or self.choices or self.words:
             text = text.strip()
         text = self.words.get(text.lower(), text)
+        # a voice that an earlier step has just cloned stands in no list that was read before
+        choices = None if self.is_later and _was_made(text, row) else self.choices
         try:
-            return self.choices.resolve(text) if self.choices else typed(text, self.types)
+            return choices.resolve(text) if choices else typed(text, self.types)
         except ValueError as error:
             row.faults.append((next(self.columns(), None), str(error)))
             return OMIT
@@ -150,6 +152,11 @@ class Leaf:
                 yield part.column
             elif isinstance(part, ExpressionPart):
                 yield from part.columns.values()
+
+
+def _was_made(text: str, row: Filling) -> bool:
+    """Whether an earlier step of the row has made exactly this."""
+    return any(text == made for outputs in (row.outputs or {}).values() for made in outputs.values())
 
 
 def _part(part: Part, row: Filling, *, alone: bool) -> str | Omit:
