@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -694,6 +695,41 @@ def test_what_waits_is_counted_with_its_price(ledger: Ledger) -> None:
     plan(ledger, *rows(2, job="other"), job="other")
     assert ledger.waiting("other", now=0.0) == Waiting(now=2, later=0, cost=None)
     assert ledger.waiting("nobody", now=0.0) == Waiting(now=0, later=0, cost=None)
+
+
+def test_later_steps_are_counted_apart_and_not_at_all_behind_one_that_needs_a_person(ledger: Ledger) -> None:
+    """What nobody is about to send is no part of what a run will cost."""
+    flaws = (("people.csv!B2", "name is empty"),)
+    chain = {"ready": False, "cells": {"id": "1"}, "estimate": 2.0, "step": "video"}
+    plan(
+        ledger,
+        *(each for row in ("r1", "r2") for each in (planned(row, step="speech", estimate=1.0), planned(row, **chain))),
+        *(planned("r3", step="speech", flaws=flaws), planned("r3", **chain)),
+    )
+    assert ledger.waiting(JOB, now=0.0) == Waiting(now=2, later=2, cost=6.0)
+
+    first = admit(ledger, at_most=1).attempts[0]
+    ledger.record([news(first, State.FAILED)])
+    assert ledger.waiting(JOB, now=0.0) == Waiting(now=1, later=1, cost=3.0)
+
+
+def test_what_a_later_step_was_made_from_is_kept(ledger: Ledger) -> None:
+    """With what its earlier attempts have cost; asked for again, a step takes those that are not sent yet along."""
+    speech = planned("r1", step="speech", estimate=1.0)
+    video = planned("r1", step="video", ready=False, cells={"id": "1"})
+    plan(ledger, speech, video)
+    ledger.record([news(admit(ledger).attempts[0], State.DONE, cost=1.5)])
+    ledger.unblock([replace(video, made_from={"speech": 1})], at=1.0)
+
+    assert {each.key.step: each.made_from for each in ledger.standings(JOB)} == {"speech": {}, "video": {"speech": 1}}
+    known = ledger.known(JOB, ["r1"])
+    assert known[video.key].made_from == {"speech": 1}
+    assert known[speech.key].attempts == 1
+    assert ledger.blocked(JOB) == []
+
+    ledger.again([speech.key], cause="test", at=2.0)
+    assert [each.key for each in ledger.blocked(JOB)] == [video.key]
+    assert next(each.paid_before for each in ledger.standings(JOB) if each.key == speech.key) == 1.5
 
 
 def test_what_is_held_is_never_sent(ledger: Ledger) -> None:
