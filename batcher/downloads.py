@@ -219,7 +219,7 @@ class Downloads:
             self.fetched += 1
             return replace(base, bytes=brought.fetched.bytes, reason=brought.fetched.note)
         error = brought.error
-        if isinstance(error, DiskTrouble):
+        if isinstance(error, DiskTrouble) and not self.disk_trouble:  # once is enough, also when several met it
             self._end(str(error))
             self.disk_trouble = f"no more files are fetched: {error}"
             self.tell(self.disk_trouble)

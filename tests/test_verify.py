@@ -135,7 +135,11 @@ def test_what_is_not_as_it_should_be_is_named_with_its_row(site: Site, name: str
 def test_rows_that_went_together_are_one_request(tmp_path: Path) -> None:
     """Six rows in one batch keep a limit of two requests a second."""
     job = write_job(tmp_path, names(6), operation="heygen.translation", limits={"batch": 6, "submissions": "2/second"})
-    request = {"video": "https://files.example.com/v.mp4", "output_languages": ["German"], "title": "{{ id }} {{ name }}"}
+    request = {
+        "video": "https://files.example.com/v.mp4",
+        "output_languages": ["German"],
+        "title": "{{ id }} {{ name }}",
+    }
     job.write_text(json.dumps({**json.loads(job.read_text()), "request": request}))
     simulator = start(Behaviour(render_s=0.05, spread=0.0, in_flight=50))
     run_job(job, simulator.url)

@@ -159,7 +159,11 @@ SABOTAGES: Sequence[Sabotage] = (
     ),
     Sabotage(
         name="the first of two rows with one id is not flagged",
-        changes=(Change(file="ledger/recording.py", old="        db.executemany(_FLAG, holders.flags)\n", new="        pass\n"),),
+        changes=(
+            Change(
+                file="ledger/recording.py", old="        db.executemany(_FLAG, holders.flags)\n", new="        pass\n"
+            ),
+        ),
         proof="../test_ledger_contract.py -k flags_the_first",
         shows="look whose work it is",
     ),
