@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from batcher.api.client import Client
 from batcher.bound import BoundJob
 from batcher.catalog.model import Settle
-from batcher.errors import ApiError, Rejected
+from batcher.errors import ApiError, LedgerError, Rejected
 from batcher.expiry import signed_until
 from batcher.fetch.client import Fetched, Fetcher
 from batcher.fetch.errors import DiskTrouble, FetchError, LinkExpired, Occupied, Refused, TryLater
@@ -218,7 +219,7 @@ class Downloads:
             self.fetched += 1
             return replace(base, bytes=brought.fetched.bytes, reason=brought.fetched.note)
         error = brought.error
-        if isinstance(error, DiskTrouble):
+        if isinstance(error, DiskTrouble) and not self.disk_trouble:  # once is enough, also when several met it
             self._end(str(error))
             self.disk_trouble = f"no more files are fetched: {error}"
             self.tell(self.disk_trouble)
@@ -259,11 +260,19 @@ class Downloads:
         self._later.clear()
 
     def close(self) -> None:
-        """Let go of threads and connections."""
-        if self.pool.under_way():
-            self.end("the run is over")
-        self.pool.close()
-        self.fetcher.close()
+        """
+        Let go of threads and connections.
+
+        Files are still under way only where something else has ended the run. A ledger that cannot be written takes
+        nothing from what is said about that: the next run finds the files in their places.
+        """
+        try:
+            if self.pool.under_way():
+                with suppress(LedgerError):
+                    self.end("the run is over")
+        finally:
+            self.pool.close()
+            self.fetcher.close()
 
 
 def bring(fetcher: Fetcher, client: Client, settle: Settle | None, want: Want, *, now: float) -> Brought:

@@ -24,11 +24,14 @@ from support import (
     names,
     raw_server,
     run_hurried,
+    surroundings,
     write_job,
 )
 
 from batcher.errors import Exit
-from batcher.run import Verbs
+from batcher.job import load_job
+from batcher.opening import opened
+from batcher.run import Verbs, open_downloads
 from batcher.simulator import Behaviour, Running, start
 from batcher.simulator.media import content
 
@@ -339,6 +342,25 @@ def test_a_run_that_dies_while_fetching_is_gone_on_with(make_site: Callable[...,
     assert (site.folder / "videos" / "r1.mp4").read_bytes() == VIDEO
     assert site.files() == ["r1.mp4"]
     assert site.posts() == 1
+
+
+def test_files_that_cannot_be_written_down_hide_no_other_end(make_site: Callable[..., Site]) -> None:
+    """The ledger is gone while files are fetched: what the run has to say of its answers is said, not that once more."""
+    site = make_site(2)
+    site.run(fetches=False)
+    around = surroundings(site.folder, site.simulator.url)
+    with opened(load_job(site.job), around) as at_hand:
+        downloads = open_downloads(at_hand, around)
+        downloads.begin()
+        downloads.step()
+        _until(lambda: downloads.pool._back.qsize() == 2)
+        ledger = site.folder / "state" / "loopback.db"
+        ledger.rename(ledger.with_suffix(".away"))
+        downloads.close()
+        ledger.with_suffix(".away").rename(ledger)
+
+    assert site.run().exit is Exit.DONE
+    assert site.files() == ["r1.mp4", "r2.mp4"]
 
 
 def _until(holds: Callable[[], bool]) -> None:

@@ -132,6 +132,25 @@ def test_what_is_not_as_it_should_be_is_named_with_its_row(site: Site, name: str
     assert said in "\n".join(site.broken()[invariant])
 
 
+def test_rows_that_went_together_are_one_request(tmp_path: Path) -> None:
+    """Six rows in one batch keep a limit of two requests a second."""
+    job = write_job(tmp_path, names(6), operation="heygen.translation", limits={"batch": 6, "submissions": "2/second"})
+    request = {
+        "video": "https://files.example.com/v.mp4",
+        "output_languages": ["German"],
+        "title": "{{ id }} {{ name }}",
+    }
+    job.write_text(json.dumps({**json.loads(job.read_text()), "request": request}))
+    simulator = start(Behaviour(render_s=0.05, spread=0.0, in_flight=50))
+    run_job(job, simulator.url)
+    with opened(load_job(job), surroundings(tmp_path, simulator.url)) as at_hand:
+        broken = [each for each in verify(at_hand) if each.holds is False]
+    posts = len(simulator.report()["posts_at"])
+    simulator.stop()
+
+    assert (posts, broken) == (1, [])
+
+
 def test_work_that_nobody_knows_is_named(site: Site) -> None:
     """Made by hand it is a remark; with a token of ours it is a payment that was forgotten."""
     _make(site, "By hand")

@@ -95,8 +95,11 @@ def _too_fast(opened: OpenJob, attempts: Sequence[Attempt]) -> Iterator[str]:
     """Windows that held more sends than today's limits allow, since the job was last planned under them."""
     record = opened.ledger.job(opened.job.name)
     since = (record.planned_at if record else None) or 0.0
-    sent = sorted(each.first_sent_at.timestamp() for each in attempts if each.first_sent_at)
-    sent = [at for at in sent if at >= since]
+    # rows that went together are one request, and what was adopted is none of ours
+    requests = {
+        each.submission_id: each.first_sent_at.timestamp() for each in attempts if each.first_sent_at and each.sends
+    }
+    sent = sorted(at for at in requests.values() if at >= since)
     for rate in limits_of(opened.job, opened.provider).windows:
         for first, last in zip(sent, sent[rate.count :], strict=False):
             if last - first < rate.window_s - 1e-3:

@@ -159,7 +159,11 @@ SABOTAGES: Sequence[Sabotage] = (
     ),
     Sabotage(
         name="the first of two rows with one id is not flagged",
-        changes=(Change(file="ledger/recording.py", old="    db.execute(_FLAG, (told, other[1]))\n", new=""),),
+        changes=(
+            Change(
+                file="ledger/recording.py", old="        db.executemany(_FLAG, holders.flags)\n", new="        pass\n"
+            ),
+        ),
         proof="../test_ledger_contract.py -k flags_the_first",
         shows="look whose work it is",
     ),
@@ -187,7 +191,7 @@ SABOTAGES: Sequence[Sabotage] = (
             Change(
                 file="results.py",
                 old="    write_rows(\n",
-                new='    import os\n    job.results.file.with_suffix(".log").write_text(repr(dict(os.environ)))\n    write_rows(\n',
+                new='    import os\n    results.file.with_suffix(".log").write_text(repr(dict(os.environ)))\n    write_rows(\n',
             ),
         ),
         proof="test_canary.py -k finished",

@@ -27,7 +27,9 @@ def checked(scene: Scene, stand_in: StandIn) -> list[Ran]:
 
 def finished(scene: Scene, stand_in: StandIn) -> list[Ran]:
     """A run that goes well, told at length and told to machines."""
-    return [scene.run("run", "--verbose"), scene.run("run", "--json"), scene.run("reconcile", "--quiet")]
+    runs = [scene.run("run", "--verbose"), scene.run("run", "--json"), scene.run("reconcile", "--quiet")]
+    assert [ran.exit for ran in runs] == [0, 0, 0], "these were to go well"
+    return runs
 
 
 def refused(scene: Scene, stand_in: StandIn) -> list[Ran]:

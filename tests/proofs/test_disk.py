@@ -177,5 +177,19 @@ def test_on_a_full_disk_the_reserve_takes_the_answers_and_the_run_stops(
         assert_holds(scene.evidence(stand_in, again))
 
 
+def test_a_disk_too_small_for_the_videos_costs_no_row(stand_in: StandIn, tmp_path: Path) -> None:
+    """What was paid for stays done without its files; that the disk is full is said once."""
+    with small_disk(tmp_path / "disk") as disk:
+        results = {"results": {"file": str(disk / "results.csv"), "download": str(disk / "videos" / "{{ id }}.mp4")}}
+        scene = Scene(folder=tmp_path / "job", url=stand_in.url, name="small", count=20, extra=results)
+
+        made = scene.run("run", "--no-download")
+        ran = scene.run()
+
+        assert (made.exit, ran.exit, states_of(scene)) == (0, 75, {"done": 20}), ran.stdout + ran.stderr
+        assert ran.stderr.count("no more files are fetched") == 1
+        assert "0 files, 20 still to be fetched" in ran.stdout
+
+
 def states_of(scene: Scene) -> Counter[str]:
     return Counter(entry.state for entry in read_books(scene.state, scene.name).entries)
