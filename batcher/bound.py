@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from batcher.bound_step import BoundStep, Header
 from batcher.catalog.model import Operation, Provider
@@ -23,7 +24,7 @@ from batcher.mapping.expression import ExpressionError
 from batcher.mapping.filter import RowFilter
 from batcher.mapping.request import Rendered
 from batcher.marks import NOT_BEFORE, Flaws, Identified, Mark, MarkReader
-from batcher.model import Row, TaskKey
+from batcher.model import Length, Row, TaskKey
 from batcher.sheet import Sheet, normalise
 
 NAMED_DUPLICATES = 20
@@ -37,6 +38,7 @@ class BoundJob:
     Args:
         items: Members of the fan-out that the ledger knows already.
         seen: Local files as they were looked at earlier.
+        lengths: What sample rows have shown, by step.
         clock: Unix seconds.
         trusts_ids: Ids that stand in our columns tell what was made; False in a rehearsal, where they are of no account.
 
@@ -58,6 +60,7 @@ class BoundJob:
         choices: Mapping[str, Choices],
         items: Sequence[str] = (),
         seen: Sequence[SeenFile] = (),
+        lengths: Mapping[str, Length] = MappingProxyType({}),
         clock: Callable[[], float] = time.time,
         trusts_ids: bool = True,
     ) -> None:
@@ -71,7 +74,7 @@ class BoundJob:
         index = {normalise(text): place for place, text in reversed(list(texts)) if text.strip()}
         header = Header(sheet_name=sheet.name, texts=sheet.header, index=index)
         problems: list[Problem] = []
-        self.steps = self._bind_steps(operations, header, choices, problems)
+        self.steps = self._bind_steps(operations, header, choices, lengths, problems)
         self._id_column: int | None = header.find(job.sheet.row_id)
         if self._id_column is None and job.sheet.row_id != CONTENT:
             kept(problems, lambda: header.require(job.sheet.row_id, job, ("sheet", "row_id")))
@@ -116,7 +119,12 @@ class BoundJob:
         return [self.job.problem(("limits", "batch"), f"{self.title} has no batches; leave limits.batch out")]
 
     def _bind_steps(
-        self, operations: Sequence[Operation], header: Header, choices: Mapping[str, Choices], problems: list[Problem]
+        self,
+        operations: Sequence[Operation],
+        header: Header,
+        choices: Mapping[str, Choices],
+        lengths: Mapping[str, Length],
+        problems: list[Problem],
     ) -> dict[str, BoundStep]:
         bound: dict[str, BoundStep] = {}
         earlier: dict[str, Sequence[str]] = {}
@@ -134,6 +142,7 @@ class BoundJob:
                     earlier=known,
                     later=names[len(known) :],
                     files=self.local_files,
+                    length=lengths.get(step.name),
                 ),
             )
             if made is not None:

@@ -15,7 +15,7 @@ from batcher.mapping.expression import ExpressionError
 from batcher.mapping.filter import RowFilter, compile_filter
 from batcher.mapping.request import RequestMapping
 from batcher.marks import Flaws
-from batcher.model import Row
+from batcher.model import Length, Row
 from batcher.price import PriceTag
 from batcher.schema import unknown_key
 from batcher.sheet import normalise
@@ -55,9 +55,11 @@ class BoundStep:
         earlier: Outputs of the steps before it, by their names.
         later: The names of the step itself and of those after it.
         files: Finds local files; None where the provider takes none.
+        length: What sample rows have shown of its work; None before there were any.
 
     Attributes:
         item_column: The column that holds the members of the fan-out; None without one.
+        length: As above.
         columns: The columns that it uses.
     """
 
@@ -72,11 +74,13 @@ class BoundStep:
         earlier: Mapping[str, Sequence[str]],
         later: Sequence[str],
         files: Files | None,
+        length: Length | None,
     ) -> None:
         self.step = step
         self.operation = operation
         self.is_later = bool(earlier)
-        self.price = PriceTag(operation.price, estimate_s=step.estimate_s)
+        self.price = PriceTag(operation.price, estimate_s=step.estimate_s, length=length)
+        self.length = length
         problems: list[Problem] = []
         mapping = kept(
             problems,

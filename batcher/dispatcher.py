@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
@@ -86,6 +86,7 @@ class Dispatcher:
         accepted: Attempts that the API has just taken, for whoever watches them from here on.
         batches: Accepted batches whose items have no ids yet.
         holder: The worker that sends; empty for a run that holds the job's lock.
+        rows: The ids of the only rows of which anything new is sent; None for all of them.
     """
 
     bound: BoundJob
@@ -98,6 +99,7 @@ class Dispatcher:
     doubts: Doubts
     clock: Callable[[], float]
     tell: Callable[[str], None]
+    rows: Collection[str] | None = None
     gate: Gate = Gate.OPEN
     wake_at: float | None = None
     stop: str = ""
@@ -192,6 +194,7 @@ class Dispatcher:
             budget=self.limits.budget,
             grace_s=WRITE_S,
             holder=self.holder,
+            rows=self.rows,
         )
         return self.ledger.admit(wish, self._prepare)
 

@@ -76,6 +76,9 @@ class Limits:
 
     Attributes:
         batch: How many rows go in one request at most, where the operation has batches.
+        confirm_above: What a run may cost before a person is asked.
+        asks_anywhere: The job itself says `confirm_above`: it then holds on an address of this machine as well, so
+            that a campaign can be practised whole.
     """
 
     in_flight: int | None = None
@@ -83,6 +86,7 @@ class Limits:
     submissions: tuple[Rate, ...] = ()
     budget: Money | None = None
     confirm_above: Money = Money(amount=25, currency="USD")
+    asks_anywhere: bool = False
     stop_after: StopAfter = StopAfter()
 
 
@@ -440,6 +444,7 @@ def _limits(reader: Reader, value: Mapping[str, Any]) -> Limits:
         submissions=read("submissions", parse_rates, ()),
         budget=reader.parsed(("limits", "budget"), parse_money) if "budget" in value else budget,
         confirm_above=read("confirm_above", parse_money, defaults.confirm_above),
+        asks_anywhere="confirm_above" in value,
         stop_after=read("stop_after", _stop_after, defaults.stop_after),
     )
 

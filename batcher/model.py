@@ -153,6 +153,22 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Length:
+    """
+    How long the work of one step came out.
+
+    Attributes:
+        rows: How many rows that was seen of; at least one.
+        seconds: Their mean.
+        characters: Of the text from which a length is guessed, the mean; 0 where there is none.
+    """
+
+    rows: int
+    seconds: float
+    characters: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Asset:
     """
     A file that an account holds.

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from batcher.consent import needs_consent, question
+from batcher.consent import unapproved
 from batcher.errors import InputError, Stopped
 from batcher.filenames import check_file_names
 from batcher.job import Job, job_from_dict, load_job
@@ -101,8 +101,8 @@ def _work(job: JobLike, sheet: Any, verbs: Verbs, *, agree: bool, rehearse: bool
         with at_hand.held(around.tell):
             at_hand.check_results_file()
             plan = at_hand.plan(at=around.clock())
-            if needs_consent(at_hand, plan) and not agree:
-                raise Stopped(f"{question(at_hand, plan)} Agree with agree=True")
+            if not agree and (why := unapproved(at_hand, tasks=plan.to_come, cost=plan.cost)):
+                raise Stopped(f"{why}: agree with agree=True")
             if verbs is not Verbs.RECONCILE:
                 at_hand.obey(plan, at=around.clock())
             return Run(opened=at_hand, around=around, senders=ThreadedSenders(SENDERS), verbs=verbs).go()

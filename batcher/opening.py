@@ -98,6 +98,7 @@ class OpenJob:
         client: None when the network must not be used.
         account: None when there is no credential and none is needed.
         state: The folder of its lock, and of its ledger where that is a file.
+        is_rehearsal: On a simulator of its own, of which nothing is kept.
         notes: What a person should know: how the sheet was read, what could not be checked.
     """
 
@@ -123,10 +124,10 @@ class OpenJob:
         self.ledger = ledger
         self.sheet = sheet
         self.state = state
+        self.is_rehearsal = is_rehearsal
         self.notes = list(sheet.notes)
         self._clock = around.clock
         self._around = around
-        self._is_rehearsal = is_rehearsal
         self._sheet_fingerprint = sheet.fingerprint
         self._bound: BoundJob | None = None
 
@@ -163,7 +164,10 @@ class OpenJob:
     def fingerprint(self) -> str:
         """Changes whenever planning again could bring anything new."""
         sheet = replace(self.sheet, fingerprint=self._sheet_fingerprint)
-        return fingerprint(self.job, operations=self.operations, sheet=sheet, account=self.account_name)
+        lengths = self.ledger.sample(self.job.name).lengths
+        return fingerprint(
+            self.job, operations=self.operations, sheet=sheet, account=self.account_name, lengths=lengths
+        )
 
     @property
     def sheet_fingerprint(self) -> str:
@@ -220,8 +224,9 @@ class OpenJob:
             choices=choices,
             items=self.ledger.items(self.job.name),
             seen=self.ledger.files(self.job.name),
+            lengths=self.ledger.sample(self.job.name).lengths,
             clock=self._clock,
-            trusts_ids=not self._is_rehearsal,
+            trusts_ids=not self.is_rehearsal,
         )
         if checked:
             learn_templates(self._bound, client=self.client, notes=self.notes)

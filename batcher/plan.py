@@ -19,8 +19,9 @@ from batcher.job import Job
 from batcher.ledger.protocol import JobRecord, Known, Ledger, Planned, Standing
 from batcher.lineage import Sources, hindrance, stale, unfinished
 from batcher.lines import tasks_asked_again
+from batcher.listening import Listener, Spoken
 from batcher.marks import Identified, Mark
-from batcher.model import WORST_FIRST, Row, State, TaskKey
+from batcher.model import WORST_FIRST, Length, Row, State, TaskKey
 from batcher.sheet import Sheet, doubt_about, normalise
 from batcher.version import VERSION
 
@@ -53,6 +54,7 @@ class Plan:
         problems: The first complaints about invalid rows.
         doubts: The first cells of rows about to be sent that are valid, but most likely not what was meant.
         doubt_count: How many there are.
+        spoken: How the riskiest rows will sound; only where somebody has listened.
         cost: Estimated cost of what is to be sent, now and later; None when no price is known.
         seconds_known: Whether the length came from the job rather than from a guess of ours.
         again: The tasks that were made and are to be made again, each with the reason; they count as waiting here, and
@@ -85,6 +87,7 @@ class Plan:
     problem_count: int = 0
     doubts: list[Problem] = field(default_factory=list)
     doubt_count: int = 0
+    spoken: list[Spoken] = field(default_factory=list)
     cost: float | None = None
     again: dict[TaskKey, str] = field(default_factory=dict)
     again_rows: list[int] = field(default_factory=list)
@@ -222,11 +225,13 @@ def _standing(task: Planned, known: Known | None, *, is_again: bool = False) -> 
     )
 
 
-def fingerprint(job: Job, *, operations: Sequence[Operation], sheet: Sheet, account: str) -> str:
-    """Changes whenever planning again could bring anything new: sheet, job, catalogue, program or account."""
+def fingerprint(
+    job: Job, *, operations: Sequence[Operation], sheet: Sheet, account: str, lengths: Mapping[str, Length]
+) -> str:
+    """Changes whenever planning again could bring anything new: sheet, job, catalogue, program, account or samples."""
     digest = hashlib.blake2b(digest_size=16)
     bodies = [operation.body for operation in operations]
-    for part in (sheet.fingerprint, repr(job.document.value), repr(bodies), account, VERSION):
+    for part in (sheet.fingerprint, repr(job.document.value), repr(bodies), account, VERSION, repr(lengths)):
         digest.update(part.encode("utf-8", "surrogatepass") + b"\x1f")
     return digest.hexdigest()
 
@@ -236,16 +241,23 @@ def with_files(mark: str, seen: Collection[SeenFile]) -> str:
     return f"{mark}.{files.mark(seen)}" if seen else mark
 
 
-def look(bound: BoundJob, ledger: Ledger) -> Plan:
+def look(bound: BoundJob, ledger: Ledger, *, listener: Listener | None = None) -> Plan:
     """
     What a run would do now; changes nothing.
+
+    Args:
+        listener: Hears how rows will sound; the plan then tells what it has found.
 
     Raises:
         InputError: The job or the sheet as a whole cannot be used.
     """
     plan = Plan()
-    for _ in _stream(bound, ledger, plan):
+    for _ in _stream(bound, ledger, plan, listener):
         pass
+    if listener is not None:
+        odd, count = listener.problems()
+        plan.doubts, plan.doubt_count = [*odd, *plan.doubts], plan.doubt_count + count
+        plan.spoken = listener.examples()
     refuse_carried(bound, plan.carried, plan.carried_count)
     _check_vanished(bound, ledger, plan)
     return plan
@@ -326,7 +338,7 @@ def remembered(record: JobRecord, ledger: Ledger, *, at: float) -> Plan:
     )
 
 
-def _stream(bound: BoundJob, ledger: Ledger, plan: Plan) -> Iterator[Planned]:
+def _stream(bound: BoundJob, ledger: Ledger, plan: Plan, listener: Listener | None = None) -> Iterator[Planned]:
     """Every task of the sheet, counted into the plan on the way; the ledger is asked in groups of rows."""
     rows, columns, sources = bound.rows(), carriers(bound), bound.sources
     while some := list(islice(rows, GROUP)):
@@ -341,8 +353,11 @@ def _stream(bound: BoundJob, ledger: Ledger, plan: Plan) -> Iterator[Planned]:
             again = _again(bound, identified, tasks, asking.get(identified.row_id, ()))
             plan.count(tasks, sources, again=again, is_held=identified.is_held(bound.clock()))
             plan.count_marks(identified, tasks)
-            if any(_state(task, each, is_again=task.key in again) is State.WAITING for task, each in tasks):
+            waiting = [task for task, each in tasks if _state(task, each, is_again=task.key in again) is State.WAITING]
+            if waiting:
                 plan.doubt(bound, identified.row)
+            if listener is not None:
+                listener.hear(identified.row, [] if identified.is_held(bound.clock()) else waiting)
             yield from (task for task, _ in tasks)
 
 

@@ -10,7 +10,7 @@ from batcher.catalog.model import Operation, Price
 from batcher.catalog.pick import Pick, as_text
 from batcher.errors import InputError, Problem
 from batcher.job import Job, OwnPrice
-from batcher.model import Json
+from batcher.model import Json, Length
 from batcher.schema import unknown_key
 
 CHARACTERS_PER_SECOND = 15
@@ -77,10 +77,12 @@ class PriceTag:
     Args:
         price: The operation's price; None when there is none.
         estimate_s: The length that the job expects; None when it says nothing.
+        length: What sample rows have shown, which counts for more; None before there were any.
     """
 
-    def __init__(self, price: Price | None, *, estimate_s: float | None) -> None:
+    def __init__(self, price: Price | None, *, estimate_s: float | None, length: Length | None = None) -> None:
         self._price = price
+        self._shown = length
         self._estimate_s = estimate_s
         self._text = Pick(price.text) if price and price.text else None
         self._length = Pick(price.length) if price and price.length else None
@@ -103,14 +105,17 @@ class PriceTag:
         return found if isinstance(found, str) else ""
 
     def _seconds(self, body: Json) -> float:
+        characters = self.characters(body)
+        if self._shown is not None:
+            share = characters / self._shown.characters if characters and self._shown.characters else 1
+            return self._shown.seconds * share
         if self._estimate_s is not None:
             return self._estimate_s
-        characters = self._characters(body)
         if characters:
             return characters / CHARACTERS_PER_SECOND
         return self._price.guess_s if self._price else 0
 
-    def _characters(self, body: Json) -> int:
+    def characters(self, body: Json) -> int:
         """How long the text of the body is; a body of several texts has them all."""
         found = self._text.find(body) if self._text else None
         return sum(len(as_text(each)) for each in (found if isinstance(found, list) else [found]))
@@ -125,5 +130,5 @@ class PriceTag:
                 break
         billed_s = math.ceil(seconds / step_s) * step_s
         if per == "character":
-            return amount * self._characters(body)
+            return amount * self.characters(body)
         return amount * {"second": billed_s, "minute": billed_s / 60}.get(per, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -105,6 +105,7 @@ class Run:
     Attributes:
         fetches: Whether the files of finished rows are fetched, where the job asks for them.
         deadline: When to stop sending and end, unix seconds; None without one.
+        rows: The ids of the only rows of which anything new is sent; None for all of them.
         interrupted: Asked now and then; True ends the run after what is in the air has come back.
         report: Receives the progress after every pass that changed something.
     """
@@ -115,6 +116,7 @@ class Run:
     verbs: Verbs
     fetches: bool = True
     deadline: float | None = None
+    rows: Collection[str] | None = None
     interrupted: Callable[[], bool] = lambda: False
     report: Callable[[Progress], None] = lambda _: None
     progress: Progress = field(default_factory=Progress)
@@ -136,6 +138,7 @@ class Run:
             senders=self.senders,
             clock=self.around.clock,
             tell=self.around.tell,
+            rows=self.rows,
         )
 
     def go(self) -> Ending:
@@ -252,6 +255,7 @@ class Run:
             doubts=Doubts(bound=bound, rng=self.around.rng),
             clock=self.around.clock,
             tell=self.around.tell,
+            rows=self.rows,
         )
 
     def _reconciler(self, watch: FailureWatch) -> Reconciler:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -52,6 +52,7 @@ class Uploads:
         stop: Why nothing more may be sent; empty while all is well.
         later: Why files are left to the next run; empty while none is.
         arrived: Files have arrived, so that rows may be sent that could not before.
+        rows: The ids of the only rows whose files are uploaded; None for all of them.
     """
 
     bound: BoundJob
@@ -61,6 +62,7 @@ class Uploads:
     senders: Senders
     clock: Callable[[], float]
     tell: Callable[[str], None]
+    rows: Collection[str] | None = None
     stop: str = ""
     later: str = ""
     arrived: bool = False
@@ -71,7 +73,7 @@ class Uploads:
     def look(self) -> None:
         """Find out which files are needed now."""
         now = self.clock()
-        for need in self.ledger.wanted(self.bound.job.name, self.account, at=now):
+        for need in self.ledger.wanted(self.bound.job.name, self.account, at=now, rows=self.rows):
             if need.digest not in self._under_way | self._over:
                 self._wanted.setdefault(need.digest, _Wanted(need=need, at=now))
 

@@ -22,7 +22,6 @@ from batcher.consent import needs_consent
 from batcher.errors import Exit
 from batcher.job import load_job
 from batcher.model import State
-from batcher.plan import Plan
 from batcher.simulator import Behaviour, Running, start
 
 Make = Callable[..., Running]
@@ -291,11 +290,9 @@ def test_consent_is_asked_for_above_the_limit(
 ) -> None:
     """On a real account, for rows that wait, above 25 USD, in another unit, or at a price that nobody knows."""
     job = load_job(write_job(tmp_path, names(3)))
-    plan = Plan(cost=cost, words=Counter({State.WAITING: waiting}), to_send=waiting)
-
-    bound = SimpleNamespace(job=job, currency=currency)
-    at_hand: Any = SimpleNamespace(is_real=real, bound=bound)
-    assert needs_consent(at_hand, plan) is asks
+    bound = SimpleNamespace(currency=currency)
+    at_hand: Any = SimpleNamespace(is_real=real, is_rehearsal=False, job=job, bound=bound)
+    assert needs_consent(at_hand, tasks=waiting, cost=cost) is asks
 
 
 # --- what stands where

@@ -28,9 +28,21 @@ from support import (
 
 from batcher.errors import InputError, NotFinished
 from batcher.files import SeenFile
-from batcher.ledger.protocol import Candidate, FileRecord, Gate, JobRecord, Ledger, Need, Planned, Prepared, Waiting
+from batcher.ledger.protocol import (
+    Approval,
+    Candidate,
+    FileRecord,
+    Gate,
+    JobRecord,
+    Ledger,
+    Need,
+    Planned,
+    Prepared,
+    Sample,
+    Waiting,
+)
 from batcher.ledger.sqlite import SqliteLedger
-from batcher.model import Asset, FileState, Source, State
+from batcher.model import Asset, FileState, Length, Source, State
 from batcher.units import Rate
 
 Open = Callable[[], Ledger]
@@ -1187,3 +1199,55 @@ def test_when_links_are_to_be_renewed_is_kept(ledger: Ledger) -> None:
     record = ledger.job(JOB)
     assert record is not None
     assert record.renew_at == 77.0
+
+
+# --- samples, approvals
+
+
+def test_only_the_rows_that_are_wanted_are_admitted(ledger: Ledger) -> None:
+    """The others wait; what the gate says is about the wanted ones."""
+    plan(ledger, *rows(4))
+    admitted = admit(ledger, rows=["r3", "r2", "nobody"])
+
+    assert [each.task.row_id for each in admitted.attempts] == ["r2", "r3"]
+    assert admitted.gate is Gate.NOTHING_WAITING
+    assert [each.task.row_id for each in admit(ledger, rows=[]).attempts] == []
+    assert [each.task.row_id for each in admit(ledger).attempts] == ["r1", "r4"]
+
+
+def test_only_files_of_the_rows_that_are_wanted_are_wanted(ledger: Ledger) -> None:
+    """A sample of three uploads no four hundred pictures."""
+    needs = [Need(digest=f"d{number}", path=f"/{number}", size=1) for number in (1, 2)]
+    plan(ledger, planned("r1", needs=(needs[0],)), planned("r2", needs=(needs[1],)))
+
+    assert ledger.wanted(JOB, ACCOUNT, at=0.0, rows=["r2"]) == [needs[1]]
+    assert ledger.wanted(JOB, ACCOUNT, at=0.0) == needs
+
+
+def test_a_sample_is_kept_whole(ledger: Ledger, open_ledger: Open) -> None:
+    """Another process finds what was chosen and measured; keeping again replaces it."""
+    assert ledger.sample(JOB) == Sample()
+    kept = Sample(row_ids=("ä, 1", "r2"), lengths={"": Length(rows=2, seconds=7.5)}, priced=1.5, charged=None)
+    ledger.keep_sample(JOB, Sample(row_ids=("r9",), charged=2.0))
+    ledger.keep_sample(JOB, kept)
+
+    assert open_ledger().sample(JOB) == kept
+    assert ledger.sample("another") == Sample()
+
+
+def test_an_approval_counts_what_was_begun_since(ledger: Ledger) -> None:
+    """Failed work costs nothing; what came before was no part of it; withdrawn, there is none."""
+    given = Approval(account=ACCOUNT, digest="d", tasks=3, cost=9.0, currency="USD", by="anna", at=50.0)
+    plan(ledger, *rows(4, estimate=2.0))
+    admit(ledger, 10.0, at_most=1)
+    ledger.approve(JOB, given)
+    assert ledger.approval(JOB) == given
+
+    first, second, _ = admit(ledger, 60.0).attempts
+    ledger.record([news(first, State.FAILED, 61.0), news(second, State.DONE, 61.0, cost=2.5)])
+    found = ledger.approval(JOB)
+    assert found is not None
+    assert (found.sent, found.spent) == (3, 4.5)
+
+    ledger.approve(JOB, None)
+    assert ledger.approval(JOB) is None

@@ -223,6 +223,7 @@ def _operation(root: At, name: str) -> Operation:
         settle=settle(root, at),
         outcome=outcome(result) if result else None,
         price=_price(at.inner("price")),
+        spoken=at.maybe("spoken") or at.maybe("price", "text"),
         state=value.get("state", ""),
         extends=_extends(at.inner("extends")),
         retired=_retired(value.get("retired")),

@@ -312,6 +312,7 @@ class Operation:
         title_field: Field of the body for a title; empty when there is none.
         settle: How its outcome is learned; None for a synchronous operation.
         outcome: How the answer is read as the outcome; None when it takes its time.
+        spoken: The texts of a body that somebody or something will say; None where nothing is said.
         state: What is known about how well it works: `not tried live`, `retired`; empty when nothing is to be said.
         shape: Path pattern in the request (`*` is any key or index) to the name of a shape.
         choices: Path pattern in the body to the name of a choice list.
@@ -332,6 +333,7 @@ class Operation:
     settle: Settle | None = None
     outcome: ReadAtOnce | None = None
     price: Price | None = None
+    spoken: Pick | None = None
     state: str = ""
     extends: Extends | None = None
     retired: Retired | None = None

@@ -12,6 +12,7 @@ _COMMANDS = {
     "init": ("init", "A workbook to fill in and its job file, for any operation."),
     "run": ("running", "Send rows, watch them, and write the results: the whole job."),
     "check": ("looking", "Validate everything and show the plan; sends nothing."),
+    "approve": ("approving", "Keep your agreement to the plan, for runs without a terminal."),
     "submit": ("running", "Only send what may be sent now."),
     "reconcile": ("running", "Only look at what is in work, once."),
     "status": ("looking", "Where the rows of a job stand."),

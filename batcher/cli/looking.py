@@ -6,6 +6,7 @@ import click
 
 from batcher.cli import show
 from batcher.cli.options import JOB, JSON, OFFLINE, QUIET, REHEARSE, VERBOSE, surroundings, together
+from batcher.cli.paint import say_lines
 from batcher.cli.progress import LinksShown
 from batcher.cli.say import say
 from batcher.cli.sheets import each_sheet
@@ -15,6 +16,7 @@ from batcher.fetch.probe import Prober
 from batcher.filenames import check_file_names
 from batcher.job import Job
 from batcher.links import check_links
+from batcher.listening import Listener
 from batcher.opening import OpenJob, check_results_file, opened
 from batcher.plan import Plan, leave_out_held, look
 from batcher.renewal import renew_all
@@ -52,7 +54,7 @@ def check(job: Job, *, offline: bool, links: bool, rehearse: bool, quiet: bool, 
     with opened(job, around, offline=offline, rehearse=rehearse) as at_hand:
         bound = at_hand.bind(checked=True)
         at_hand.notes += [str(each) for each in check_file_names(bound)]
-        plan = look(bound, at_hand.ledger)
+        plan = look(bound, at_hand.ledger, listener=Listener(bound=bound))
         leave_out_held(plan, at_hand.ledger, account=at_hand.account_name, at=around.clock())
         if links:
             _look_at_links(at_hand, plan, quiet=quiet or as_json)
@@ -61,10 +63,11 @@ def check(job: Job, *, offline: bool, links: bool, rehearse: bool, quiet: bool, 
         elif quiet:
             say(show.plan_tally(plan).identity())
         else:
-            say(f"{show.heading(at_hand, 'CHECK')}: nothing sent, nothing charged")
-            say("\n".join(show.plan_lines(at_hand, plan, verbose=verbose)))
+            say_lines([f"{show.heading(at_hand, 'CHECK')}: nothing sent, nothing charged"])
+            say_lines(show.plan_lines(at_hand, plan, verbose=verbose))
             if plan.to_come:
-                say(f"Next     batcher run {click.get_current_context().params['job_file']}")
+                command = f"batcher run {click.get_current_context().params['job_file']}"
+                say_lines([show.next_line(at_hand, plan, command)])
         return int(Exit.SOME_FAILED if plan.problem_count else Exit.DONE)
 
 

@@ -6,12 +6,13 @@ import sys
 
 import click
 
-from batcher.cli import show
+from batcher.cli import forecast, show
 from batcher.cli.options import JOB, JSON, QUIET, REHEARSE, VERBOSE, Duration, polite_stop, surroundings, together
+from batcher.cli.paint import say_lines
 from batcher.cli.progress import Shown
 from batcher.cli.say import say
 from batcher.cli.sheets import each_sheet
-from batcher.consent import needs_consent, question
+from batcher.consent import unapproved
 from batcher.downloads import NO_FILES, count_files
 from batcher.errors import Exit, InputError, LedgerError, Stopped
 from batcher.inbox import is_finished, put_away
@@ -20,22 +21,28 @@ from batcher.model import State
 from batcher.opening import OpenJob, Surroundings, check_results_file, opened
 from batcher.ops.telling import report_run, tell_ending, tell_refusal
 from batcher.plan import Plan
+from batcher.results import count_rows
 from batcher.run import SENDERS, Ending, Run, Verbs, exit_code, is_settled, is_written, write_job_results
+from batcher.sampling import MOST, Chosen, choose_sample, measure_sample, sample_tally
 from batcher.senders import ThreadedSenders
 
 _FOR = click.option("--for", "for_s", type=Duration(), metavar="10m", help="Stop in time; the next run goes on.")
 _YES = click.option("--yes", is_flag=True, help="Agree to the price beforehand.")
+_SAMPLE = click.option(
+    "--sample", type=click.IntRange(1, MOST), metavar="N", help="Only N rows first, and what they tell about the rest."
+)
 _NO_DOWNLOAD = click.option("--no-download", is_flag=True, help="Fetch no files this time.")
 _OPTIONS = together(JOB, REHEARSE, _FOR, _YES, QUIET, VERBOSE, JSON)
 
 
 @click.command()
-@together(JOB, REHEARSE, _FOR, _YES, _NO_DOWNLOAD, QUIET, VERBOSE, JSON)
+@together(JOB, REHEARSE, _SAMPLE, _FOR, _YES, _NO_DOWNLOAD, QUIET, VERBOSE, JSON)
 @each_sheet(takes=True)
 def run(
     job: Job,
     *,
     rehearse: bool,
+    sample: int | None,
     for_s: float | None,
     yes: bool,
     no_download: bool,
@@ -47,11 +54,17 @@ def run(
     Do the whole job: send rows, watch them, fetch their files where `results.download` says so, write the results.
 
     Rows that are done stay done: after a kill, a crash or Ctrl-C the same command goes on where it was. Above
-    `confirm_above` (25 USD unless the job says otherwise) it asks first.
+    `confirm_above` (25 USD unless the job says otherwise) it asks first; without a terminal it needs --yes, or what
+    `batcher approve` has kept.
+
+    With --sample 3 only three rows are made: those that say `sample` in the status column, else the longest, the
+    shortest and the oddest. What they took and cost is told, and used for every later estimate. Asked again for the
+    same number, nothing more is made.
 
     \b
     Examples:
       batcher run jobs/welcome.yaml
+      batcher run jobs/welcome.yaml --sample 3
       batcher run jobs/welcome.yaml --rehearse
       batcher run jobs/welcome.yaml --for 10m --yes --quiet      (cron)
     """
@@ -62,6 +75,7 @@ def run(
         for_s=for_s,
         yes=yes,
         fetches=not no_download,
+        sample=sample,
         quiet=quiet,
         verbose=verbose,
         as_json=as_json,
@@ -122,6 +136,7 @@ def _work(
     for_s: float | None,
     yes: bool,
     fetches: bool = False,
+    sample: int | None = None,
     quiet: bool,
     verbose: bool,
     as_json: bool,
@@ -137,26 +152,37 @@ def _work(
                 ending = _say_settled(at_hand, plan, at=begun, fetches=fetches, quiet=quiet, as_json=as_json)
                 return int(_put_away(at_hand, ending, around))
             if not (quiet or as_json):
-                say(show.heading(at_hand, verbs.value.upper()))
-                say("\n".join(show.plan_lines(at_hand, plan, verbose=verbose)) + "\n")
+                say_lines([show.heading(at_hand, verbs.value.upper())])
+                say_lines([*show.plan_lines(at_hand, plan, verbose=verbose), ""])
+            chosen = choose_sample(at_hand, sample, again=plan.again) if sample else None
+            if chosen is not None and chosen.is_made:
+                return _say_made(at_hand, chosen, at=begun, quiet=quiet, as_json=as_json)
+            if chosen is not None and not (quiet or as_json):
+                say_lines([forecast.chosen_line(at_hand, chosen), ""])
             if verbs is not Verbs.RECONCILE:
-                _agree(at_hand, plan, yes=yes)
+                first = chosen or plan
+                _agree(at_hand, tasks=first.to_come, cost=first.cost, yes=yes)
                 plan = at_hand.obey(plan, at=around.clock())
         except (InputError, Stopped) as error:
             tell_refusal(at_hand, error, around)
             raise
         deadline = begun + for_s if for_s else None
         try:
-            ending = _carry_out(at_hand, around, plan, verbs, deadline=deadline, fetches=fetches, quiet=quiet)
+            ending = _carry_out(
+                at_hand, around, plan, verbs, chosen=chosen, deadline=deadline, fetches=fetches, quiet=quiet
+            )
         except LedgerError as error:
             tell_refusal(at_hand, error, around)
             raise
         _finish(at_hand, around, ending, is_rehearsal=rehearse)
+        shown = measure_sample(at_hand, chosen, before=at_hand.info) if chosen is not None else None
         if as_json:
             say(show.summary(at_hand, ending))
         else:
             lines = list(show.ending_lines(at_hand, ending, took_s=around.clock() - begun))
-            say("\n".join(lines[1:2] if quiet else lines))
+            if chosen is not None and shown is not None:
+                lines += forecast.lines(at_hand, chosen, shown, at_hand.plan(at=around.clock()))
+            say_lines(lines[1:2] if quiet else lines)
         return int(ending.exit if rehearse else _put_away(at_hand, ending, around))
 
 
@@ -182,6 +208,21 @@ def _finish(at_hand: OpenJob, around: Surroundings, ending: Ending, *, is_rehear
         around.tell(str(error))
     if not is_rehearsal:
         tell_ending(at_hand, ending, around)
+
+
+def _say_made(at_hand: OpenJob, chosen: Chosen, *, at: float, quiet: bool, as_json: bool) -> int:
+    """As many sample rows as were asked for are there: what they have shown is said again, and nothing is sent."""
+    ending = Ending(exit=exit_code(sample_tally(at_hand, chosen)), tally=count_rows(at_hand.bound, at_hand.ledger))
+    ending.cost, ending.expected = at_hand.ledger.spent(at_hand.job.name)
+    if as_json:
+        say(show.summary(at_hand, ending))
+    elif quiet:
+        say(ending.tally.identity())
+    else:
+        shown = at_hand.ledger.sample(at_hand.job.name)
+        told = forecast.lines(at_hand, chosen, shown, at_hand.plan(at=at))
+        say_lines([forecast.made_line(at_hand, chosen), ending.tally.identity(), *told])
+    return int(ending.exit)
 
 
 def _say_settled(at_hand: OpenJob, plan: Plan, *, at: float, fetches: bool, quiet: bool, as_json: bool) -> Ending:
@@ -210,30 +251,36 @@ def _carry_out(
     plan: Plan,
     verbs: Verbs,
     *,
+    chosen: Chosen | None,
     deadline: float | None,
     fetches: bool,
     quiet: bool,
 ) -> Ending:
-    total = plan.to_come + plan.words[State.IN_PROGRESS] + plan.words[State.SENDING]
+    total = (chosen or plan).to_come + plan.words[State.IN_PROGRESS] + plan.words[State.SENDING]
     with polite_stop() as interrupted, Shown(total, quiet=quiet) as shown:
-        return Run(
+        ending = Run(
             opened=at_hand,
             around=around,
             senders=ThreadedSenders(SENDERS),
             verbs=verbs,
             fetches=fetches,
             deadline=deadline,
+            rows=chosen.row_ids if chosen is not None else None,
             interrupted=interrupted,
             report=shown,
         ).go()
+    if chosen is not None and not ending.reason and not ending.results_error:
+        ending.exit = exit_code(sample_tally(at_hand, chosen), files=ending.files)  # the others were not asked for
+    return ending
 
 
-def _agree(at_hand: OpenJob, plan: Plan, *, yes: bool) -> None:
-    """Ask before much money is spent; without a terminal only --yes will do."""
-    if yes or not needs_consent(at_hand, plan):
+def _agree(at_hand: OpenJob, *, tasks: int, cost: float | None, yes: bool) -> None:
+    """Ask before much money is spent; without a terminal --yes will do, or what was approved for this job."""
+    asked = "" if yes else unapproved(at_hand, tasks=tasks, cost=cost)
+    if not asked:
         return
-    asked = question(at_hand, plan)
     if not sys.stdin.isatty():
-        raise Stopped(f"{asked} There is no terminal to ask on: agree with --yes, or raise limits.confirm_above")
-    if not click.confirm(asked):
+        name = at_hand.job.path.name if at_hand.job.path else at_hand.job.name
+        raise Stopped(f"{asked}: look at the plan and agree with `batcher approve {name}`, or run with --yes")
+    if not click.confirm(f"{asked}. Send them?"):
         raise Stopped("nothing was sent")

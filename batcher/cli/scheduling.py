@@ -108,7 +108,8 @@ def _tell_what_is_missing(job: Job, provider: Provider, secret: Sequence[str], *
     if not agreed:
         limit = job.limits.confirm_above
         click.echo(
-            f"{job.name}: without --yes a tick that may cost more than {limit} stops and sends nothing", err=True
+            f"{job.name}: a tick that may cost more than {limit} sends nothing without --yes, or what batcher approve has kept",
+            err=True,
         )
 
 

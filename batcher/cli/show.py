@@ -9,16 +9,26 @@ from typing import Any
 
 from batcher.bound import BoundJob
 from batcher.bound_step import BoundStep
+from batcher.cli.endings import links_line, trouble_lines
+from batcher.consent import needs_consent
 from batcher.files import size_words
 from batcher.limits import limits_of
 from batcher.lines import word_of
+from batcher.listening import shortened
 from batcher.model import HELD
 from batcher.opening import OpenJob
 from batcher.plan import Plan
 from batcher.price import ROUNDING
 from batcher.results import Tally
 from batcher.run import Ending
+from batcher.sampling import usual_time
 from batcher.units import Money, show_duration
+
+SAMPLE = 3
+"""Rows that a check advises to make first."""
+
+SPOKEN = 200
+"""Characters that are shown of a spoken text."""
 
 
 def heading(opened: OpenJob, verb: str) -> str:
@@ -57,12 +67,13 @@ def plan_lines(opened: OpenJob, plan: Plan, *, verbose: bool) -> Iterator[str]:
             yield f"  … {plan.problem_count - len(shown)} more, each with its reason in the results file"
     if plan.doubt_count:
         yield ""
-        yield "Look again  (will be sent as they stand)"
+        yield "Look again  (will be sent)"
         shown = plan.doubts if verbose else plan.doubts[:8]
         for doubt in shown:
             yield f"  {doubt.where}  {doubt.message}"
         if plan.doubt_count > len(shown):
             yield f"  … {plan.doubt_count - len(shown)} more"
+    yield from _spoken_lines(plan, verbose=verbose)
     if plan.changed_count:
         yield ""
         yield f"Changed after they were made (not made again): rows {_numbers(plan.changed, plan.changed_count)}"
@@ -104,11 +115,39 @@ def _cost_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
         for step in bound.steps.values():
             yield f"         {_price_words(step)}"
         yield from _cover_lines(opened, plan)
-    limits = limits_of(bound.job, bound.provider)
-    usual = [step.operation.settle.usual_s for step in bound.steps.values() if step.operation.settle]
-    if usual and limits.in_flight:
-        seconds = max(sum(usual), plan.to_come / limits.in_flight * max(usual))
-        yield f"Time     ≈ {show_duration(seconds)}, {limits.in_flight} at once"
+    if line := time_line(opened, plan.to_come):
+        yield line
+
+
+def time_line(opened: OpenJob, tasks: int) -> str:
+    """How long so much will take; empty where that is not known."""
+    seconds, limits = usual_time(opened, tasks), limits_of(opened.job, opened.bound.provider)
+    return f"Time     ≈ {show_duration(seconds)}, {limits.in_flight} at once" if seconds else ""
+
+
+def job_name(opened: OpenJob) -> str:
+    """What a person types to name the job."""
+    return opened.job.path.name if opened.job.path else opened.job.name
+
+
+def next_line(opened: OpenJob, plan: Plan, command: str) -> str:
+    """What to do after a check: a few rows first where the rest would cost more than is passed without a question."""
+    if needs_consent(opened, tasks=plan.to_come, cost=plan.cost) and not opened.ledger.sample(opened.job.name).lengths:
+        few = min(SAMPLE, plan.to_come)
+        price = (
+            "" if plan.cost is None else Money(amount=plan.cost / plan.to_come * few, currency=opened.bound.currency)
+        )
+        return f"Next     {command} --sample {few}" + (f"      (≈ {price})" if price else "")
+    return f"Next     {command}"
+
+
+def _spoken_lines(plan: Plan, *, verbose: bool) -> Iterator[str]:
+    """The texts of the riskiest rows, as they will be sent."""
+    if plan.spoken:
+        yield ""
+        yield "Sounds like"
+    for each in plan.spoken:
+        yield f'  row {each.row_number} ({each.why}): "{each.text if verbose else shortened(each.text, SPOKEN)}"'
 
 
 def _to_come(plan: Plan) -> str:
@@ -136,6 +175,9 @@ def _price_words(step: BoundStep) -> str:
     words = f"{step.operation.name}: {price.amount:g} {price.currency} a {price.per}"
     if price.per not in ("second", "minute"):
         return words
+    if step.length:
+        rows = f"{step.length.rows} sample rows" if step.length.rows > 1 else "the sample row"
+        return f"{words}, {step.length.seconds:.3g} s each as {rows} came out"
     if step.step.estimate_s:
         return f"{words}, {step.step.estimate_s:g} s each (your guess)"
     return f"{words}, {price.guess_s:g} s each where nothing is known (a guess)"
@@ -177,13 +219,12 @@ def ending_lines(opened: OpenJob, ending: Ending, *, took_s: float) -> Iterator[
         yield f"Spent    ≈ {Money(amount=ending.cost, currency=bound.currency)}{expected} (by the price table)"
     if ending.reason:
         yield f"Why      {ending.reason}"
-    name = bound.job.path.name if bound.job.path else bound.job.name
+    name = job_name(opened)
     if ending.files.words():
         yield f"Files    {ending.files.words()}"
-    if ending.tally.words["unsure"]:
-        yield f"Unsure   the answer was lost, maybe charged, never resent blindly → batcher settle {name}"
-    if ending.tally.words["failed"] or ending.tally.words["invalid"]:
-        yield "Failed   every reason stands beside its row, in the columns error and what_to_do"
+    yield from trouble_lines(opened, ending.tally)
+    if line := links_line(opened, ending.tally):
+        yield line
     if ending.results_error:
         yield f"Results  {ending.results_error} → mend that, then: batcher results {name}"
     else:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from batcher.ledger.db import Db, among, insert_rows
-from batcher.ledger.filing import HAS_ALL, assets_of
+from batcher.ledger.filing import HAS_ALL, assets_of, only_rows
 from batcher.ledger.identity import batch_key
 from batcher.ledger.moving import Move, note
 from batcher.ledger.protocol import Admission, Admitted, Candidate, Gate, Prepared
@@ -32,6 +32,7 @@ _WAITING = f"""
 SELECT task_id, row_id, step, item, row_number, operation, path, body, estimate,
        (SELECT COALESCE(MAX(number), 0) + 1 FROM attempts WHERE attempts.task_id = tasks.task_id)
 FROM tasks WHERE job = ? AND state = 'waiting' AND ready = 1 AND gone = 0 AND held = 0 AND not_before <= ? AND {HAS_ALL}
+  AND {{only}}
 ORDER BY row_number, task_id LIMIT ?"""
 _SUBMISSIONS = """
 INSERT INTO submissions (account, operation, key, first_sent_at, size, holder) VALUES {rows} RETURNING submission_id, key"""
@@ -155,7 +156,9 @@ def _fresh(
         taken = db.execute(_SLOTS, (wish.account, wish.now - OVERDUE_S)).fetchone()[0]
         if wish.in_flight - taken < tasks:
             tasks, gate = max(0, wish.in_flight - taken), Gate.SLOTS
-    rows = db.execute(_WAITING + db.claiming, (wish.job, wish.now, wish.account, wish.now, tasks + 1)).fetchall()
+    only, row_ids = only_rows(wish.rows)
+    values = (wish.job, wish.now, wish.account, wish.now, *row_ids, tasks + 1)
+    rows = db.execute(_WAITING.format(only=only) + db.claiming, values).fetchall()
     if len(rows) <= tasks:
         gate = Gate.NOTHING_WAITING
     elif gate is Gate.SLOTS and tasks == 0:

@@ -23,6 +23,7 @@ HAS_ALL = f"NOT EXISTS (SELECT 1 FROM needs n WHERE n.task_id = tasks.task_id AN
 _WANTED = f"""
 SELECT n.digest, MIN(n.path), MIN(n.size), MIN(n.place) FROM needs n JOIN tasks t ON t.task_id = n.task_id
 WHERE t.job = ? AND t.state = 'waiting' AND t.gone = 0 AND t.held = 0 AND t.not_before <= ? AND NOT EXISTS ({_HELD})
+  AND {{only}}
 GROUP BY n.digest ORDER BY MIN(t.row_number), n.digest"""
 _ASSETS = """
 SELECT digest, asset_id, url, expires_at FROM assets
@@ -58,10 +59,18 @@ def set_needs(db: Db, task: Planned, task_id: int | None = None) -> None:
     db.executemany(_NEED, [(found, need.digest, need.path, need.size, need.place) for need in task.needs])
 
 
-def wanted(db: Db, job: str, account: str, *, at: float) -> list[Need]:
+def only_rows(rows: Collection[str] | None) -> tuple[str, Sequence[str]]:
+    """A condition on `row_id` that only these rows meet, with its values; all rows meet it when None."""
+    if not rows:
+        return ("1 = 1" if rows is None else "1 = 0"), ()
+    return f"row_id IN ({', '.join('?' * len(rows))})", tuple(rows)
+
+
+def wanted(db: Db, job: str, account: str, *, at: float, rows: Collection[str] | None) -> list[Need]:
     """As `Ledger.wanted`."""
-    rows = db.execute(_WANTED, (job, at, account, at))
-    return [Need(digest=digest, path=path, size=size, place=place) for digest, path, size, place in rows]
+    only, row_ids = only_rows(rows)
+    found = db.execute(_WANTED.format(only=only), (job, at, account, at, *row_ids))
+    return [Need(digest=digest, path=path, size=size, place=place) for digest, path, size, place in found]
 
 
 def assets(db: Db, account: str, digests: Collection[str], *, at: float) -> dict[str, Asset]:

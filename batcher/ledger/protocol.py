@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Protocol
 
 from batcher.files import SeenFile
-from batcher.model import Asset, Attempt, FileState, Source, State, TaskKey
+from batcher.model import Asset, Attempt, FileState, Length, Source, State, TaskKey
 from batcher.units import Rate
 
 
@@ -186,6 +186,7 @@ class Admission:
         budget: What the job may spend in all, in the unit of the estimates; None without one.
         grace_s: How long after its sending an unanswered request may still reach the server.
         holder: The worker that will send; empty for a run that holds the job's lock.
+        rows: The ids of the only rows of which new attempts are wanted; None for all of them.
     """
 
     job: str
@@ -199,6 +200,7 @@ class Admission:
     budget: float | None = None
     grace_s: float = 120.0
     holder: str = ""
+    rows: Collection[str] | None = None
 
 
 class Gate(str, Enum):
@@ -360,6 +362,50 @@ class InFlight:
     remote_id: str
     accepted_at: float
     body: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """
+    The sample rows of a job, and what they have shown.
+
+    Attributes:
+        row_ids: In the order in which they were chosen; empty before there were any.
+        lengths: By step; empty before one of them was measured.
+        priced: What they cost by the price table, all together.
+        charged: By how much the balance fell while they were made; None where that cannot be told.
+    """
+
+    row_ids: tuple[str, ...] = ()
+    lengths: Mapping[str, Length] = field(default_factory=dict)
+    priced: float = 0.0
+    charged: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Approval:
+    """
+    What a person has agreed to for a job, so that runs without a terminal may go on.
+
+    Attributes:
+        account: The account's name in the ledger.
+        digest: Of the job file's content.
+        tasks: How many may be sent from then on.
+        cost: What they may cost together; None where no price was known.
+        by: Who agreed, as the machine knows them.
+        at: When, unix seconds.
+        sent, spent: What was begun since, and what that has cost or is expected to; known by the ledger alone.
+    """
+
+    account: str
+    digest: str
+    tasks: int
+    cost: float | None
+    currency: str
+    by: str
+    at: float
+    sent: int = 0
+    spent: float = 0.0
 
 
 class Ledger(Protocol):
@@ -563,8 +609,13 @@ class Ledger(Protocol):
     def render_times(self, account: str, operation: str) -> Sequence[float]:
         """How long the newest pieces of work took, in seconds, newest first, at most a hundred."""
 
-    def wanted(self, job: str, account: str, *, at: float) -> Sequence[Need]:
-        """The files that waiting tasks of a job need and the account does not hold, each content once, in row order."""
+    def wanted(self, job: str, account: str, *, at: float, rows: Collection[str] | None = None) -> Sequence[Need]:
+        """
+        The files that waiting tasks of a job need and the account does not hold, each content once, in row order.
+
+        Args:
+            rows: The ids of the only rows that count; None for all of them.
+        """
 
     def assets(self, account: str, digests: Collection[str], *, at: float) -> Mapping[str, Asset]:
         """Those of these files that the account holds, by their digests."""
@@ -583,6 +634,18 @@ class Ledger(Protocol):
 
     def saw(self, job: str, files: Collection[SeenFile]) -> None:
         """These are the files that a plan of the job has looked at, and no others."""
+
+    def sample(self, job: str) -> Sample:
+        """The sample rows of a job; an empty one before there were any."""
+
+    def keep_sample(self, job: str, sample: Sample) -> None:
+        """These are the sample rows of a job, and what they have shown; replaces what was kept."""
+
+    def approval(self, job: str) -> Approval | None:
+        """What a person has agreed to, with what has become of it since; None when nobody has, or it was withdrawn."""
+
+    def approve(self, job: str, approval: Approval | None) -> None:
+        """A person agrees, in place of what was agreed before; None withdraws it."""
 
     def close(self) -> None:
         """Let go of the file."""

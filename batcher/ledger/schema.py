@@ -58,6 +58,27 @@ CREATE TABLE files (                     -- what has become of each file that is
 ) STRICT;
 """
 
+_DECIDED = """
+CREATE TABLE samples (                   -- the rows that were made first, and what they have shown
+    job TEXT PRIMARY KEY,
+    row_ids TEXT NOT NULL,               -- JSON list
+    lengths TEXT NOT NULL,               -- JSON, step to how long its work came out
+    priced REAL NOT NULL,
+    charged REAL                         -- NULL: the balance could not tell
+) STRICT;
+
+CREATE TABLE approvals (                 -- what a person has agreed to
+    job TEXT PRIMARY KEY,
+    account TEXT NOT NULL,
+    digest TEXT NOT NULL,                -- of the job file's content
+    tasks INTEGER NOT NULL,
+    cost REAL,                           -- NULL: no price was known
+    currency TEXT NOT NULL,
+    approved_by TEXT NOT NULL,
+    approved_at REAL NOT NULL
+) STRICT;
+"""
+
 TABLES = f"""
 CREATE TABLE jobs (
     job TEXT PRIMARY KEY,
@@ -181,7 +202,8 @@ CREATE TABLE moved (                     -- one row once the ledger lives elsewh
     place TEXT PRIMARY KEY,
     at REAL NOT NULL
 ) STRICT;
-{_FILES}"""
+{_FILES}
+{_DECIDED}"""
 
 
 def statements(script: str) -> Sequence[str]:
@@ -194,6 +216,7 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "ALTER TABLE jobs ADD COLUMN renew_at REAL",
         "ALTER TABLE attempts ADD COLUMN flag TEXT NOT NULL DEFAULT ''",
         *statements(_FILES),
+        *statements(_DECIDED),
         "ALTER TABLE submissions ADD COLUMN batch_id TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE submissions ADD COLUMN size INTEGER NOT NULL DEFAULT 1",
         "ALTER TABLE attempts ADD COLUMN place INTEGER",

@@ -8,11 +8,12 @@ from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from batcher.files import SeenFile
-from batcher.ledger import admission, examining, filing, holding, planning, reading, recording
+from batcher.ledger import admission, deciding, examining, filing, holding, planning, reading, recording
 from batcher.ledger.db import Db, Touched
 from batcher.ledger.protocol import (
     Admission,
     Admitted,
+    Approval,
     Blocked,
     Candidate,
     Contradiction,
@@ -24,6 +25,7 @@ from batcher.ledger.protocol import (
     News,
     Planned,
     Prepared,
+    Sample,
     Standing,
     Waiting,
 )
@@ -274,10 +276,10 @@ class SqlLedger(ABC):
         with self._reading() as db:
             return reading.render_times(db, account, operation)
 
-    def wanted(self, job: str, account: str, *, at: float) -> Sequence[Need]:
+    def wanted(self, job: str, account: str, *, at: float, rows: Collection[str] | None = None) -> Sequence[Need]:
         """See `Ledger.wanted`."""
         with self._reading() as db:
-            return filing.wanted(db, job, account, at=at)
+            return filing.wanted(db, job, account, at=at, rows=rows)
 
     def assets(self, account: str, digests: Collection[str], *, at: float) -> Mapping[str, Asset]:
         """See `Ledger.assets`."""
@@ -305,3 +307,21 @@ class SqlLedger(ABC):
     def saw(self, job: str, files: Collection[SeenFile]) -> None:
         """See `Ledger.saw`."""
         self._write(lambda db: filing.saw(db, job, files), Touched(jobs=[job]), repeats=True)
+
+    def sample(self, job: str) -> Sample:
+        """See `Ledger.sample`."""
+        with self._reading() as db:
+            return deciding.sample(db, job)
+
+    def keep_sample(self, job: str, sample: Sample) -> None:
+        """See `Ledger.keep_sample`."""
+        self._write(lambda db: deciding.keep_sample(db, job, sample), Touched(jobs=[job]), repeats=True)
+
+    def approval(self, job: str) -> Approval | None:
+        """See `Ledger.approval`."""
+        with self._reading() as db:
+            return deciding.approval(db, job)
+
+    def approve(self, job: str, approval: Approval | None) -> None:
+        """See `Ledger.approve`."""
+        self._write(lambda db: deciding.approve(db, job, approval), Touched(jobs=[job]), repeats=True)
