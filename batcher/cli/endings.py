@@ -13,6 +13,7 @@ from batcher.opening import OpenJob
 from batcher.report import ReportRow
 from batcher.report.causes import causes_of
 from batcher.results import Tally
+from batcher.sheet import clean
 
 MOST_ROWS = 20_000
 """Of larger sheets the results file tells each row's reason, and nothing is put together here."""
@@ -49,7 +50,7 @@ def links_line(opened: OpenJob, tally: Tally) -> str:
         return ""
     done = [each for each in opened.ledger.standings(opened.job.name) if each.state is State.DONE]
     moments = [moment for each in done if (moment := link_expiry(opened.bound.operation(each.key.step), each))]
-    return f"Links    work until {iso(min(moments))}; batcher results --refresh renews them" if moments else ""
+    return f"Links    work until {iso(min(moments))[:10]}; batcher results --refresh renews them" if moments else ""
 
 
 def _row(standing: Standing) -> ReportRow:
@@ -58,8 +59,8 @@ def _row(standing: Standing) -> ReportRow:
         title="",
         word=word_of(standing.state),
         row_number=standing.row_number,
-        error=standing.error or invalid,
-        advice=standing.advice,
+        error=clean(standing.error or invalid),
+        advice=clean(standing.advice),
     )
 
 
