@@ -277,6 +277,8 @@ def plan_summary(opened: OpenJob, plan: Plan) -> str:
         "bytes_to_upload": sum(plan.files.values()),
         "cost": None if plan.cost is None else round(plan.cost, 4),
         "problems": [{"where": problem.where, "message": problem.message} for problem in plan.problems],
+        "doubts": [{"where": doubt.where, "message": doubt.message} for doubt in plan.doubts],
+        "spoken": [{"row": each.row_number, "why": each.why, "text": each.text} for each in plan.spoken],
         "notes": list(opened.notes),
     }
     return json.dumps(found, ensure_ascii=False)
