@@ -126,7 +126,6 @@ class OpenJob:
         self.state = state
         self.is_rehearsal = is_rehearsal
         self.notes = list(sheet.notes)
-        self._clock = around.clock
         self._around = around
         self._sheet_fingerprint = sheet.fingerprint
         self._bound: BoundJob | None = None
@@ -164,10 +163,8 @@ class OpenJob:
     def fingerprint(self) -> str:
         """Changes whenever planning again could bring anything new."""
         sheet = replace(self.sheet, fingerprint=self._sheet_fingerprint)
-        lengths = self.ledger.sample(self.job.name).lengths
-        return fingerprint(
-            self.job, operations=self.operations, sheet=sheet, account=self.account_name, lengths=lengths
-        )
+        known = self.ledger.sample(self.job.name).lengths
+        return fingerprint(self.job, operations=self.operations, sheet=sheet, account=self.account_name, lengths=known)
 
     @property
     def sheet_fingerprint(self) -> str:
@@ -225,7 +222,7 @@ class OpenJob:
             items=self.ledger.items(self.job.name),
             seen=self.ledger.files(self.job.name),
             lengths=self.ledger.sample(self.job.name).lengths,
-            clock=self._clock,
+            clock=self._around.clock,
             trusts_ids=not self.is_rehearsal,
         )
         if checked:
