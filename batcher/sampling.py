@@ -37,7 +37,7 @@ class Chosen:
         row_ids: All of them, also those that an earlier run has made.
         row_numbers: As a spreadsheet shows them, in the order of the sheet.
         is_made: Nothing of them is left to do.
-        to_send: How many of their tasks wait.
+        to_come: How many of their tasks wait, later steps among them.
         cost: What these are expected to cost; None where no price is known.
         made_before: The ids of those of which something was done before this run.
     """
@@ -45,7 +45,7 @@ class Chosen:
     row_ids: tuple[str, ...]
     row_numbers: Sequence[int]
     is_made: bool
-    to_send: int
+    to_come: int
     cost: float | None
     made_before: frozenset[str]
 
@@ -82,7 +82,7 @@ def choose_sample(at_hand: OpenJob, count: int, *, again: Collection[TaskKey]) -
         row_ids=tuple(row_ids),
         row_numbers=sorted({each.row_number for each in standings}),
         is_made=not waiting and not any(each.state in _OPEN for each in standings),
-        to_send=len(waiting),
+        to_come=len(waiting),
         cost=sum(costs) if costs else None,
         made_before=frozenset(each.key.row_id for each in done),
     )

@@ -161,7 +161,7 @@ def _work(
                 say_lines([forecast.chosen_line(at_hand, chosen), ""])
             if verbs is not Verbs.RECONCILE:
                 first = chosen or plan
-                _agree(at_hand, tasks=first.to_send, cost=first.cost, yes=yes)
+                _agree(at_hand, tasks=first.to_come, cost=first.cost, yes=yes)
                 plan = at_hand.obey(plan, at=around.clock())
         except (InputError, Stopped) as error:
             tell_refusal(at_hand, error, around)
@@ -256,8 +256,7 @@ def _carry_out(
     fetches: bool,
     quiet: bool,
 ) -> Ending:
-    to_come = chosen.to_send if chosen else plan.to_come
-    total = to_come + plan.words[State.IN_PROGRESS] + plan.words[State.SENDING]
+    total = (chosen or plan).to_come + plan.words[State.IN_PROGRESS] + plan.words[State.SENDING]
     with polite_stop() as interrupted, Shown(total, quiet=quiet) as shown:
         ending = Run(
             opened=at_hand,
