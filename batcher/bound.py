@@ -180,6 +180,22 @@ class BoundJob:
         """The operation of a step."""
         return self.steps[step].operation
 
+    def operation_of(self, step: str, name: str) -> Operation:
+        """
+        The operation as which work was sent: that of its step, unless the job has been changed since.
+
+        Raises:
+            InputError: The job's catalogue does not have it any more.
+        """
+        own = self.steps.get(step)
+        found = own.operation if own is not None and own.operation.name == name else self.provider.operations.get(name)
+        if found is None:
+            message = (
+                f"work that was sent as {name} is not settled yet, and the catalogue no longer has it: put it back"
+            )
+            raise InputError(Problem(where=self.provider.title, message=message))
+        return found
+
     def rows(self) -> Iterator[Identified]:
         """
         Every row of the sheet with its id, in order.
@@ -362,9 +378,12 @@ class BoundJob:
 
         return tuple((place(flaw.column), flaw.message) for flaw in rendered.flaws)
 
-    def final_cost(self, step: str, body: str, *, duration_s: str) -> float | None:
-        """What a finished piece of work cost."""
-        return self.steps[step].price.final(json.loads(body), duration_s=duration_s)
+    def final_cost(self, step: str, name: str, body: str, *, duration_s: str) -> float | None:
+        """What a finished piece of work cost; None where it was sent as an operation that its step no longer is."""
+        own = self.steps.get(step)
+        if own is None or own.operation.name != name:
+            return None
+        return own.price.final(json.loads(body), duration_s=duration_s)
 
 
 def _day_column(job: Job, header: Header) -> int | None:

@@ -17,6 +17,7 @@ from batcher.api.search import Found, search
 from batcher.api.wire import WRITE_S
 from batcher.batches import OpenBatch, OpenBatches
 from batcher.bound import BoundJob
+from batcher.catalog.model import Operation
 from batcher.doubt import Way
 from batcher.doubts import Doubt, Doubts, repeat_of, titles_carry_token
 from batcher.errors import ApiError, InDoubt, Rejected, StopEverything, Throttled
@@ -135,7 +136,7 @@ class Dispatcher:
         if self.wake_at is not None and now < self.wake_at:
             return
         for batch in self.batches.take_due(now, self.senders.free()):
-            operation = self.bound.operation(batch.attempts[0].task.step)
+            operation = self._operation(batch.attempts[0])
             if operation.batch is None or operation.settle is None:
                 continue  # the catalogue has lost its batches since: the attempts stay as they are
             ask = partial(look_into, self.client, operation.batch, operation.settle, batch.batch_id)
@@ -216,6 +217,9 @@ class Dispatcher:
         operations = [step.operation for step in self.bound.steps.values()]
         return {each.name: min(wanted, each.batch.most) for each in operations if each.batch and wanted > 1}
 
+    def _operation(self, attempt: Attempt) -> Operation:
+        return self.bound.operation_of(attempt.task.step, attempt.operation)
+
     def _prepare(self, candidate: Candidate) -> Prepared:
         operation = self.bound.operation(candidate.key.step)
         token = attempt_token(candidate.key, body=candidate.body, number=candidate.number)
@@ -233,7 +237,7 @@ class Dispatcher:
 
     def _send(self, attempts: tuple[Attempt, ...], *, sends: int) -> None:
         first, bodies = attempts[0], [attempt.body for attempt in attempts]
-        operation = self.bound.operation(first.task.step)
+        operation = self._operation(first)
         ask: Callable[[], object]
         if first.place is not None and operation.batch is not None:
             batch, retired = operation.batch, operation.retired
@@ -245,7 +249,7 @@ class Dispatcher:
     def _search_due(self, now: float) -> None:
         for each in self.doubts.due(Way.SEARCH, now)[: max(0, self.senders.free())]:
             self.doubts.take(each.attempt.attempt_id)
-            operation = self.bound.operation(each.attempt.task.step)
+            operation = self._operation(each.attempt)
             settle, find = operation.settle, repeat_of(operation, each.attempt).find
             if settle is None or find is None:
                 continue
@@ -328,7 +332,7 @@ class Dispatcher:
         cost = None
         if receipt.outcome is not None and receipt.outcome.state is State.DONE:
             duration_s = receipt.outcome.outputs.get("duration_s", "")
-            cost = self.bound.final_cost(attempt.task.step, attempt.body, duration_s=duration_s)
+            cost = self.bound.final_cost(attempt.task.step, attempt.operation, attempt.body, duration_s=duration_s)
             self.watch.succeeded()
         self.watch.accepted()
         self.accepted[attempt.attempt_id] = attempt
@@ -347,7 +351,7 @@ class Dispatcher:
             self.ledger.forget_assets(attempt.attempt_id)
         if isinstance(error, InDoubt):
             return self._doubt(attempt, sends=errand.sends, cause=error.message, now=now)
-        if attempt.sends > 1 and not repeat_of(self.bound.operation(attempt.task.step), attempt).free:
+        if attempt.sends > 1 and not repeat_of(self._operation(attempt), attempt).free:
             # what the first send may have made is not undone by a later refusal
             if isinstance(error, Rejected):
                 cause = f"sent again, it was refused: {error.message}"

@@ -57,7 +57,7 @@ class Doubts:
         """
         first = attempt.first_sent_at.timestamp() if attempt.first_sent_at else now
         verdict = settle_doubt(
-            repeat_of(self.bound.operation(attempt.task.step), attempt),
+            repeat_of(self.bound.operation_of(attempt.task.step, attempt.operation), attempt),
             first_sent_at=first,
             last_sent_at=now if sends else first,
             sends=sends,
@@ -99,7 +99,7 @@ class Doubts:
 
     def _is_searchable(self, attempt: Attempt) -> bool:
         """Whether our token went out with it, in the field that a search looks at."""
-        operation = self.bound.operation(attempt.task.step)
+        operation = self.bound.operation_of(attempt.task.step, attempt.operation)
         find = repeat_of(operation, attempt).find
         if find is None or not attempt.token or attempt.token not in attempt.body:
             return False

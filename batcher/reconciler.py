@@ -64,14 +64,37 @@ class Reconciler:
         self.due_at = self.clock() if self._flying and not self._under_way else None
 
     def _operations(self) -> dict[str, Settle]:
-        """The operations of the job whose outcome takes its time."""
-        operations = (step.operation for step in self.bound.steps.values())
-        return {each.name: each.settle for each in operations if each.settle is not None}
+        """The operations whose outcome takes its time: of the job, and as which it has sent what is still in flight."""
+        operations = {step.operation.name: step.operation for step in self.bound.steps.values()}
+        for each in self._flying.values():
+            if each.operation not in operations:
+                operations[each.operation] = self.bound.operation_of(each.key.step, each.operation)
+        return {name: each.settle for name, each in operations.items() if each.settle is not None}
 
     @property
     def in_flight(self) -> int:
         """How many pieces of work are accepted and not finished."""
         return len(self._flying)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a run waits for what is in flight: what is overdue is looked at once by each run, and left to the next."""
+        now = self.clock()
+        not_seen = self.sweeps == 0 and bool(self._flying)
+        return not_seen or any(not self._is_overdue(flying, now) for flying in self._flying.values())
+
+    @property
+    def overdue(self) -> str:
+        """What is said of work that should long have been finished; empty when there is none."""
+        now = self.clock()
+        count = sum(self._is_overdue(flying, now) for flying in self._flying.values())
+        if not count:
+            return ""
+        return f"{count} overdue: accepted long ago and still not finished; every run looks again, the provider's support may know more"
+
+    def _is_overdue(self, flying: InFlight, now: float) -> bool:
+        settle = self.bound.operation_of(flying.key.step, flying.operation).settle
+        return settle is not None and now - flying.accepted_at > settle.overdue_h * 3600
 
     def accepted(self, flying: InFlight) -> None:
         """A submission was accepted just now."""
@@ -178,10 +201,9 @@ class Reconciler:
         self.due_at = now + min(waits) if waits else None
 
     def _news(self, flying: InFlight, outcome: Outcome, source: Source, now: float) -> News:
-        settle, advice = self.bound.operation(flying.key.step).settle, ""
+        advice = ""
         state, code, error = outcome.state, outcome.error_code, outcome.error
-        overdue_s = settle.overdue_h * 3600 if settle else 86400.0
-        if outcome.missing and now - flying.accepted_at > overdue_s:
+        if outcome.missing and self._is_overdue(flying, now):
             state, code = State.FAILED, "lost"
             error = f"accepted as {flying.remote_id}, but the API no longer knows it"
             advice = "ask the provider's support with this id before asking for it again: it may have been charged"
@@ -193,7 +215,7 @@ class Reconciler:
         cost = None
         if state is State.DONE:
             duration_s = outcome.outputs.get("duration_s", "")
-            cost = self.bound.final_cost(flying.key.step, flying.body, duration_s=duration_s)
+            cost = self.bound.final_cost(flying.key.step, flying.operation, flying.body, duration_s=duration_s)
         return News(
             attempt_id=flying.attempt_id,
             state=state,

@@ -369,13 +369,12 @@ class Run:
             return cut
         if self.senders.under_way() or (self._renewal is not None and self._renewal.is_busy):
             return ""
-        if reconciler.stop or (dispatcher.stop and (self.verbs is Verbs.SUBMIT or not reconciler.in_flight)):
+        if reconciler.stop or (dispatcher.stop and (self.verbs is Verbs.SUBMIT or not reconciler.is_awaited)):
             return dispatcher.stop or reconciler.stop
         if self.verbs is Verbs.RECONCILE:
             unseen = dispatcher.batches.unseen or (reconciler.in_flight and reconciler.sweeps == 0)
             return "" if unseen else "finished"
-        watching = self.verbs is Verbs.BOTH and reconciler.in_flight > 0
-        if watching:
+        if self.verbs is Verbs.BOTH and reconciler.is_awaited:
             return ""
         if self.verbs is Verbs.SUBMIT and dispatcher.doubts.due_at is None and dispatcher.batches.due_at is not None:
             if dispatcher.gate is not Gate.OPEN and not dispatcher.batches.unseen:
@@ -387,7 +386,7 @@ class Run:
         if (due_at := self._uploads.due_at) is not None:
             return f"files can be uploaded from {iso(due_at)} on" if due_at - now > LONG_WAIT_S else ""
         if dispatcher.gate is Gate.NOTHING_WAITING:
-            return self._uploads.later or "finished"
+            return self._uploads.later or (reconciler.overdue if self.verbs is Verbs.BOTH else "") or "finished"
         if dispatcher.gate is Gate.BUDGET:
             dispatcher.stop = f"the budget of {self.opened.job.limits.budget} would be passed; raise it, then run again"
             return dispatcher.stop

@@ -84,7 +84,7 @@ def test_a_price_of_the_job_goes_before_the_catalogues(bind: Bind, make_row: Row
     bound = bind(make_row(), prices={"heygen.template": OWN}, limits={"budget": "3 EUR"}, estimate="20 seconds")
     (task,) = [task for row in bound.rows() for task in bound.tasks(row)]
     assert (task.estimate, bound.currency) == (0.5, "EUR")
-    assert bound.final_cost("", task.body, duration_s="90") == 0.5
+    assert bound.final_cost("", task.operation, task.body, duration_s="90") == 0.5
 
 
 def test_a_budget_in_the_catalogues_currency_is_told(bind: Bind, make_row: Row) -> None:

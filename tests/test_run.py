@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -585,6 +586,32 @@ def test_a_late_video_is_collected_days_later(make_site: Callable[..., Site]) ->
     ending = site.run()
     check(site, ending)
     assert (ending.exit, site.words()) == (Exit.DONE, {"done": 2})
+
+
+def test_a_run_does_not_wait_for_what_is_overdue(make_site: Callable[..., Site]) -> None:
+    """A video that never comes holds up no run for ever: after a day each run looks once, and leaves it to the next."""
+    site = make_site(["[stuck]", "Person 2"])
+    site.run(deadline=site.clock() + 3600)
+
+    site.clock.advance(25 * 3600)
+    begun = site.clock()
+    ending = site.run()
+    assert (ending.exit, site.words()) == (Exit.NOT_FINISHED, {"in progress": 1, "done": 1})
+    assert ending.reason.startswith("1 overdue: accepted long ago")
+    assert site.clock() - begun < 600
+
+
+def test_work_sent_before_the_job_was_changed_is_collected(make_site: Callable[..., Site]) -> None:
+    """Another operation stands in the job now: what is in flight is still looked at as what it was sent."""
+    site = make_site(2)
+    site.run(verbs=Verbs.SUBMIT)
+    job = json.loads(site.job.read_text())
+    request = {"video": "https://files.example.com/v.mp4", "output_languages": ["German"], "title": "{{ id }} {{ name }}"}
+    site.job.write_text(json.dumps({**job, "operation": "heygen.translation", "request": request}))
+    ending = site.run()
+
+    assert (ending.exit, site.words()) == (Exit.DONE, {"done": 2})
+    assert site.simulator.report()["creations"] == 2
 
 
 def test_a_person_can_ask_for_a_row_again(make_site: Callable[..., Site]) -> None:
