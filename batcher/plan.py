@@ -68,6 +68,9 @@ class Plan:
         samples: Ids of the rows that wait and are marked `sample`.
         carried: Rows that show an id of work that the ledger does not know; the first of them.
         carried_count: How many there are.
+        restepped: Rows that were made, and of which no step of the job knows anything: its steps have other names now.
+            The first of them.
+        restepped_count: How many there are.
         made_seen: Rows of this sheet for which work was ever sent.
         files: The sizes in bytes of the files that waiting tasks need and the account does not hold, by their digests.
         is_remembered: Nothing has changed since an earlier plan, so the sheet was not gone through again: `new`,
@@ -98,6 +101,8 @@ class Plan:
     samples: list[str] = field(default_factory=list)
     carried: list[int] = field(default_factory=list)
     carried_count: int = 0
+    restepped: list[int] = field(default_factory=list)
+    restepped_count: int = 0
     made_seen: int = 0
     new_ids: list[str] = field(default_factory=list)
     files: dict[str, int] = field(default_factory=dict)
@@ -176,6 +181,11 @@ class Plan:
         """Take in a row that shows an id of work that the ledger does not know."""
         self.carried_count += 1
         _some(self.carried, row_number)
+
+    def count_restepped(self, row_number: int) -> None:
+        """Take in a row that was made by steps that the job no longer has, and by none that it has."""
+        self.restepped_count += 1
+        _some(self.restepped, row_number)
 
     def add_problems(self, problems: Sequence[Problem]) -> None:
         """Take in complaints; the first are kept."""
@@ -259,6 +269,7 @@ def look(bound: BoundJob, ledger: Ledger, *, listener: Listener | None = None) -
         plan.doubts, plan.doubt_count = [*odd, *plan.doubts], plan.doubt_count + count
         plan.spoken = listener.examples()
     refuse_carried(bound, plan.carried, plan.carried_count)
+    _refuse_restepped(bound, plan)
     _check_vanished(bound, ledger, plan)
     return plan
 
@@ -301,6 +312,7 @@ def make_plan(
             raise InputError(Problem(where=bound.sheet.name, message="there are no rows below the header"))
         if refuses_carried:
             refuse_carried(bound, plan.carried, plan.carried_count)
+        _refuse_restepped(bound, plan)
         _check_vanished(bound, ledger, plan)
         return JobRecord(
             job=record.job,
@@ -349,7 +361,10 @@ def _stream(bound: BoundJob, ledger: Ledger, plan: Plan, listener: Listener | No
         asking = _standings(bound, ledger, [each.row_id for each, _ in by_row if each.mark is Mark.AGAIN])
         pairs = [(each, [(task, known.get(task.key)) for task in tasks]) for each, tasks in by_row]
         _count_carried(ledger, columns, pairs, plan)
+        made_otherwise = {key.row_id for key, each in known.items() if each.made_hash and key.step not in bound.steps}
         for identified, tasks in pairs:
+            if tasks and identified.row_id in made_otherwise and not any(each for _, each in tasks):
+                plan.count_restepped(identified.row.number)
             again = _again(bound, identified, tasks, asking.get(identified.row_id, ()))
             plan.count(tasks, sources, again=again, is_held=identified.is_held(bound.clock()))
             plan.count_marks(identified, tasks)
@@ -400,6 +415,19 @@ def _count_carried(ledger: Ledger, columns: Carriers, rows: Sequence[_PlannedRow
     for number, ids in carried.items():
         if any(remote_id not in known for remote_id in ids):
             plan.count_carried(number)
+
+
+def _refuse_restepped(bound: BoundJob, plan: Plan) -> None:
+    """Steps under other names are other tasks to the ledger: all that was made would be paid again."""
+    if not plan.restepped_count:
+        return
+    numbers = f"{', '.join(map(str, plan.restepped))}{' …' if plan.restepped_count > len(plan.restepped) else ''}"
+    message = (
+        f"{plan.restepped_count} rows (rows {numbers}) were already made, by steps that the job no longer has: under the names "
+        "that its steps have now they would be paid again. Give the steps their old names back (a job without `steps` has one "
+        "without a name), or give the job a new label to make the rows anew"
+    )
+    raise InputError(bound.job.problem(("steps",), message))
 
 
 def _check_vanished(bound: BoundJob, ledger: Ledger, plan: Plan) -> None:

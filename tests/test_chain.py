@@ -83,6 +83,21 @@ def test_a_later_step_waits_for_the_earlier_one(bind: Bind, make_row: Row, ledge
     assert json.loads(video.body)["audio_url"] == AUDIO
 
 
+def test_steps_under_other_names_are_not_paid_again(bind: Bind, make_row: Row, ledger: SqliteLedger) -> None:
+    """The same work under another step is another task: what was made is not made anew without a word."""
+    plan(chain(bind, make_row(), speech=SPEECH), ledger)
+    (attempt,) = admitted(ledger)
+    end(ledger, attempt, State.DONE)
+
+    with pytest.raises(InputError, match=r"1 rows \(rows 2\) were already made, by steps that the job no longer has"):
+        plan(chain(bind, make_row(), voice=SPEECH), ledger)
+    with pytest.raises(InputError, match="by steps that the job no longer has"):
+        plan(bind(make_row(), operation=SPEECH["operation"], request=SPEECH["request"]), ledger)
+    assert not admitted(ledger)
+    plan(chain(bind, make_row(), speech=SPEECH, video=VIDEO), ledger)
+    assert not admitted(ledger), "a step that is added goes on from what was made"
+
+
 def test_a_failed_step_leaves_the_later_ones_waiting(bind: Bind, make_row: Row, ledger: SqliteLedger) -> None:
     """Nothing is made from nothing."""
     bound = chain(bind, make_row(), speech=SPEECH, video=VIDEO)

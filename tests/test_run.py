@@ -606,7 +606,11 @@ def test_work_sent_before_the_job_was_changed_is_collected(make_site: Callable[.
     site = make_site(2)
     site.run(verbs=Verbs.SUBMIT)
     job = json.loads(site.job.read_text())
-    request = {"video": "https://files.example.com/v.mp4", "output_languages": ["German"], "title": "{{ id }} {{ name }}"}
+    request = {
+        "video": "https://files.example.com/v.mp4",
+        "output_languages": ["German"],
+        "title": "{{ id }} {{ name }}",
+    }
     site.job.write_text(json.dumps({**job, "operation": "heygen.translation", "request": request}))
     ending = site.run()
 
