@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -123,6 +124,7 @@ def provider_from(document: Document, *, is_own: bool = False) -> Provider:
         },
         shapes={name: _shape(root, name) for name in value.get("shapes", {})},
         assets=assets(root.inner("assets")),
+        digest=hashlib.blake2b(repr(value).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest(),
     )
 
 

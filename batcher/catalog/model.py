@@ -417,6 +417,7 @@ class Provider:
         media_bytes: `picture`, `video`, `sound` to the size up to which such a file is taken.
         shapes: Name of a shape to its cases, tried in order.
         assets: How files are taken; None when they are not.
+        digest: Changes with the description, whatever of it.
     """
 
     name: str
@@ -439,3 +440,4 @@ class Provider:
     choices: Mapping[str, ChoiceList] = field(default_factory=dict)
     shapes: Mapping[str, tuple[Mapping[str, Json], ...]] = field(default_factory=dict)
     assets: Assets | None = None
+    digest: str = ""
