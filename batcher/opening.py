@@ -352,7 +352,9 @@ class OpenJob:
             for pattern, kind in operation.choices.items():
                 if kind not in found and uses(step.request, pattern):
                     # a template is looked up by itself, and a list that leaves it out proves nothing
-                    members = self.lists.choices(kind, is_open=pattern in operation.path_fields and bool(operation.extends))
+                    members = self.lists.choices(
+                        kind, is_open=pattern in operation.path_fields and bool(operation.extends)
+                    )
                     if members is not None:
                         found[kind] = members
         return found

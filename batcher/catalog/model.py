@@ -441,3 +441,10 @@ class Provider:
     shapes: Mapping[str, tuple[Mapping[str, Json], ...]] = field(default_factory=dict)
     assets: Assets | None = None
     digest: str = ""
+
+    def file_kinds(self, case: Mapping[str, Json]) -> tuple[str, ...]:
+        """The kinds of local files that a case of a shape takes, itself or in the shapes within it."""
+        form = case.get("to")
+        names = [each[1:] for each in form.values() if isinstance(each, str)] if isinstance(form, dict) else []
+        within = [inner for name in names for inner in self.shapes.get(name, ())]
+        return (*case.get("file", ()), *(kind for inner in within for kind in inner.get("file", ())))

@@ -29,7 +29,9 @@ from batcher.run import Ending, exit_code, write_job_results
     JOB,
     OFFLINE,
     click.option("--links", is_flag=True, help="Also look at every address in the cells: is it the file it should be?"),
-    click.option("--fresh", is_flag=True, help="Ask for languages, voices and the like anew, however young the kept lists."),
+    click.option(
+        "--fresh", is_flag=True, help="Ask for languages, voices and the like anew, however young the kept lists."
+    ),
     REHEARSE,
     QUIET,
     VERBOSE,
