@@ -25,7 +25,8 @@ def test_doctor_finds_everything_well(capsys: pytest.CaptureFixture[str]) -> Non
     said = capsys.readouterr().out
     assert "WRONG" not in said
     assert all(
-        word in said for word in ("ledger", "key present", "can be reached", "balance $", "clock", "has retired")
+        word in said
+        for word in ("ledger", "key present", "can be reached", "paid by wallet, balance $", "clock", "has retired")
     )
 
 

@@ -190,7 +190,13 @@ def _retired(value: Mapping[str, Any] | None) -> Retired | None:
 def _account(at: At | None) -> AccountCall | None:
     if at is None:
         return None
-    return AccountCall(path=at.get("path"), name=at.maybe("name"), balance=at.maybe("balance"), unit=at.maybe("unit"))
+    return AccountCall(
+        path=at.get("path"),
+        name=at.maybe("name"),
+        plan=at.maybe("plan"),
+        balance=at.maybe("balance"),
+        unit=at.maybe("unit"),
+    )
 
 
 def _operation(root: At, name: str) -> Operation:

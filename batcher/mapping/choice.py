@@ -92,13 +92,14 @@ class Choices:
             return self.resolve(text)
         if self.is_open:
             return text.strip()
-        near = self._near(wanted)
-        hint = (
-            f"; did you mean {' or '.join(repr(name) for name in near)}?"
-            if near
-            else f"; see `batcher list {self.kind}`"
-        )
-        raise ValueError(f"unknown {singular} '{text}'{hint}")
+        raise ValueError(f"unknown {singular} '{text}'{self.hint(text)}")
+
+    def hint(self, text: str) -> str:
+        """What may have been meant by a text that is none of them, to stand behind a complaint."""
+        near = self._near(text.strip().casefold())
+        if near:
+            return f"; did you mean {' or '.join(repr(name) for name in near)}?"
+        return f"; see `batcher list {self.kind}`"
 
     def _coded(self, wanted: str) -> tuple[str, ...]:
         """The names that a code may stand for; `es_ES` is read as `es-ES`."""
