@@ -225,9 +225,7 @@ def _standing(task: Planned, known: Known | None, *, is_again: bool = False) -> 
     )
 
 
-def fingerprint(
-    job: Job, *, provider: Provider, sheet: Sheet, account: str, lengths: Mapping[str, Length]
-) -> str:
+def fingerprint(job: Job, *, provider: Provider, sheet: Sheet, account: str, lengths: Mapping[str, Length]) -> str:
     """Changes whenever planning again could bring anything new: sheet, job, catalogue, program, account or samples."""
     digest = hashlib.blake2b(digest_size=16)
     for part in (sheet.fingerprint, repr(job.document.value), provider.digest, account, VERSION, repr(lengths)):
