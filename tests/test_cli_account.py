@@ -119,3 +119,35 @@ def test_a_kept_list_that_is_broken_is_read_anew(left: str, speech: Speech, stat
     file.write_text(left, encoding="utf-8")
     assert main(["check", speech("Anna")]) == Exit.DONE
     assert "voice_anna" in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "changes", "line"),
+    [
+        ("heygen.voice_clone", {"voice_name": "{{ Text }}"}, {}, "carry a short token"),
+        ("heygen.voice_clone", {"voice_name": "{{ Text }}"}, {"title_token": False}, "carry no token: a row whose"),
+        (
+            "heygen.video",
+            {"type": "cinematic_avatar", "prompt": "{{ Text }}", "avatar_id": ["Mei"]},
+            {},
+            "heygen.video: 7 USD a video",
+        ),
+    ],
+)
+def test_check_says_what_titles_carry_and_what_this_kind_costs(
+    operation: str,
+    request_: dict[str, object],
+    changes: dict[str, object],
+    line: str,
+    make_sheet: Callable[..., Path],
+    write_job: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A person decides by it: a token in the title is seen by others, and doing without it has a price."""
+    make_sheet({"id": "1", "Text": "Hello."})
+    if operation == "heygen.voice_clone":
+        request_ = {**request_, "audio": "https://files.example.com/a.wav"}
+    path = write_job(operation=operation, request=request_, estimate=None, **changes)
+
+    assert main(["check", str(path)]) == Exit.DONE
+    assert line in capsys.readouterr().out

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from batcher.catalog.assets import Assets
-from batcher.catalog.pick import Pick
+from batcher.catalog.pick import Pick, as_text
 from batcher.catalog.source import AccountCall, BatchItems, BulkSource, ChoiceList, ListSource, SingleSource
 from batcher.model import Json
 from batcher.units import Rate
@@ -247,6 +247,11 @@ class Price:
     note: str = ""
     as_of: str = ""
     cases: tuple[PriceCase, ...] = ()
+
+    def of(self, body: Json) -> tuple[float, str]:
+        """Amount and `per` for a body: those of the first case that holds, where one does."""
+        held = (case for case in self.cases if as_text(case.field.find(body)) == case.value)
+        return next(((case.amount, case.per) for case in held), (self.amount, self.per))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
