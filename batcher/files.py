@@ -14,9 +14,12 @@ from pathlib import Path
 from batcher import media
 from batcher.media import Kind
 
-_ENDINGS = "png|jpe?g|gif|webp|bmp|tiff?|svg|heic|mp4|m4v|mov|webm|avi|mkv|mp3|m4a|aac|wav|ogg|flac|srt|vtt|pdf"
+_ENDINGS = (
+    "png|jpe?g|gif|webp|bmp|tiff?|svg|heic|avif|psd|mp4|m4v|mov|webm|avi|mkv|wmv|mpe?g|mp3|m4a|aac|wav|ogg|opus|flac|aiff?"
+    "|wma|srt|vtt|pdf|txt|rtf|docx?|xlsx?|pptx?|csv|zip"
+)
 LOCAL = re.compile(rf"(?![A-Za-z][A-Za-z0-9+.-]+:)(?:.*[/\\]|.*\.(?:{_ENDINGS})\s*\Z)", re.IGNORECASE)
-"""How the path of a file looks, beside web addresses and ids: it has a slash, or an ending that media have."""
+"""How the path of a file looks, beside web addresses and ids: it has a slash, or an ending that media or papers have."""
 
 _DRIVE = re.compile(r"[A-Za-z]:/")
 

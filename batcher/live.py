@@ -8,7 +8,7 @@ from dataclasses import replace
 from batcher.api.client import Client
 from batcher.bound import BoundJob
 from batcher.bound_step import BoundStep
-from batcher.catalog.extend import extended_body, extension_path, forgotten_entries
+from batcher.catalog.extend import extended_body, extension_path, forgotten_entries, unknown_entries
 from batcher.catalog.model import Operation
 from batcher.errors import ApiError, InputError, Rejected, StopEverything, Stopped
 from batcher.job import Step
@@ -47,7 +47,10 @@ def with_template(
     try:
         answer = _asked(path, client, notes, what="the template")
     except Rejected as error:
-        raise InputError(step.problem(("request", operation.path_fields[0]), error.message)) from error
+        field = operation.path_fields[0]
+        known = choices.get(operation.choices.get(field, ""))
+        hint = known.hint(str(step.request[field])) if known else ""
+        raise InputError(step.problem(("request", field), f"{error.message}{hint}")) from error
     if answer is None:
         return operation
     if operation.extends and (message := _forgotten(operation, answer, step.request)):
@@ -125,7 +128,9 @@ def _forgotten(operation: Operation, answer: Json, request: Mapping[str, Json]) 
     forgotten = forgotten_entries(operation, answer, request)
     if not forgotten:
         return ""
+    unknown = ", ".join(unknown_entries(operation, answer, request))
     return (
         f"the template also has {', '.join(forgotten)}; fill them, "
         f"or write `{forgotten[0]}:` with nothing behind it to leave one as it is"
+        f"{f'; it does not have {unknown}' if unknown else ''}"
     )

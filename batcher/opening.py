@@ -30,8 +30,9 @@ from batcher.ledger.lock import job_lock
 from batcher.ledger.place import file_name, is_address, open_ledger, shared_clock
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.unrecorded import Unrecorded
+from batcher.lists import Lists
 from batcher.live import learn_templates, with_template
-from batcher.mapping.choice import Choice, Choices
+from batcher.mapping.choice import Choices
 from batcher.mapping.tree import uses
 from batcher.plan import Plan, fingerprint, make_plan, remembered, with_files
 from batcher.results import write_results
@@ -100,6 +101,7 @@ class OpenJob:
         state: The folder of its lock, and of its ledger where that is a file.
         is_rehearsal: On a simulator of its own, of which nothing is kept.
         notes: What a person should know: how the sheet was read, what could not be checked.
+        lists: The lists of valid values of the account.
     """
 
     def __init__(
@@ -127,6 +129,7 @@ class OpenJob:
         self.is_rehearsal = is_rehearsal
         self.notes = list(sheet.notes)
         self._around = around
+        self.lists = Lists(account=account, client=client, state=state, clock=around.clock, notes=self.notes)
         self._sheet_fingerprint = sheet.fingerprint
         self._bound: BoundJob | None = None
 
@@ -164,7 +167,7 @@ class OpenJob:
         """Changes whenever planning again could bring anything new."""
         sheet = replace(self.sheet, fingerprint=self._sheet_fingerprint)
         known = self.ledger.sample(self.job.name).lengths
-        return fingerprint(self.job, operations=self.operations, sheet=sheet, account=self.account_name, lengths=known)
+        return fingerprint(self.job, provider=self.provider, sheet=sheet, account=self.account_name, lengths=known)
 
     @property
     def sheet_fingerprint(self) -> str:
@@ -349,24 +352,12 @@ class OpenJob:
             for pattern, kind in operation.choices.items():
                 if kind not in found and uses(step.request, pattern):
                     # a template is looked up by itself, and a list that leaves it out proves nothing
-                    members = self._members(kind, is_open=pattern in operation.path_fields and bool(operation.extends))
+                    members = self.lists.choices(
+                        kind, is_open=pattern in operation.path_fields and bool(operation.extends)
+                    )
                     if members is not None:
                         found[kind] = members
         return found
-
-    def _members(self, kind: str, *, is_open: bool) -> Choices | None:
-        if self.client is None:
-            self.notes.append(f"{kind} are not checked offline")
-            return None
-        try:
-            source = self.provider.choices[kind]
-            members = [Choice(id=each, name=name) for each, name in self.client.choices(source)]
-            return Choices(kind, members, is_open=is_open)
-        except StopEverything as error:
-            raise Stopped(f"the API refuses the account: {error.message}") from error
-        except ApiError as error:
-            self.notes.append(f"{kind} could not be checked: {error.message}")
-            return None
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from batcher import files
 from batcher.bound import BoundJob
 from batcher.carried import Carriers, carriers, refuse_carried, unmade_ids
-from batcher.catalog.model import Operation
+from batcher.catalog.model import Provider
 from batcher.errors import InputError, Problem
 from batcher.files import SeenFile
 from batcher.job import Job
@@ -235,13 +235,10 @@ def _standing(task: Planned, known: Known | None, *, is_again: bool = False) -> 
     )
 
 
-def fingerprint(
-    job: Job, *, operations: Sequence[Operation], sheet: Sheet, account: str, lengths: Mapping[str, Length]
-) -> str:
+def fingerprint(job: Job, *, provider: Provider, sheet: Sheet, account: str, lengths: Mapping[str, Length]) -> str:
     """Changes whenever planning again could bring anything new: sheet, job, catalogue, program, account or samples."""
     digest = hashlib.blake2b(digest_size=16)
-    bodies = [operation.body for operation in operations]
-    for part in (sheet.fingerprint, repr(job.document.value), repr(bodies), account, VERSION, repr(lengths)):
+    for part in (sheet.fingerprint, repr(job.document.value), provider.digest, account, VERSION, repr(lengths)):
         digest.update(part.encode("utf-8", "surrogatepass") + b"\x1f")
     return digest.hexdigest()
 

@@ -123,11 +123,7 @@ class PriceTag:
     def _cost(self, body: Json, seconds: float) -> float | None:
         if self._price is None:
             return None
-        amount, per, step_s = self._price.amount, self._price.per, self._price.step_s
-        for case in self._price.cases:
-            if as_text(case.field.find(body)) == case.value:
-                amount, per = case.amount, case.per
-                break
+        (amount, per), step_s = self._price.of(body), self._price.step_s
         billed_s = math.ceil(seconds / step_s) * step_s
         if per == "character":
             return amount * self.characters(body)

@@ -23,7 +23,7 @@ LAYERS = (
     ("gsheets",),
     ("adoption", "inplace"),
     ("plan", "results"),
-    ("carried", "filenames", "lines", "listening", "live"),
+    ("carried", "filenames", "lines", "listening", "lists", "live"),
     ("bound", "expiry", "senders", "starter"),
     ("bound_step", "filing", "finding", "lineage"),
     ("marks",),

@@ -279,7 +279,7 @@ NAMES = {
 
 OPTIONAL = (
     *("oauth", "scope", "revoke"),
-    *("note", "state", "description", "advice", "title", "retired", "account", "name", "balance", "unit"),
+    *("note", "state", "description", "advice", "title", "retired", "account", "name", "plan", "balance", "unit"),
     *("limits", "in_flight", "submissions", "base_url_variable", "choices", "codes", "also", "paged", "most"),
     *("shapes", "shape", "rest", "pages", "more", "size", "first", "total", "last", "ready", "list", "bulk", "then"),
     *("kinds", "codes", "texts", "wrong", "code", "param", "slots_only", "missing", "error", "error_code", "stops"),

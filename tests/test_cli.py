@@ -384,6 +384,7 @@ def test_every_document_that_needs_no_job_is_printed(tmp_path: Path) -> None:
     for name in ("heygen.template", "heygen.video", "heygen.translation"):
         told = batcher("operations", name, env=env, cwd=tmp_path)
         assert told.stdout.startswith(f"{name}: ")
+    assert {"    video (mp4, webm)", "    end_time must be after start_time"} <= set(told.stdout.splitlines())
     wrong = batcher("operations", "heygen.templat", env=env, cwd=tmp_path)
     assert (wrong.returncode, "heygen.template" in wrong.stderr) == (Exit.EDIT, True)
 

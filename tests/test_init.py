@@ -124,6 +124,8 @@ def test_workbook_says_what_goes_in(at_hand: str) -> None:
     assert "Required." in rows["B1"].comment.text
     assert "At most 10,000 characters." in rows["B1"].comment.text
     assert "May be empty" in rows["C1"].comment.text
+    assert "files/example.mp4 (mp4, webm)" in rows["E1"].comment.text
+    assert "files/" not in rows["B1"].comment.text
     assert rows.freeze_panes == "B2"
     assert rows.column_dimensions["A"].number_format == rows["A2"].number_format == "@"
     assert book["Lists"].sheet_state == "hidden"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from batcher.cli.main import main
-from batcher.errors import Exit
+from batcher.errors import Exit, InputError
 from batcher.job import load_job
 from batcher.live import LOOKED_UP
 from batcher.opening import OpenJob, Surroundings, opened
@@ -116,3 +116,16 @@ def test_wrong_rows_are_not_sent_and_the_others_are(
     assert simulator.report()["creations"] == 1
     assert main(["run", str(job), "--yes", "--quiet"]) == Exit.SOME_FAILED
     assert simulator.report()["creations"] == 1
+
+
+def test_a_misspelt_variable_is_told_together_with_the_one_that_is_missing(check: Check) -> None:
+    """Both are seen at once, so that one correction does."""
+    request = {"first_name": "{{ Name }}", "compny": "{{ Company? }}", "logo": None}
+    with pytest.raises(InputError, match=r"also has company; .*; it does not have compny"):
+        check(("1", "tpl_welcome", "Ann", ""), template_id="tpl_welcome", variables=request)
+
+
+def test_a_template_that_is_not_there_names_the_nearest(check: Check) -> None:
+    """Its list may leave templates out, so it was looked up before it is called unknown."""
+    with pytest.raises(InputError, match="did you mean 'Welcome'"):
+        check(("1", "tpl_welcome", "Ann", ""), template_id="Welcom")

@@ -14,7 +14,8 @@ import pytest
 from stand_ins import Asked, JsonServer, Ran, json_server, run_job
 
 from batcher.catalog.load import load_provider
-from batcher.errors import InputError, Stopped
+from batcher.cli.main import main
+from batcher.errors import Exit, InputError, Stopped
 from batcher.job import load_job
 from batcher.opening import Surroundings, opened
 
@@ -147,6 +148,34 @@ def test_example_sends_the_shapes_of_the_page(folder: Path, server: JsonServer, 
     assert bodies["Film 2"]["fields"] == [{"field": "title", "value": "Film 2"}, {"field": "line", "value": "and more"}]
     assert bodies["Film 1"]["fields"] == [{"field": "title", "value": "Film 1"}]
     assert bodies["burn this"]["logo"] == {"kind": "web", "address": "https://x.example.com/logo.png"}
+
+
+def test_an_edit_of_the_shapes_alone_is_planned_anew(folder: Path, server: JsonServer, mill: Rendermill) -> None:
+    """Rows that still wait are sent as the description says now, not as it said when they were planned."""
+    around = Surroundings(
+        environ={"RENDERMILL_BASE_URL": server.url, "BATCHER_STATE": str(folder / "state")}, folder=folder
+    )
+
+    def is_remembered() -> bool:
+        with opened(load_job(folder / "films.yaml"), around) as at_hand:
+            return at_hand.plan(at=around.clock()).is_remembered
+
+    assert [is_remembered(), is_remembered()] == [False, True]
+    page = folder / "rendermill.yaml"
+    page.write_text(page.read_text("utf-8").replace("kind: web, address: $", "kind: upload, upload: $"), "utf-8")
+    assert not is_remembered()
+
+
+def test_list_and_doctor_look_at_it(
+    folder: Path, server: JsonServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A provider of one's own is asked as HeyGen is."""
+    monkeypatch.setenv("BATCHER_STATE", str(folder / "state"))
+    catalog = ["--catalog", str(folder / "rendermill.yaml")]
+    assert main(["list", "templates", *catalog]) == Exit.DONE
+    assert "Welcome" in capsys.readouterr().out
+    assert main(["doctor", *catalog]) == Exit.DONE
+    assert "Rendermill" in capsys.readouterr().out
 
 
 def test_rule_of_the_page_is_told_at_its_cell(folder: Path, server: JsonServer, mill: Rendermill) -> None:

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batcher.catalog.load import FOLDER
 from batcher.cli.scheduling import schedule
 from batcher.errors import InputError
 from batcher.ops.schedule import (
@@ -261,6 +262,26 @@ def test_a_wrong_job_is_not_scheduled(job: Path, crontab: Path) -> None:
 
     assert isinstance(result.exception, InputError)
     assert not crontab.exists()
+
+
+def test_a_host_that_is_not_allowed_yet_is_told_and_not_installed(
+    job: Path, crontab: Path, write_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line can be looked at anywhere; what is installed would fail every quarter of an hour without the permission."""
+    text = (FOLDER / "useapi.yaml").read_text("utf-8").replace("useapi", "mine").replace("USEAPI", "MINE")
+    job.with_name("mine.yaml").write_text(text, "utf-8")
+    own = write_job(catalog="./mine.yaml", operation="mine.tts", request={"text": "Hi", "voice_id": "v"})
+
+    shown = call(own)
+    assert "* * * *" in shown.stdout
+    assert "set BATCHER_ALLOW_HOST=" in shown.stderr
+    assert "BATCHER_ALLOW_HOST" in str(call(own, "--install").exception)
+    assert not crontab.exists()
+
+    monkeypatch.setenv("BATCHER_ALLOW_HOST", "api.mine.net")
+    allowed = call(own)
+    assert "BATCHER_ALLOW_HOST=api.mine.net" in allowed.stdout
+    assert "BATCHER_ALLOW_HOST" not in allowed.stderr
 
 
 def test_two_jobs_of_one_name_are_not_scheduled(job: Path, crontab: Path) -> None:

@@ -314,6 +314,7 @@ def test_what_cannot_be_sent_is_told_at_its_cell(make_site: Make, tmp_path: Path
         "/etc/passwd/",
         "files/",
         "\\\\server\\share\\x.png",
+        "notes.docx",
     )
 
     site.run()
@@ -321,7 +322,7 @@ def test_what_cannot_be_sent_is_told_at_its_cell(make_site: Make, tmp_path: Path
     rows = site.results()
     assert rows[0]["batcher_status"] == "done"
     assert {row["batcher_status"] for row in rows[1:]} == {"invalid"}
-    assert [row["error"].split(": ", 1)[0] for row in rows[1:]] == [f"B{number}" for number in range(3, 15)]
+    assert [row["error"].split(": ", 1)[0] for row in rows[1:]] == [f"B{number}" for number in range(3, 16)]
     said = [row["error"] for row in rows]
     assert "did you mean 'acme.png'?" in said[1]
     assert "'files/paper.png' is PDF inside; taken here: PNG or JPEG" in said[2]
@@ -332,6 +333,7 @@ def test_what_cannot_be_sent_is_told_at_its_cell(make_site: Make, tmp_path: Path
     assert all("lies outside the sheet's folder" in each for each in said[7:11])
     assert "is a folder" in said[11]
     assert "is on another machine" in said[12]
+    assert "no such file: 'notes.docx'" in said[13]
     assert site.uploads() == 1
 
 

@@ -61,9 +61,13 @@ class ListPage:
 class AccountInfo:
     """
     Whose account it is and what is left in it; empty or None where the API does not say.
+
+    Attributes:
+        plan: How its work is paid for, as the API calls that.
     """
 
     name: str = ""
+    plan: str = ""
     balance: float | None = None
     unit: str = ""
 
@@ -243,6 +247,7 @@ class Client:
         balance = call.balance.find(value) if call.balance else None
         return AccountInfo(
             name=as_text(call.name.find(value)) if call.name else "",
+            plan=as_text(call.plan.find(value)).replace("_", " ") if call.plan else "",
             balance=float(balance) if isinstance(balance, int | float) and not isinstance(balance, bool) else None,
             unit=as_text(call.unit.find(value)).upper() if call.unit else "",
         )

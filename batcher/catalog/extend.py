@@ -89,8 +89,16 @@ def forgotten_entries(operation: Operation, answer: Json, request: Mapping[str, 
 
     `logo:` with nothing behind it mentions the entry and leaves it as the template has it.
     """
-    if operation.extends is None:
-        return ()
-    given = request.get(operation.extends.field)
-    mentioned = given if isinstance(given, dict) else {}
+    mentioned = _mentioned(operation, request)
     return tuple(name for name in live_entries(operation, answer) if name not in mentioned)
+
+
+def unknown_entries(operation: Operation, answer: Json, request: Mapping[str, Json]) -> tuple[str, ...]:
+    """The entries that the job mentions and the live answer does not have."""
+    known = live_entries(operation, answer)
+    return tuple(name for name in _mentioned(operation, request) if name not in known)
+
+
+def _mentioned(operation: Operation, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    given = request.get(operation.extends.field) if operation.extends else None
+    return given if isinstance(given, dict) else {}

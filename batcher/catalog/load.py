@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -123,6 +124,7 @@ def provider_from(document: Document, *, is_own: bool = False) -> Provider:
         },
         shapes={name: _shape(root, name) for name in value.get("shapes", {})},
         assets=assets(root.inner("assets")),
+        digest=hashlib.blake2b(repr(value).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest(),
     )
 
 
@@ -188,7 +190,13 @@ def _retired(value: Mapping[str, Any] | None) -> Retired | None:
 def _account(at: At | None) -> AccountCall | None:
     if at is None:
         return None
-    return AccountCall(path=at.get("path"), name=at.maybe("name"), balance=at.maybe("balance"), unit=at.maybe("unit"))
+    return AccountCall(
+        path=at.get("path"),
+        name=at.maybe("name"),
+        plan=at.maybe("plan"),
+        balance=at.maybe("balance"),
+        unit=at.maybe("unit"),
+    )
 
 
 def _operation(root: At, name: str) -> Operation:

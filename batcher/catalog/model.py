@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from batcher.catalog.assets import Assets
-from batcher.catalog.pick import Pick
+from batcher.catalog.pick import Pick, as_text
 from batcher.catalog.source import AccountCall, BatchItems, BulkSource, ChoiceList, ListSource, SingleSource
 from batcher.model import Json
 from batcher.units import Rate
@@ -248,6 +248,11 @@ class Price:
     as_of: str = ""
     cases: tuple[PriceCase, ...] = ()
 
+    def of(self, body: Json) -> tuple[float, str]:
+        """Amount and `per` for a body: those of the first case that holds, where one does."""
+        held = (case for case in self.cases if as_text(case.field.find(body)) == case.value)
+        return next(((case.amount, case.per) for case in held), (self.amount, self.per))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extends:
@@ -417,6 +422,7 @@ class Provider:
         media_bytes: `picture`, `video`, `sound` to the size up to which such a file is taken.
         shapes: Name of a shape to its cases, tried in order.
         assets: How files are taken; None when they are not.
+        digest: Changes with the description, whatever of it.
     """
 
     name: str
@@ -439,3 +445,11 @@ class Provider:
     choices: Mapping[str, ChoiceList] = field(default_factory=dict)
     shapes: Mapping[str, tuple[Mapping[str, Json], ...]] = field(default_factory=dict)
     assets: Assets | None = None
+    digest: str = ""
+
+    def file_kinds(self, case: Mapping[str, Json]) -> tuple[str, ...]:
+        """The kinds of local files that a case of a shape takes, itself or in the shapes within it."""
+        form = case.get("to")
+        names = [each[1:] for each in form.values() if isinstance(each, str)] if isinstance(form, dict) else []
+        within = [inner for name in names for inner in self.shapes.get(name, ())]
+        return (*case.get("file", ()), *(kind for inner in within for kind in inner.get("file", ())))

@@ -70,10 +70,11 @@ class ChoiceList:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccountCall:
-    """Who the key belongs to, and what is left."""
+    """Who the key belongs to, how its work is paid for, and what is left."""
 
     path: str
     name: Pick | None = None
+    plan: Pick | None = None
     balance: Pick | None = None
     unit: Pick | None = None
 

@@ -66,10 +66,25 @@ def _describe(provider: Provider, operation: Operation) -> str:
         lines.append(f"  price        {_price_words(operation.price)} ({provider.prices_as_of})")
     lines += ["", "request:", *(f"    {field} (required): part of the address" for field in operation.path_fields)]
     lines += list(_field_lines(operation))
+    lines += _file_lines(provider, operation)
+    if operation.rules:
+        lines += ["", "rules:"]
+        lines += [f"    {rule.fields[0]} {rule.say}" for rule in operation.rules]
     if operation.settings:
         lines += ["", "settings:"]
         lines += [f"    {name} ({each.default}) — {each.description}" for name, each in operation.settings.items()]
     return "\n".join([*lines, "", f"results: {', '.join(operation.columns)}"])
+
+
+def _file_lines(provider: Provider, operation: Operation) -> list[str]:
+    """Where a local file can stand instead of an address, and of which kinds."""
+    found: dict[str, list[str]] = {}
+    for place, name in operation.shape.items():
+        for case in provider.shapes[name]:
+            key = f"{place}.{case['key']}" if "key" in case else place
+            found.setdefault(key, []).extend(provider.file_kinds(case))
+    lines = [f"    {place} ({', '.join(kinds)})" for place, kinds in found.items() if kinds]
+    return ["", "files: a path relative to the sheet does instead of a web address", *lines] if lines else []
 
 
 def _price_words(price: Price) -> str:

@@ -29,13 +29,26 @@ from batcher.run import Ending, exit_code, write_job_results
     JOB,
     OFFLINE,
     click.option("--links", is_flag=True, help="Also look at every address in the cells: is it the file it should be?"),
+    click.option(
+        "--fresh", is_flag=True, help="Ask for languages, voices and the like anew, however young the kept lists."
+    ),
     REHEARSE,
     QUIET,
     VERBOSE,
     JSON,
 )
 @each_sheet(takes=False)
-def check(job: Job, *, offline: bool, links: bool, rehearse: bool, quiet: bool, verbose: bool, as_json: bool) -> int:
+def check(
+    job: Job,
+    *,
+    offline: bool,
+    links: bool,
+    fresh: bool,
+    rehearse: bool,
+    quiet: bool,
+    verbose: bool,
+    as_json: bool,
+) -> int:
     """
     Validate the job and every row, and show the plan: what is new, done, changed, invalid, and what it will cost.
 
@@ -49,9 +62,12 @@ def check(job: Job, *, offline: bool, links: bool, rehearse: bool, quiet: bool, 
     """
     if offline and links:
         raise click.UsageError("--links needs the network, --offline forbids it")
+    if offline and fresh:
+        raise click.UsageError("--fresh needs the network, --offline forbids it")
     check_results_file(job)
     around = surroundings(quiet=quiet)
     with opened(job, around, offline=offline, rehearse=rehearse) as at_hand:
+        at_hand.lists.is_fresh = fresh
         bound = at_hand.bind(checked=True)
         at_hand.notes += [str(each) for each in check_file_names(bound)]
         plan = look(bound, at_hand.ledger, listener=Listener(bound=bound))

@@ -57,7 +57,7 @@ def schedule(
         raise click.UsageError("--install, --remove and --systemd exclude each other")
     if remove:
         return _remove([file.absolute() for file in job_files])
-    ticks = [_tick(file, every_s=check_period(every_s), agreed=yes) for file in job_files]
+    ticks = [_tick(file, every_s=check_period(every_s), agreed=yes, is_shown_only=not install) for file in job_files]
     _check_labels(ticks)
     for tick in ticks:
         tick.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # the shell opens the log before batcher starts
@@ -69,11 +69,12 @@ def schedule(
     return _install(ticks) if install else _show(ticks)
 
 
-def _tick(job_file: Path, *, every_s: int, agreed: bool) -> Tick:
-    """A job as cron will run it; says what cron will not have."""
-    job = load_job(job_file)
-    provider, _ = find_operations(job)
-    around = surroundings()
+def _tick(job_file: Path, *, every_s: int, agreed: bool, is_shown_only: bool) -> Tick:
+    """A job as cron will run it; says what cron will not have, and refuses to install what could not run."""
+    job, around = load_job(job_file), surroundings()
+    provider, _ = find_operations(job, environ=around.environ, offline=is_shown_only)
+    if is_shown_only:
+        _tell_what_is_not_allowed(job, around)
     environ, secret = passed_on(around.environ, [provider.base_url_variable])
     if around.environ.get(STATE_VARIABLE) or around.environ.get("XDG_STATE_HOME"):
         environ[STATE_VARIABLE] = _place(around)
@@ -96,6 +97,13 @@ def _place(around: Surroundings) -> str:
         message = "holds a password, which has no place in a crontab; put it into ~/.pgpass and leave it out here"
         raise InputError(Problem(where=STATE_VARIABLE, message=message))
     return around.place
+
+
+def _tell_what_is_not_allowed(job: Job, around: Surroundings) -> None:
+    try:
+        find_operations(job, environ=around.environ)
+    except InputError as error:
+        click.echo(f"{job.name}: as it stands, a tick would send nothing: {error}", err=True)
 
 
 def _tell_what_is_missing(job: Job, provider: Provider, secret: Sequence[str], *, agreed: bool) -> None:

@@ -11,6 +11,7 @@ from batcher.bound import BoundJob
 from batcher.bound_step import BoundStep
 from batcher.cli.endings import links_line, trouble_lines
 from batcher.consent import needs_consent
+from batcher.doubts import titles_carry_token
 from batcher.files import size_words
 from batcher.limits import limits_of
 from batcher.lines import word_of
@@ -83,6 +84,20 @@ def plan_lines(opened: OpenJob, plan: Plan, *, verbose: bool) -> Iterator[str]:
         count = len(plan.files)
         yield f"Files    {count} to upload, {size_words(sum(plan.files.values()))}, each content once; free of charge"
     yield from _cost_lines(opened, plan)
+    yield from _title_lines(bound)
+
+
+def _title_lines(bound: BoundJob) -> Iterator[str]:
+    """What is put into titles, and what it costs to do without, where nothing else tells lost work apart."""
+    for step in bound.steps.values():
+        find, name = step.operation.repeat.find, step.operation.name
+        if not find or not find.in_title or not step.operation.title_field:
+            continue
+        if titles_carry_token(step.operation, bound.job):
+            yield f"Titles   of {name} carry a short token, by which lost work is found (title_token: false leaves it out)"
+        elif not step.operation.repeat.has_key and not step.operation.repeat.free:
+            yield f"Titles   of {name} carry no token: a row whose answer is lost cannot be searched for, stays unsure and may"
+            yield "         have been paid for; you decide about it with batcher settle"
 
 
 def _again_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
@@ -172,8 +187,9 @@ def _price_words(step: BoundStep) -> str:
     price = step.operation.price
     if price is None:
         return f"{step.operation.name}: no price is known"
-    words = f"{step.operation.name}: {price.amount:g} {price.currency} a {price.per}"
-    if price.per not in ("second", "minute"):
+    amount, per = price.of(dict(step.step.request))  # a case that is the same for every row stands in the job
+    words = f"{step.operation.name}: {amount:g} {price.currency} a {per}"
+    if per not in ("second", "minute"):
         return words
     if step.length:
         rows = f"{step.length.rows} sample rows" if step.length.rows > 1 else "the sample row"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -24,6 +24,7 @@ class Choices:
         members: All of them.
         codes: What else they are called, in lower case, to the names under which they may be listed.
         is_open: A text that is none of them may be an id all the same: it is looked up on its own.
+        renew: Where `members` are of some minutes ago, what they are now: asked once, before a text is called unknown.
     """
 
     def __init__(
@@ -33,10 +34,15 @@ class Choices:
         *,
         codes: Mapping[str, tuple[str, ...]] | None = None,
         is_open: bool = False,
+        renew: Callable[[], Iterable[Choice]] | None = None,
     ) -> None:
         self.kind = kind
         self.is_open = is_open
         self.codes = codes or {}
+        self.renew = renew
+        self._learn(members)
+
+    def _learn(self, members: Iterable[Choice]) -> None:
         self.members = tuple(members)
         self._ids: dict[str, str] = {}
         self._names: dict[str, list[str]] = {}
@@ -80,15 +86,20 @@ class Choices:
         singular = self.kind.removesuffix("s")
         if ids:
             raise ValueError(f"several {self.kind} are called '{text}': write the id, one of {', '.join(ids[:5])}")
+        if self.renew is not None:
+            renew, self.renew = self.renew, None
+            self._learn(tuple(renew()) or self.members)
+            return self.resolve(text)
         if self.is_open:
             return text.strip()
-        near = self._near(wanted)
-        hint = (
-            f"; did you mean {' or '.join(repr(name) for name in near)}?"
-            if near
-            else f"; see `batcher list {self.kind}`"
-        )
-        raise ValueError(f"unknown {singular} '{text}'{hint}")
+        raise ValueError(f"unknown {singular} '{text}'{self.hint(text)}")
+
+    def hint(self, text: str) -> str:
+        """What may have been meant by a text that is none of them, to stand behind a complaint."""
+        near = self._near(text.strip().casefold())
+        if near:
+            return f"; did you mean {' or '.join(repr(name) for name in near)}?"
+        return f"; see `batcher list {self.kind}`"
 
     def _coded(self, wanted: str) -> tuple[str, ...]:
         """The names that a code may stand for; `es_ES` is read as `es-ES`."""

@@ -128,7 +128,7 @@ class RequestMapping:
         if problems:
             raise InputError(*problems)
         self._choices = {
-            kind: Choices(kind, known.members, codes=_codes(provider, kind), is_open=known.is_open)
+            kind: Choices(kind, known.members, codes=_codes(provider, kind), is_open=known.is_open, renew=known.renew)
             for kind, known in choices.items()
         }
         self._attach()

@@ -118,8 +118,11 @@ def _account(client: Client) -> Iterator[Finding]:
         return
     left = "" if info.balance is None else f", balance {Money(amount=info.balance, currency=info.unit or 'CREDITS')}"
     empty = info.balance is not None and info.balance <= 0
+    paid = f", paid by {info.plan}" if info.plan else ""
     yield Finding(
-        is_well=not empty, what=f"account {info.name or '(no name told)'}{left}", advice="top it up" if empty else ""
+        is_well=not empty,
+        what=f"account {info.name or '(no name told)'}{paid}{left}",
+        advice="top it up" if empty else "",
     )
     ahead = client.server_ahead_s
     yield Finding(

@@ -89,6 +89,9 @@ def _note(ask: Ask, kind: str, examples: tuple[str, ...], *, can_pick: bool) -> 
         lines.append("Pick from the list in the cell.")
     elif kind:
         lines.append(f"A name or an id, as the account's list of {kind} has it.")
+    if ask.files:
+        kinds = ", ".join(ask.files)
+        lines.append(f"A file in the folder of this sheet does as well: files/example.{ask.files[0]} ({kinds}).")
     lines += _limits(ask)
     if examples and examples[0] and len(examples[0]) <= 200:
         lines.append(f"For example: {examples[0]}")

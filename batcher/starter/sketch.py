@@ -44,6 +44,7 @@ class Ask:
         header: The column.
         schema: What the catalogue says about it, flattened.
         entry: What the template says about it; None for what is no entry of a template.
+        files: The kinds of local files that can stand there by their paths.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class Ask:
     is_required: bool
     schema: Mapping[str, Any]
     entry: Entry | None = None
+    files: tuple[str, ...] = ()
 
 
 @dataclass(kw_only=True, slots=True)
@@ -128,7 +130,7 @@ class _Artist:
         entries: Mapping[str, Entry],
         taken: Collection[str],
     ) -> None:
-        self._shapes = provider.shapes
+        self._provider = provider
         self._operation = operation
         self._fixed = fixed
         self._entries = entries
@@ -196,7 +198,7 @@ class _Artist:
 
     def _cases(self, at: Path) -> Sequence[Mapping[str, Json]]:
         patterns = self._operation.shape.items()
-        return next((self._shapes[name] for pattern, name in patterns if matches(pattern, at)), ())
+        return next((self._provider.shapes[name] for pattern, name in patterns if matches(pattern, at)), ())
 
     def _value(self, at: Path, flat: Mapping[str, Any], *, is_required: bool) -> Any:
         """What is fixed, or a cell."""
@@ -208,7 +210,8 @@ class _Artist:
         is_picked = any(matches(pattern, at) for pattern in self._operation.choices)
         header = str(flat.get("title") or header_for(name, is_picked=is_picked))
         header = self._free(header, above=header_for(above[-1]) if above else "")
-        return Ask(path=at, name=name, header=header, is_required=is_required, schema=flat)
+        files = tuple(kind for case in self._cases(at) if "key" not in case for kind in self._provider.file_kinds(case))
+        return Ask(path=at, name=name, header=header, is_required=is_required, schema=flat, files=files)
 
     def _free(self, header: str, *, above: str = "") -> str:
         free = free_header(header, self._taken, above=above)
@@ -239,7 +242,8 @@ class _Artist:
             self.used.add(dotted(at))
             return self._fixed[dotted(at)] if is_plain else {path[-1]: self._fixed[dotted(at)]}
         header = self._free(header_for(name))
-        ask = Ask(path=path, name=name, header=header, is_required=is_plain, schema=leaf, entry=entry)
+        files = self._provider.file_kinds(fits[0]) if fits else ()
+        ask = Ask(path=path, name=name, header=header, is_required=is_plain, schema=leaf, entry=entry, files=files)
         return ask if is_plain else {path[-1]: ask}
 
     def _leaf(self, usual: Json, at: Path, decided: Fixed) -> Mapping[str, Any]:

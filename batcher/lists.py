@@ -1,0 +1,122 @@
+"""The lists of valid values of an account: asked page by page, and kept for a while."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from batcher.api.account import Account
+from batcher.api.client import Client
+from batcher.errors import ApiError, InputError, StopEverything, Stopped
+from batcher.mapping.choice import Choice, Choices
+from batcher.sheet import replacing
+
+KEPT_S = 600.0
+"""So long a list counts as it was read: one of voices has some twenty pages, and a job may be looked at every minute."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Lists:
+    """
+    The lists of one account.
+
+    What is kept only saves requests: a name that a kept list does not have is looked for in a new one before it is
+    called unknown, and a file that cannot be read or written is as good as none.
+
+    Attributes:
+        client: None offline.
+        state: The folder of the user under which lists are kept.
+        clock: Unix seconds.
+        notes: Receives what could not be asked, and of when a list is that was not asked for now.
+        is_fresh: Ask for all of them, whatever is kept.
+    """
+
+    account: Account | None
+    client: Client | None
+    state: Path
+    clock: Callable[[], float]
+    notes: list[str] = field(default_factory=list)
+    is_fresh: bool = False
+
+    def choices(self, kind: str, *, is_open: bool = False) -> Choices | None:
+        """
+        A list by its name in the catalogue; None when it is not to be had, which is noted.
+
+        Args:
+            is_open: See `Choices`.
+
+        Raises:
+            Stopped: The key is not accepted.
+        """
+        if self.account is None or self.client is None:
+            self.notes.append(f"{kind} are not checked offline")
+            return None
+        kept = None if self.is_fresh else self._kept(kind)
+        if kept is None:
+            members = self._asked(kind)
+            return None if members is None else Choices(kind, members, is_open=is_open)
+        as_of, members = kept
+        note = f"{kind} as of {datetime.fromtimestamp(as_of).astimezone():%H:%M}"
+        self.notes.append(note)
+        return Choices(kind, members, is_open=is_open, renew=lambda: self._renewed(kind, note))
+
+    def read(self, kind: str) -> Sequence[Choice]:
+        """
+        A list as the API has it now; kept from then on.
+
+        Raises:
+            ApiError: Any but InDoubt.
+        """
+        if self.account is None or self.client is None:
+            raise ValueError("opened offline")
+        found = self.client.choices(self.account.provider.choices[kind])
+        members = [Choice(id=each, name=name) for each, name in found]
+        self._keep(kind, members)
+        return members
+
+    def _asked(self, kind: str) -> Sequence[Choice] | None:
+        try:
+            return self.read(kind)
+        except StopEverything as error:
+            raise Stopped(f"the API refuses the account: {error.message}") from error
+        except ApiError as error:
+            self.notes.append(f"{kind} could not be checked: {error.message}")
+            return None
+
+    def _renewed(self, kind: str, note: str) -> Sequence[Choice]:
+        """The list of now; nothing when it is not to be had."""
+        members = self._asked(kind)
+        if members is None:
+            return ()
+        with suppress(ValueError):
+            self.notes.remove(note)
+        return members
+
+    def _kept(self, kind: str) -> tuple[float, Sequence[Choice]] | None:
+        """When a list was read, and what it said; None when that is too long ago or its description is another one."""
+        try:
+            kept = json.loads(self._file(kind).read_text(encoding="utf-8"))
+            members = [Choice(id=str(each), name=str(name)) for each, name in kept["members"]]
+            as_of, catalog = float(kept["as_of"]), kept["catalog"]
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        is_of_use = self.account is not None and catalog == self.account.provider.digest
+        return (as_of, members) if is_of_use and 0 <= self.clock() - as_of < KEPT_S else None
+
+    def _keep(self, kind: str, members: Sequence[Choice]) -> None:
+        digest = self.account.provider.digest if self.account else ""
+        kept = {"as_of": self.clock(), "catalog": digest, "members": [[each.id, each.name] for each in members]}
+        file = self._file(kind)
+        with suppress(OSError, InputError):
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with replacing(file) as new:
+                new.write_text(json.dumps(kept), encoding="utf-8")
+
+    def _file(self, kind: str) -> Path:
+        name = f"{self.account.name if self.account else ''}\x1f{kind}"
+        return self.state / "lists" / f"{hashlib.blake2b(name.encode(), digest_size=8).hexdigest()}.json"
