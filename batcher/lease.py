@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
+from batcher.errors import LedgerError
 from batcher.ledger.protocol import Ledger
 
 LEASE_S = 15.0
@@ -41,8 +43,9 @@ class Lease:
         if not self.holds():
             self._is_lost = True
         elif now > self.until - LEASE_S + _RENEW_S:
-            self._is_lost = not self.ledger.alive(self.holder, at=now, until=now + LEASE_S)
-            self.until = now + LEASE_S
+            with suppress(LedgerError):  # there is time left to try again; without a sign it ends by itself
+                self._is_lost = not self.ledger.alive(self.holder, at=now, until=now + LEASE_S)
+                self.until = now + LEASE_S
         return not self._is_lost
 
     def holds(self) -> bool:
@@ -52,4 +55,5 @@ class Lease:
     def end(self) -> None:
         """Let go: what is still in doubt is the next one's at once."""
         now = self.clock()
-        self.ledger.alive(self.holder, at=now, until=now)
+        with suppress(LedgerError):  # it ends by itself, then
+            self.ledger.alive(self.holder, at=now, until=now)

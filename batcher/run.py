@@ -6,25 +6,25 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
 from typing import NoReturn
 
 from batcher.answers import flying
 from batcher.chain import release
-from batcher.dispatcher import Dispatcher
+from batcher.dispatcher import SLOTS_AGAIN_S, Dispatcher
 from batcher.doubts import Doubts
-from batcher.downloads import FETCHERS, NO_FILES, Downloads, FileTally, count_files, is_settled_file, wanted_files
+from batcher.downloads import FETCHERS, NO_FILES, Downloads, count_files
+from batcher.ending import Ending, exit_code, write_job_results
 from batcher.errors import Exit, InputError, LedgerError
 from batcher.expiry import iso
 from batcher.fetch.client import Fetcher
 from batcher.inplace import Written
+from batcher.lease import Lease
 from batcher.ledger.protocol import Gate, News
 from batcher.limits import limits_of
 from batcher.model import State
 from batcher.opening import OpenJob, Surroundings
-from batcher.plan import Plan
 from batcher.reconciler import Reconciler
-from batcher.renewal import Renewal, first_renewal
+from batcher.renewal import Renewal
 from batcher.rescue import Rescue
 from batcher.results import Tally, count_rows
 from batcher.senders import Senders, ThreadedSenders
@@ -37,6 +37,8 @@ TICK_S = 0.5
 
 LONG_WAIT_S = 3600.0
 """With nothing in flight, a longer hold-off ends the run instead of being sat out."""
+
+SLOTS_TAKEN = "as many are in work as the account allows"
 
 WRITE_EVERY_S = 30.0
 WRITE_SHARE = 10
@@ -73,36 +75,13 @@ class Progress:
 
 
 @dataclass(kw_only=True, slots=True)
-class Ending:
-    """
-    How a run ended.
-
-    Attributes:
-        exit: The exit code that it asks for.
-        reason: Why it stopped before everything was done; empty when nothing is left to do.
-        cost, expected: What the finished rows of the job have cost, and what those in work are expected to cost.
-        results_file: Where the results stand; None where nothing was written.
-        results_note: Why that is not the file that the job names; empty when it is.
-        files: The files of the job; none where it asks for none.
-    """
-
-    exit: Exit
-    tally: Tally
-    reason: str = ""
-    cost: float = 0.0
-    expected: float = 0.0
-    results_error: str = ""
-    results_file: Path | None = None
-    results_note: str = ""
-    files: FileTally = NO_FILES
-
-
-@dataclass(kw_only=True, slots=True)
 class Run:
     """
     One run over one job; the caller holds the job's lock.
 
     Attributes:
+        is_slice: Others work on the job beside it, and write its results.
+        lease: Under which a slice sends; None where nobody else sends for the job.
         fetches: Whether the files of finished rows are fetched, where the job asks for them.
         deadline: When to stop sending and end, unix seconds; None without one.
         rows: The ids of the only rows of which anything new is sent; None for all of them.
@@ -115,6 +94,8 @@ class Run:
     senders: Senders
     verbs: Verbs
     fetches: bool = True
+    is_slice: bool = False
+    lease: Lease | None = None
     deadline: float | None = None
     rows: Collection[str] | None = None
     interrupted: Callable[[], bool] = lambda: False
@@ -221,6 +202,8 @@ class Run:
             return "interrupted"
         if self.deadline is not None and self.around.clock() >= self.deadline:
             return "the time given with --for is up"
+        if self.lease is not None and not self.lease.keep():
+            return "it gave no sign for too long: others have taken over"
         return ""
 
     def _take_files(self, downloads: Downloads, *, wait_s: float) -> None:
@@ -256,6 +239,8 @@ class Run:
             clock=self.around.clock,
             tell=self.around.tell,
             rows=self.rows,
+            holder=self.lease.holder if self.lease else "",
+            may_send=self.lease.holds if self.lease else lambda: True,
         )
 
     def _reconciler(self, watch: FailureWatch) -> Reconciler:
@@ -281,6 +266,7 @@ class Run:
 
     def _collect(self, dispatcher: Dispatcher, reconciler: Reconciler, *, wait_s: float) -> None:
         """Write down what has come back; a ledger that fails over one answer does not take the others along."""
+        is_held = self.lease is None or self.lease.keep()
         news: list[News] = []
         trouble: LedgerError | None = None
         for returned in self.senders.collect(wait_s=wait_s):
@@ -292,6 +278,8 @@ class Run:
                 news += owner.take(returned)
             except LedgerError as error:
                 trouble = error
+        if not is_held:  # what was made stays true; what is to become of the rest is for others to say
+            news = [each for each in news if each.remote_id or each.batch_id or each.state is State.DONE]
         self._learn(news, dispatcher, reconciler)
         if trouble is not None:
             raise trouble
@@ -391,7 +379,7 @@ class Run:
             dispatcher.stop = f"the budget of {self.opened.job.limits.budget} would be passed; raise it, then run again"
             return dispatcher.stop
         if dispatcher.gate is Gate.SLOTS and self.verbs is Verbs.SUBMIT:
-            return "as many are in work as the account allows"
+            return SLOTS_TAKEN
         is_stuck = dispatcher.gate is Gate.SLOTS and dispatcher.wake_at is None
         if is_stuck and self.opened.ledger.unsure(self.opened.job.name):
             return "unsure rows hold the places of the account: decide about them with batcher settle"
@@ -399,9 +387,22 @@ class Run:
             return f"nothing may be sent before {iso(dispatcher.wake_at)}"
         return ""
 
+    def _again_at(self, dispatcher: Dispatcher, reconciler: Reconciler) -> float | None:
+        if self.verbs is Verbs.RECONCILE:
+            wakes = [reconciler.due_at, dispatcher.batches.due_at]
+        else:
+            now = self.around.clock()
+            soon = {Gate.OPEN: now, Gate.WINDOW: now, Gate.SLOTS: now + SLOTS_AGAIN_S}.get(dispatcher.gate)
+            wakes = [dispatcher.due_at, dispatcher.wake_at or soon, self._uploads.due_at]
+        return min((each for each in wakes if each is not None), default=None)
+
     def _write_if_due(self) -> None:
         now = self.around.clock()
-        if self._dirty and now - self._written_at >= max(WRITE_EVERY_S, WRITE_SHARE * self._write_took):
+        if (
+            self._dirty
+            and not self.is_slice
+            and now - self._written_at >= max(WRITE_EVERY_S, WRITE_SHARE * self._write_took)
+        ):
             if self._written_at:
                 self._write_meanwhile()
             self._written_at = now
@@ -422,6 +423,14 @@ class Run:
         return written
 
     def _ending(self, dispatcher: Dispatcher, reconciler: Reconciler, reason: str) -> Ending:
+        if self.is_slice:
+            is_stopped = dispatcher.stop or reconciler.stop
+            return Ending(
+                exit=Exit.STOPPED if is_stopped else Exit.NOT_FINISHED,
+                tally=Tally(rows=0),
+                reason=is_stopped or reason,
+                again_at=self._again_at(dispatcher, reconciler),
+            )
         results_error, written = "", None
         try:
             written = self._write()
@@ -445,16 +454,6 @@ class Run:
         )
 
 
-def write_job_results(opened: OpenJob, *, at: float) -> Written:
-    """
-    Write the results, and remember what they show and when their links should be renewed.
-
-    Raises:
-        InputError, OSError: As `OpenJob.write_results`.
-    """
-    return opened.write_results(renew_at=first_renewal(opened.bound, opened.ledger, at))
-
-
 def open_downloads(opened: OpenJob, around: Surroundings) -> Downloads:
     """What fetches the files of a job: it knows no key, and reaches this machine only where the account's API does."""
     return Downloads(
@@ -466,56 +465,3 @@ def open_downloads(opened: OpenJob, around: Surroundings) -> Downloads:
         clock=around.clock,
         tell=around.tell,
     )
-
-
-def is_settled(opened: OpenJob, plan: Plan, *, at: float, fetches: bool = True) -> bool:
-    """
-    Whether sending and looking could bring nothing new: nothing has changed since the plan, nothing is open, every file
-    is in its place, and no link is about to stop working.
-    """
-    record = opened.ledger.job(opened.job.name)
-    open_rows = plan.words[State.WAITING] + plan.words[State.SENDING] + plan.words[State.IN_PROGRESS]
-    return (
-        plan.is_remembered
-        and not open_rows
-        and not opened.ledger.in_doubt(opened.job.name, opened.account_name)
-        and not opened.ledger.in_flight(opened.job.name, opened.account_name)
-        and record is not None
-        and (record.renew_at is None or record.renew_at > at)
-        and (not fetches or _has_files(opened))
-    )
-
-
-def is_written(opened: OpenJob) -> bool:
-    """Whether the results file is there and shows everything that the ledger knows."""
-    record = opened.ledger.job(opened.job.name)
-    job = opened.job
-    is_there = job.results.file.exists() or (job.sheet.link is not None and job.is_in_place)
-    return record is not None and record.written == opened.ledger.mark() and is_there
-
-
-def _has_files(opened: OpenJob) -> bool:
-    folder = opened.job.results.file.parent
-    standings = opened.ledger.standings(opened.job.name) if opened.job.results.downloads else ()
-    return all(
-        is_settled_file(standing, standing.files.get(place.output), folder)
-        for standing, place in wanted_files(opened.bound, standings)
-    )
-
-
-def exit_code(
-    tally: Tally, *, reason: str = "", stopped: bool = False, results_error: str = "", files: FileTally = NO_FILES
-) -> Exit:
-    """The first that holds of: edit something, interrupted, stopped, not finished, some failed, done."""
-    words = tally.words
-    if results_error:
-        return Exit.EDIT
-    if reason == "interrupted":
-        return Exit.INTERRUPTED
-    if stopped:
-        return Exit.STOPPED
-    if words["waiting"] or words["in progress"] or files.later:
-        return Exit.NOT_FINISHED
-    if words["failed"] or words["invalid"] or words["unsure"] or files.lacking:
-        return Exit.SOME_FAILED
-    return Exit.DONE

@@ -81,7 +81,8 @@ class Queue:
         from procrastinate import App, SyncPsycopgConnector
         from procrastinate.exceptions import ConnectorException
 
-        self._trouble = ConnectorException
+        self.trouble: type[Exception] = ConnectorException
+        """What a worker's own connection to the queue raises."""
         make_queue(address, version=_version(), script=_script)
         self._app = App(connector=SyncPsycopgConnector(**_connecting(address)))
         self._app.open()
@@ -102,8 +103,10 @@ class Queue:
             deferrer.defer(path=order.path, part=order.part, parts=order.parts)
         except AlreadyEnqueued:
             return
-        except self._trouble as error:
-            raise LedgerUnreachable(f"the queue of the workers cannot be reached: {error.__cause__ or error}") from error
+        except self.trouble as error:
+            raise LedgerUnreachable(
+                f"the queue of the workers cannot be reached: {error.__cause__ or error}"
+            ) from error
 
     def due(self) -> int:
         """How many tasks wait whose time has come."""
@@ -113,8 +116,10 @@ class Queue:
                 each.scheduled_at is None or each.scheduled_at <= now
                 for each in self._app.job_manager.list_jobs(status="todo")
             )
-        except self._trouble as error:
-            raise LedgerUnreachable(f"the queue of the workers cannot be reached: {error.__cause__ or error}") from error
+        except self.trouble as error:
+            raise LedgerUnreachable(
+                f"the queue of the workers cannot be reached: {error.__cause__ or error}"
+            ) from error
 
     def close(self) -> None:
         """Let go of the connection."""
