@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import click
 
 from batcher.cli import forecast, show
@@ -84,9 +83,7 @@ def run(
 
         if rehearse or no_download or sample:
             raise click.UsageError("--cluster goes with none of --rehearse, --sample and --no-download")
-        return run_in_cluster(
-            job, for_s=for_s, every_s=every_s, yes=yes, quiet=quiet, verbose=verbose, as_json=as_json
-        )
+        return run_in_cluster(job, for_s=for_s, every_s=every_s, yes=yes, quiet=quiet, verbose=verbose, as_json=as_json)
     if every_s is not None:
         raise click.UsageError("--every needs --cluster; on one machine: batcher schedule")
     return _work(

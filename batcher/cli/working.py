@@ -206,7 +206,7 @@ def _plan_and_hand_over(
             if not is_silent:
                 say(show.heading(at_hand, "RUN"))
                 say("\n".join(show.plan_lines(at_hand, plan, verbose=verbose)) + "\n")
-            agree(at_hand, plan, yes=yes)
+            agree(at_hand, tasks=plan.to_come, cost=plan.cost, yes=yes)
             at_hand.obey(plan, at=around.clock())
         except (InputError, Stopped) as error:
             tell_refusal(at_hand, error, around)

@@ -108,13 +108,13 @@ def _stopped(at_hand: OpenJob, handed: Handed) -> Handed:
 
 def _need(at_hand: OpenJob, handed: Handed, *, at: float) -> Need:
     job, account, ledger = at_hand.job.name, at_hand.account_name, at_hand.ledger
-    if len(at_hand.job.steps) > 1 and not ledger.waiting(job, now=at)[0] and ledger.blocked(job):
+    if len(at_hand.job.steps) > 1 and not ledger.waiting(job, now=at).now and ledger.blocked(job):
         release(
             at_hand.bind(checked=True), ledger, None, at=at
         )  # whoever finished the earlier step may have died since
     is_late = handed.until is not None and at >= handed.until
     return Need(
-        to_send=ledger.waiting(job, now=at)[0],
+        to_send=ledger.waiting(job, now=at).now,
         in_doubt=_in_doubt(at_hand, ends=is_late or bool(handed.stop), at=at),
         in_flight=0 if is_late else len(ledger.in_flight(job, account)),
         untried=0 if is_late else _untried(at_hand, handed),

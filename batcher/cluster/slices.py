@@ -11,7 +11,7 @@ from pathlib import Path
 
 from batcher.cluster.queue import Order, Task
 from batcher.cluster.workplace import Workplace, handed_of
-from batcher.consent import needs_consent, question
+from batcher.consent import unapproved
 from batcher.ending import Ending, write_job_results
 from batcher.errors import BatcherError, Exit, InputError, NotFinished, Stopped
 from batcher.job import load_job
@@ -148,8 +148,9 @@ def plan(work: Workplace, order: Order, should_end: Callable[[], bool]) -> None:
         try:
             at_hand.check_results_file()
             found = at_hand.plan(at=now)
-            if needs_consent(at_hand, found):
-                raise Stopped(f"{question(at_hand, found)} Agree with: batcher run --cluster --yes")
+            if asked := unapproved(at_hand, tasks=found.to_come, cost=found.cost):
+                name = job.path.name if job.path else job.name
+                raise Stopped(f"{asked}: agree with `batcher approve {name}`, or hand it over again")
             at_hand.obey(found, at=now)
         except (InputError, Stopped) as error:
             tell_refusal(at_hand, error, work.around)
