@@ -118,9 +118,13 @@ def workers(*, as_json: bool) -> int:
     Example:
       batcher workers
     """
+    from batcher.cluster.queue import need_cluster
+
+    address = _address(surroundings())
+    need_cluster()
     from batcher.ledger.attendance import roster
 
-    present = roster(_address(surroundings()))
+    present = roster(address)
     if as_json:
         found = [
             {"worker": each.name, "alive": each.is_alive, "seen_s": round(each.seen_s, 1), "doing": list(each.doing)}

@@ -11,7 +11,6 @@ from enum import Enum
 from typing import Any
 
 from batcher.errors import LedgerError, LedgerUnreachable
-from batcher.ledger.attendance import QUEUE_SCHEMA, make_queue
 
 LONGEST_S = 30.0
 """Nothing waits longer in the queue than this: it is looked at again, and the ledger says whether it is time."""
@@ -77,9 +76,11 @@ class Queue:
     """
 
     def __init__(self, address: str) -> None:
-        _need_procrastinate()
+        need_cluster()
         from procrastinate import App, SyncPsycopgConnector
         from procrastinate.exceptions import ConnectorException
+
+        from batcher.ledger.attendance import make_queue
 
         self.trouble: type[Exception] = ConnectorException
         """What a worker's own connection to the queue raises."""
@@ -137,6 +138,8 @@ def queue_at(address: str) -> Iterator[Queue]:
 
 
 def _connecting(address: str) -> Mapping[str, Any]:
+    from batcher.ledger.attendance import QUEUE_SCHEMA
+
     return {
         "conninfo": address,
         "kwargs": {"options": f"-c search_path={QUEUE_SCHEMA}"},
@@ -196,8 +199,14 @@ async def take_up_stalled(app: Any) -> int:
     return len(stalled)
 
 
-def _need_procrastinate() -> None:
-    if importlib.util.find_spec("procrastinate") is None:
+def need_cluster() -> None:
+    """
+    Make sure that what workers need is installed.
+
+    Raises:
+        LedgerError: It is not.
+    """
+    if importlib.util.find_spec("procrastinate") is None or importlib.util.find_spec("psycopg") is None:
         raise LedgerError("workers need more than is installed; pip install 'batcher[cluster]'")
 
 
