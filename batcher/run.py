@@ -266,7 +266,6 @@ class Run:
 
     def _collect(self, dispatcher: Dispatcher, reconciler: Reconciler, *, wait_s: float) -> None:
         """Write down what has come back; a ledger that fails over one answer does not take the others along."""
-        is_held = self.lease is None or self.lease.keep()
         news: list[News] = []
         trouble: LedgerError | None = None
         for returned in self.senders.collect(wait_s=wait_s):
@@ -278,7 +277,7 @@ class Run:
                 news += owner.take(returned)
             except LedgerError as error:
                 trouble = error
-        if not is_held:  # what was made stays true; what is to become of the rest is for others to say
+        if self.lease is not None and not self.lease.keep():  # what was made stays true; what is to become of the rest is for others to say
             news = [each for each in news if each.remote_id or each.batch_id or each.state is State.DONE]
         self._learn(news, dispatcher, reconciler)
         if trouble is not None:
