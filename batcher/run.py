@@ -277,7 +277,9 @@ class Run:
                 news += owner.take(returned)
             except LedgerError as error:
                 trouble = error
-        if self.lease is not None and not self.lease.keep():  # what was made stays true; what is to become of the rest is for others to say
+        if (
+            self.lease is not None and not self.lease.keep()
+        ):  # what was made stays true; what is to become of the rest is for others to say
             news = [each for each in news if each.remote_id or each.batch_id or each.state is State.DONE]
         self._learn(news, dispatcher, reconciler)
         if trouble is not None:
