@@ -17,8 +17,8 @@ SIZES = (10_000, 100_000, 1_000_000)
 _FILL = """
 INSERT INTO batcher_loopback.tasks (job, row_id, step, item, row_number, operation, state, input_hash, path, body)
 SELECT 'grown', 'r' || n, '', '', n, 'heygen.template',
-       CASE WHEN n % 10 = 0 THEN 'waiting' ELSE 'done' END, 'h', '/v3/t', '{"title": "' || n || '"}'
-FROM generate_series(%s, %s) n"""
+       CASE WHEN MOD(n, 10) = 0 THEN 'waiting' ELSE 'done' END, 'h', '/v3/t', '{"title": "' || n::text || '"}'
+FROM generate_series(%s::int, %s::int) n"""
 _CLAIM = """
 SELECT task_id FROM batcher_loopback.tasks
 WHERE job = 'grown' AND state = 'waiting' AND ready = 1 AND gone = 0 AND held = 0 AND not_before <= 0
