@@ -11,6 +11,7 @@ from batcher.bound import BoundJob
 from batcher.bound_step import BoundStep
 from batcher.cli.endings import links_line, trouble_lines
 from batcher.consent import needs_consent
+from batcher.ending import Ending
 from batcher.files import size_words
 from batcher.limits import limits_of
 from batcher.lines import word_of
@@ -20,7 +21,6 @@ from batcher.opening import OpenJob
 from batcher.plan import Plan
 from batcher.price import ROUNDING
 from batcher.results import Tally
-from batcher.run import Ending
 from batcher.sampling import usual_time
 from batcher.units import Money, show_duration
 
