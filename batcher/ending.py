@@ -1,18 +1,26 @@
-"""How a run ends: its exit code, its results, and whether there was anything to do at all."""
+"""What is asked of a run, whether there is anything to do, and how it ended: all that a tick without work needs to know."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
-from batcher.downloads import NO_FILES, FileTally, is_settled_file, wanted_files
 from batcher.errors import Exit
-from batcher.inplace import Written
 from batcher.model import State
 from batcher.opening import OpenJob
 from batcher.plan import Plan
 from batcher.renewal import first_renewal
-from batcher.results import Tally
+from batcher.results import Tally, Written
+from batcher.wanted import NO_FILES, FileTally, is_settled_file, wanted_files
+
+
+class Verbs(Enum):
+    """What a run does."""
+
+    BOTH = "run"
+    SUBMIT = "submit"
+    RECONCILE = "reconcile"
 
 
 @dataclass(kw_only=True, slots=True)

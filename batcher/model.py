@@ -102,7 +102,7 @@ class Row:
     @property
     def is_blank(self) -> bool:
         """True when no cell holds anything but white space."""
-        return not any(cell.strip() for cell in self.cells)
+        return not "".join(self.cells).strip()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import NoReturn
 
 from batcher.answers import flying
 from batcher.chain import release
 from batcher.dispatcher import SLOTS_AGAIN_S, Dispatcher
 from batcher.doubts import Doubts
-from batcher.downloads import FETCHERS, NO_FILES, Downloads, count_files
-from batcher.ending import Ending, exit_code, write_job_results
+from batcher.downloads import FETCHERS, Downloads
+from batcher.ending import Ending, Verbs, exit_code, write_job_results
 from batcher.errors import Exit, InputError, LedgerError
 from batcher.expiry import iso
 from batcher.fetch.client import Fetcher
-from batcher.inplace import Written
 from batcher.lease import Lease
 from batcher.ledger.protocol import Gate, News
 from batcher.limits import limits_of
@@ -26,10 +24,11 @@ from batcher.opening import OpenJob, Surroundings
 from batcher.reconciler import Reconciler
 from batcher.renewal import Renewal
 from batcher.rescue import Rescue
-from batcher.results import Tally, count_rows
+from batcher.results import Tally, Written, count_rows
 from batcher.senders import Senders, ThreadedSenders
 from batcher.stops import FailureWatch
 from batcher.uploads import Uploads
+from batcher.wanted import NO_FILES, count_files
 
 SENDERS = 32
 TICK_S = 0.5
@@ -43,14 +42,6 @@ SLOTS_TAKEN = "as many are in work as the account allows"
 WRITE_EVERY_S = 30.0
 WRITE_SHARE = 10
 """Results are written again after this many times as long as the last writing took."""
-
-
-class Verbs(Enum):
-    """What a run does."""
-
-    BOTH = "run"
-    SUBMIT = "submit"
-    RECONCILE = "reconcile"
 
 
 @dataclass(kw_only=True, slots=True)

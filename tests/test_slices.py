@@ -9,10 +9,10 @@ from typing import Any
 from support import JOB, Clock, names, open_ledger, run_job, write_job
 
 from batcher.dispatcher import Dispatcher
+from batcher.ending import Verbs
 from batcher.errors import Throttled
 from batcher.lease import LEASE_S, Lease
 from batcher.model import State
-from batcher.run import Verbs
 from batcher.senders import ThreadedSenders
 from batcher.simulator import Running
 

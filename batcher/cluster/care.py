@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from batcher.chain import release
 from batcher.cluster.queue import Order, Task
 from batcher.cluster.workplace import Workplace, ledgers
-from batcher.downloads import NO_FILES, count_files, is_settled_file, wanted_files
 from batcher.ending import Ending, exit_code, is_written, write_job_results
 from batcher.errors import InputError
 from batcher.lease import LEASE_S
@@ -19,6 +18,7 @@ from batcher.ops.telling import report_run, tell_ending
 from batcher.results import count_rows
 from batcher.run import WRITE_EVERY_S
 from batcher.stops import too_many
+from batcher.wanted import NO_FILES, count_files, is_settled_file, wanted_files
 
 DISPATCHERS = 4
 """Slices of one job that send at once."""

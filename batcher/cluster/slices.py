@@ -12,7 +12,7 @@ from pathlib import Path
 from batcher.cluster.queue import Order, Task
 from batcher.cluster.workplace import Workplace, handed_of
 from batcher.consent import unapproved
-from batcher.ending import Ending, write_job_results
+from batcher.ending import Ending, Verbs, write_job_results
 from batcher.errors import BatcherError, Exit, InputError, NotFinished, Stopped
 from batcher.job import load_job
 from batcher.lease import Lease
@@ -20,7 +20,7 @@ from batcher.ledger.protocol import Handed
 from batcher.model import State
 from batcher.opening import OpenJob, check_results_file, opened
 from batcher.ops.telling import tell_refusal
-from batcher.run import LONG_WAIT_S, SENDERS, SLOTS_TAKEN, Run, Verbs, open_downloads
+from batcher.run import LONG_WAIT_S, SENDERS, SLOTS_TAKEN, Run, open_downloads
 from batcher.senders import ThreadedSenders
 
 SLICE_S = 10.0
