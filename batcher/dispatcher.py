@@ -20,7 +20,7 @@ from batcher.bound import BoundJob
 from batcher.catalog.model import Operation
 from batcher.doubt import Way
 from batcher.doubts import Doubt, Doubts, repeat_of, titles_carry_token
-from batcher.errors import ApiError, InDoubt, Rejected, StopEverything, Throttled
+from batcher.errors import ApiError, InDoubt, LeaseLost, Rejected, StopEverything, Throttled
 from batcher.ledger.identity import attempt_key, attempt_token
 from batcher.ledger.protocol import Admission, Admitted, Candidate, Gate, Ledger, News, Prepared
 from batcher.limits import AccountLimits
@@ -88,6 +88,7 @@ class Dispatcher:
         batches: Accepted batches whose items have no ids yet.
         holder: The worker that sends; empty for a run that holds the job's lock.
         rows: The ids of the only rows of which anything new is sent; None for all of them.
+        may_send: Asked by a sender at the last moment; False once others may have taken over what this worker holds.
     """
 
     bound: BoundJob
@@ -106,6 +107,7 @@ class Dispatcher:
     stop: str = ""
     accepted: dict[int, Attempt] = field(default_factory=dict)
     holder: str = ""
+    may_send: Callable[[], bool] = lambda: True
     batches: OpenBatches = field(default_factory=OpenBatches)
     _one_by_one: int = 0
     _finishes: dict[str, Finish] = field(default_factory=dict)
@@ -244,7 +246,8 @@ class Dispatcher:
             ask = partial(self.client.submit_batch, batch, bodies=bodies, key=first.key, retired=retired)
         else:
             ask = partial(self.client.submit, operation, path=first.path, body=first.body, key=first.key)
-        self.senders.send(self, _Errand(aim=_Aim.SEND, attempts=attempts, sends=sends), ask)
+        errand = _Errand(aim=_Aim.SEND, attempts=attempts, sends=sends)
+        self.senders.send(self, errand, partial(_while_held, self.may_send, ask))
 
     def _search_due(self, now: float) -> None:
         for each in self.doubts.due(Way.SEARCH, now)[: max(0, self.senders.free())]:
@@ -263,6 +266,8 @@ class Dispatcher:
         if returned.error is None:
             self._closed_doors = 0
             return self._brought(errand, returned.value, now)
+        if isinstance(returned.error, LeaseLost):
+            return []  # it is another's by now, which looks for it before anything is sent
         if not isinstance(returned.error, ApiError):
             raise returned.error
         self._heed(returned.error, now)
@@ -392,3 +397,15 @@ class Dispatcher:
         self.wake_at = now + wait
         if wait >= TOLD_WAIT_S:
             self.tell(f"the account is held off for {wait:.0f} s: {error.message}")
+
+
+def _while_held(may_send: Callable[[], bool], ask: Callable[[], object]) -> object:
+    """
+    Send only what is still ours; carried out by a sender.
+
+    Raises:
+        LeaseLost: It may be another's; nothing was sent.
+    """
+    if not may_send():
+        raise LeaseLost("not sent: others may have taken over")
+    return ask()

@@ -91,6 +91,7 @@ class Downloads:
 
     Attributes:
         client: Asked for a fresh link where one has expired.
+        takes: Whether a row, by its id, is this one's to fetch; others may be another worker's.
         stop: Why nothing more is fetched; empty while all is well.
         disk_trouble: What a person must mend before more can be fetched; mostly empty.
         fetched: How many files this run has brought.
@@ -104,6 +105,7 @@ class Downloads:
     pool: ThreadedSenders
     clock: Callable[[], float]
     tell: Callable[[str], None]
+    takes: Callable[[str], bool] = lambda _: True
     stop: str = ""
     disk_trouble: str = ""
     fetched: int = 0
@@ -134,7 +136,11 @@ class Downloads:
         for standing, place in wanted_files(self.bound, standings):
             record = standing.files.get(place.output)
             key = (standing.attempt_id, place.output)
-            if key in self._taken or (is_settled_file(standing, record, folder) and not (again and is_lacking(record))):
+            if (
+                key in self._taken
+                or not self.takes(standing.key.row_id)
+                or (is_settled_file(standing, record, folder) and not (again and is_lacking(record)))
+            ):
                 continue
             target = self._target(standing, place, by_row[standing.key.row_id])
             if target is not None:

@@ -35,6 +35,7 @@ class Ending:
         results_file: Where the results stand; None where nothing was written.
         results_note: Why that is not the file that the job names; empty when it is.
         files: The files of the job; none where it asks for none.
+        again_at: When a slice is worth going on with, unix seconds; None when that is not a matter of time.
     """
 
     exit: Exit
@@ -46,6 +47,7 @@ class Ending:
     results_file: Path | None = None
     results_note: str = ""
     files: FileTally = NO_FILES
+    again_at: float | None = None
 
 
 def write_job_results(opened: OpenJob, *, at: float) -> Written:

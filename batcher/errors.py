@@ -8,6 +8,7 @@ What can go wrong, as a tree whose branches are chosen by what the caller does n
     │   └── NotRecorded      answers to paid requests are kept beside it: exit 74
     ├── Stopped              a person must decide or pay: exit 4
     ├── NotFinished          run again later: exit 75
+    ├── LeaseLost            a worker gave no sign for too long, others have its work: exit 75
     └── ApiError             one request did not bring what was asked for
         ├── Rejected         this request will never work
         ├── Throttled        wait; nothing was made
@@ -121,6 +122,12 @@ class Stopped(BatcherError):
 
 class NotFinished(BatcherError):
     """There is more to do, later: another run holds the job, or the account is held off for long."""
+
+    exit = Exit.NOT_FINISHED
+
+
+class LeaseLost(BatcherError):
+    """Nothing was sent: the worker gave no sign for too long, and what it held is another's by now."""
 
     exit = Exit.NOT_FINISHED
 

@@ -141,15 +141,19 @@ class OpenJob:
         return Unrecorded(self.state / ledger_name(self.account), self.job.name)
 
     @contextmanager
-    def held(self, tell: Callable[[str], None]) -> Iterator[None]:
+    def held(self, tell: Callable[[str], None], *, shared: bool = False) -> Iterator[None]:
         """
         Hold the job's lock; what an earlier run could not record is given to the ledger before anything else happens.
+
+        Args:
+            tell: Receives sentences for the person.
+            shared: Beside others who share it, as workers do.
 
         Raises:
             NotFinished: Another process holds it.
             LedgerError: The ledger cannot take it.
         """
-        with self.ledger.lock(self.job.name):
+        with self.ledger.lock(self.job.name, shared=shared):
             if count := self.unrecorded.read_back(self.ledger):
                 tell(f"recovered {count} {'id' if count == 1 else 'ids'} that an earlier run could not record")
             yield

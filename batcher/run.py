@@ -9,13 +9,14 @@ from typing import NoReturn
 
 from batcher.answers import flying
 from batcher.chain import release
-from batcher.dispatcher import Dispatcher
+from batcher.dispatcher import SLOTS_AGAIN_S, Dispatcher
 from batcher.doubts import Doubts
 from batcher.downloads import FETCHERS, Downloads
 from batcher.ending import Ending, Verbs, exit_code, write_job_results
-from batcher.errors import InputError, LedgerError
+from batcher.errors import Exit, InputError, LedgerError
 from batcher.expiry import iso
 from batcher.fetch.client import Fetcher
+from batcher.lease import Lease
 from batcher.ledger.protocol import Gate, News
 from batcher.limits import limits_of
 from batcher.model import State
@@ -23,7 +24,7 @@ from batcher.opening import OpenJob, Surroundings
 from batcher.reconciler import Reconciler
 from batcher.renewal import Renewal
 from batcher.rescue import Rescue
-from batcher.results import Written, count_rows
+from batcher.results import Tally, Written, count_rows
 from batcher.senders import Senders, ThreadedSenders
 from batcher.stops import FailureWatch
 from batcher.uploads import Uploads
@@ -35,6 +36,8 @@ TICK_S = 0.5
 
 LONG_WAIT_S = 3600.0
 """With nothing in flight, a longer hold-off ends the run instead of being sat out."""
+
+SLOTS_TAKEN = "as many are in work as the account allows"
 
 WRITE_EVERY_S = 30.0
 WRITE_SHARE = 10
@@ -68,6 +71,8 @@ class Run:
     One run over one job; the caller holds the job's lock.
 
     Attributes:
+        is_slice: Others work on the job beside it, and write its results.
+        lease: Under which a slice sends; None where nobody else sends for the job.
         fetches: Whether the files of finished rows are fetched, where the job asks for them.
         deadline: When to stop sending and end, unix seconds; None without one.
         rows: The ids of the only rows of which anything new is sent; None for all of them.
@@ -80,6 +85,8 @@ class Run:
     senders: Senders
     verbs: Verbs
     fetches: bool = True
+    is_slice: bool = False
+    lease: Lease | None = None
     deadline: float | None = None
     rows: Collection[str] | None = None
     interrupted: Callable[[], bool] = lambda: False
@@ -186,6 +193,8 @@ class Run:
             return "interrupted"
         if self.deadline is not None and self.around.clock() >= self.deadline:
             return "the time given with --for is up"
+        if self.lease is not None and not self.lease.keep():
+            return "it gave no sign for too long: others have taken over"
         return ""
 
     def _take_files(self, downloads: Downloads, *, wait_s: float) -> None:
@@ -221,6 +230,8 @@ class Run:
             clock=self.around.clock,
             tell=self.around.tell,
             rows=self.rows,
+            holder=self.lease.holder if self.lease else "",
+            may_send=self.lease.holds if self.lease else lambda: True,
         )
 
     def _reconciler(self, watch: FailureWatch) -> Reconciler:
@@ -257,6 +268,10 @@ class Run:
                 news += owner.take(returned)
             except LedgerError as error:
                 trouble = error
+        if (
+            self.lease is not None and not self.lease.keep()
+        ):  # what was made stays true; what is to become of the rest is for others to say
+            news = [each for each in news if each.remote_id or each.batch_id or each.state is State.DONE]
         self._learn(news, dispatcher, reconciler)
         if trouble is not None:
             raise trouble
@@ -356,7 +371,7 @@ class Run:
             dispatcher.stop = f"the budget of {self.opened.job.limits.budget} would be passed; raise it, then run again"
             return dispatcher.stop
         if dispatcher.gate is Gate.SLOTS and self.verbs is Verbs.SUBMIT:
-            return "as many are in work as the account allows"
+            return SLOTS_TAKEN
         is_stuck = dispatcher.gate is Gate.SLOTS and dispatcher.wake_at is None
         if is_stuck and self.opened.ledger.unsure(self.opened.job.name):
             return "unsure rows hold the places of the account: decide about them with batcher settle"
@@ -364,9 +379,22 @@ class Run:
             return f"nothing may be sent before {iso(dispatcher.wake_at)}"
         return ""
 
+    def _again_at(self, dispatcher: Dispatcher, reconciler: Reconciler) -> float | None:
+        if self.verbs is Verbs.RECONCILE:
+            wakes = [reconciler.due_at, dispatcher.batches.due_at]
+        else:
+            now = self.around.clock()
+            soon = {Gate.OPEN: now, Gate.WINDOW: now, Gate.SLOTS: now + SLOTS_AGAIN_S}.get(dispatcher.gate)
+            wakes = [dispatcher.due_at, dispatcher.wake_at or soon, self._uploads.due_at]
+        return min((each for each in wakes if each is not None), default=None)
+
     def _write_if_due(self) -> None:
         now = self.around.clock()
-        if self._dirty and now - self._written_at >= max(WRITE_EVERY_S, WRITE_SHARE * self._write_took):
+        if (
+            self._dirty
+            and not self.is_slice
+            and now - self._written_at >= max(WRITE_EVERY_S, WRITE_SHARE * self._write_took)
+        ):
             if self._written_at:
                 self._write_meanwhile()
             self._written_at = now
@@ -387,6 +415,14 @@ class Run:
         return written
 
     def _ending(self, dispatcher: Dispatcher, reconciler: Reconciler, reason: str) -> Ending:
+        if self.is_slice:
+            is_stopped = dispatcher.stop or reconciler.stop
+            return Ending(
+                exit=Exit.STOPPED if is_stopped else Exit.NOT_FINISHED,
+                tally=Tally(rows=0),
+                reason=is_stopped or reason,
+                again_at=self._again_at(dispatcher, reconciler),
+            )
         results_error, written = "", None
         try:
             written = self._write()

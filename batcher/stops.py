@@ -41,8 +41,11 @@ class FailureWatch:
         self._last = code
         if self._same >= SAME_IN_A_ROW and not self.reason:
             self.reason = f"the same error {self._same} times in a row: {message}"
-        limit = self._threshold
-        enough = limit.count is not None and self._failed >= limit.count
-        share = limit.count is None and self._finished >= limit.after and self._failed >= limit.share * self._finished
-        if (enough or share) and not self.reason:
-            self.reason = f"{self._failed} of {self._finished} rows failed (stop_after: {limit})"
+        self.reason = self.reason or too_many(self._threshold, failed=self._failed, finished=self._finished)
+
+
+def too_many(limit: StopAfter, *, failed: int, finished: int) -> str:
+    """Why so many failures among what has finished are too many; empty when they are not."""
+    enough = limit.count is not None and failed >= limit.count
+    share = limit.count is None and finished >= limit.after and failed >= limit.share * finished
+    return f"{failed} of {finished} rows failed (stop_after: {limit})" if enough or share else ""

@@ -16,6 +16,7 @@ PACKAGE = Path(errors.__file__).parent
 
 LAYERS = (
     ("cli",),
+    ("cluster",),
     ("notebook", "ops"),
     ("run",),
     ("consent", "dispatcher", "downloads", "ending", "links", "reconciler", "sampling", "uploads"),
@@ -24,7 +25,7 @@ LAYERS = (
     ("adoption", "inplace"),
     ("plan", "results"),
     ("carried", "filenames", "lines", "listening", "lists", "live", "wanted"),
-    ("bound", "expiry", "senders", "starter"),
+    ("bound", "expiry", "lease", "senders", "starter"),
     ("bound_step", "filing", "finding", "lineage"),
     ("marks",),
     (
@@ -69,7 +70,9 @@ OWNERS = {
     "lxml": ("workbook",),
     "openpyxl": ("sheet", "workbook"),
     "pandas": ("sheet", "notebook"),
-    "psycopg": ("ledger.postgres", "ledger.server"),
+    "procrastinate": ("cluster.queue",),
+    "prometheus_client": ("cluster.metrics",),
+    "psycopg": ("ledger.attendance", "ledger.postgres", "ledger.server"),
     "python_calamine": ("sheet",),
     "requests": ("api", "fetch", "gsheets.api"),
     "sqlite3": ("ledger",),

@@ -33,6 +33,7 @@ from batcher.ledger.protocol import (
     Candidate,
     FileRecord,
     Gate,
+    Handed,
     JobRecord,
     Ledger,
     Need,
@@ -964,6 +965,42 @@ def test_a_run_that_dies_lets_go_of_its_job(open_ledger: Open) -> None:
 
     with other.lock(JOB):
         pass
+
+
+def test_workers_share_a_job_and_keep_a_run_of_its_own_out(open_ledger: Open) -> None:
+    """Slices of a job go on side by side; a run, which holds all of it, waits until the last has ended."""
+    one, other = open_ledger(), open_ledger()
+    with one.lock(JOB, shared=True), other.lock(JOB, shared=True):
+        pass
+    with one.lock(JOB, shared=True), pytest.raises(NotFinished), other.lock(JOB):
+        pass
+    with one.lock(JOB), pytest.raises(NotFinished), other.lock(JOB, shared=True):
+        pass
+    with other.lock(JOB):
+        pass
+
+
+def test_a_worker_that_goes_leaves_what_it_held_at_once(ledger: Ledger) -> None:
+    """The next slice settles what this one was in doubt about, and does not wait for a lease to end."""
+    plan(ledger, *rows(2))
+    ledger.alive("w1", at=0.0, until=30.0)
+    left = admit(ledger, at_most=2, holder="w1").attempts
+
+    assert ledger.alive("w1", at=5.0, until=5.0)
+    assert list(ledger.take_over(JOB, ACCOUNT, "w2", at=5.0)) == list(left)
+
+
+def test_what_was_handed_over_is_kept_as_it_was_said_last(open_ledger: Open) -> None:
+    """Workers that begin after everything else has died find in it what they are to do."""
+    first = Handed(job="b", path="/jobs/b.yaml", at=1.0, until=9.5, every_s=3600.0, failed_before=2, finished_before=7)
+    ledger = open_ledger()
+    ledger.hand_over(first)
+    ledger.hand_over(Handed(job="a", path="/jobs/a.yaml", at=2.0))
+    assert list(ledger.handed()) == [Handed(job="a", path="/jobs/a.yaml", at=2.0), first]
+
+    stopped = replace(first, stop="no credit", stop_exit=4, ended_at=5.0, exit=4, reason="no credit")
+    ledger.hand_over(stopped)
+    assert list(open_ledger().handed())[1] == stopped
 
 
 def test_what_a_living_worker_sends_is_nobody_elses(ledger: Ledger) -> None:

@@ -27,6 +27,8 @@ _COMMANDS = {
     "logout": ("signing", "Forget a sign-in."),
     "list": ("listing", "Names and ids of the account: templates, avatars, voices, languages."),
     "doctor": ("doctor", "Is everything in place? Key, host, account, ledger."),
+    "worker": ("working", "Work on jobs that were handed over, beside other machines."),
+    "workers": ("working", "Who is alive, and at what."),
     "ledger": ("ledgers", "Move the ledger: into a database that many machines share, or back."),
     "operations": ("catalog", "What can be asked for; with NAME, in detail."),
     "schema": ("catalog", "Print the JSON Schema of a job file."),

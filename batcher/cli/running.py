@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from batcher.cli import forecast, show
 from batcher.cli.options import JOB, JSON, QUIET, REHEARSE, VERBOSE, Duration, polite_stop, surroundings, together
 from batcher.cli.paint import say_lines
 from batcher.cli.say import say
+from batcher.cli.sending import agree
 from batcher.cli.sheets import each_sheet
-from batcher.consent import unapproved
 from batcher.ending import Ending, Verbs, exit_code, is_settled, is_written, write_job_results
 from batcher.errors import BatcherError, Exit, InputError, LedgerError, Stopped
 from batcher.inbox import is_finished, put_away
@@ -29,17 +27,27 @@ _SAMPLE = click.option(
     "--sample", type=click.IntRange(1, MOST), metavar="N", help="Only N rows first, and what they tell about the rest."
 )
 _NO_DOWNLOAD = click.option("--no-download", is_flag=True, help="Fetch no files this time.")
+_CLUSTER = click.option("--cluster", is_flag=True, help="Let the workers do it, and show how they come on.")
+_EVERY = click.option(
+    "--every",
+    "every_s",
+    type=Duration(),
+    metavar="1h",
+    help="With --cluster: they look at the sheet again by themselves.",
+)
 _OPTIONS = together(JOB, REHEARSE, _FOR, _YES, QUIET, VERBOSE, JSON)
 
 
 @click.command()
-@together(JOB, REHEARSE, _SAMPLE, _FOR, _YES, _NO_DOWNLOAD, QUIET, VERBOSE, JSON)
+@together(JOB, REHEARSE, _SAMPLE, _CLUSTER, _EVERY, _FOR, _YES, _NO_DOWNLOAD, QUIET, VERBOSE, JSON)
 @each_sheet(takes=True)
 def run(
     job: Job,
     *,
     rehearse: bool,
     sample: int | None,
+    cluster: bool,
+    every_s: float | None,
     for_s: float | None,
     yes: bool,
     no_download: bool,
@@ -64,7 +72,16 @@ def run(
       batcher run jobs/welcome.yaml --sample 3
       batcher run jobs/welcome.yaml --rehearse
       batcher run jobs/welcome.yaml --for 10m --yes --quiet      (cron)
+      batcher run jobs/welcome.yaml --cluster                    (many machines)
     """
+    if cluster:
+        from batcher.cli.working import run_in_cluster
+
+        if rehearse or no_download or sample:
+            raise click.UsageError("--cluster goes with none of --rehearse, --sample and --no-download")
+        return run_in_cluster(job, for_s=for_s, every_s=every_s, yes=yes, quiet=quiet, verbose=verbose, as_json=as_json)
+    if every_s is not None:
+        raise click.UsageError("--every needs --cluster; on one machine: batcher schedule")
     return _work(
         job,
         Verbs.BOTH,
@@ -158,7 +175,7 @@ def _work(
                 say_lines([forecast.chosen_line(at_hand, chosen), ""])
             if verbs is not Verbs.RECONCILE:
                 first = chosen or plan
-                _agree(at_hand, tasks=first.to_come, cost=first.cost, yes=yes)
+                agree(at_hand, tasks=first.to_come, cost=first.cost, yes=yes)
                 plan = at_hand.obey(plan, at=around.clock())
         except (InputError, Stopped) as error:
             _tell_refusal(at_hand, error, around)
@@ -281,15 +298,3 @@ def _carry_out(
     if chosen is not None and not ending.reason and not ending.results_error:
         ending.exit = exit_code(sample_tally(at_hand, chosen), files=ending.files)  # the others were not asked for
     return ending
-
-
-def _agree(at_hand: OpenJob, *, tasks: int, cost: float | None, yes: bool) -> None:
-    """Ask before much money is spent; without a terminal --yes will do, or what was approved for this job."""
-    asked = "" if yes else unapproved(at_hand, tasks=tasks, cost=cost)
-    if not asked:
-        return
-    if not sys.stdin.isatty():
-        name = at_hand.job.path.name if at_hand.job.path else at_hand.job.name
-        raise Stopped(f"{asked}: look at the plan and agree with `batcher approve {name}`, or run with --yes")
-    if not click.confirm(f"{asked}. Send them?"):
-        raise Stopped("nothing was sent")

@@ -18,13 +18,14 @@ def label_hash(job: str) -> str:
 
 
 @contextmanager
-def job_lock(folder: Path, job: str) -> Iterator[None]:
+def job_lock(folder: Path, job: str, *, shared: bool = False) -> Iterator[None]:
     """
     Hold the job's lock.
 
     Args:
         folder: Where lock files are kept; made when it is not there.
         job: The job's label.
+        shared: Beside others who share it.
 
     Raises:
         NotFinished: Another process holds it.
@@ -32,7 +33,7 @@ def job_lock(folder: Path, job: str) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(folder / f"{label_hash(job)}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         raise NotFinished(f"another run of '{job}' is under way; this one does nothing") from None

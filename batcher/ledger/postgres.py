@@ -221,18 +221,19 @@ class PostgresLedger(SqlLedger):
         return str(newest) if oldest == following else f"{newest}@{snapshot}"
 
     @contextmanager
-    def lock(self, job: str) -> Iterator[None]:
+    def lock(self, job: str, *, shared: bool = False) -> Iterator[None]:
         """See `Ledger.lock`: held by the connection, on all machines."""
-        number = self._number("run", job)
+        number, suffix = self._number("run", job), b"_shared" if shared else b""
         with self._reading():
-            found = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (number,)).fetchone()
+            ask = b"SELECT pg_try_advisory_lock%b(%%s)" % suffix
+            found = self._connection.execute(ask, (number,)).fetchone()
         if found != (True,):
             raise NotFinished(f"another run of '{job}' is under way; this one does nothing")
         try:
             yield
         finally:
             with suppress(psycopg.Error):  # with the connection, the lock is gone as well
-                self._connection.execute("SELECT pg_advisory_unlock(%s)", (number,))
+                self._connection.execute(b"SELECT pg_advisory_unlock%b(%%s)" % suffix, (number,))
 
     def numbers_taken(self, db: Db) -> None:
         """See `SqlLedger.numbers_taken`."""

@@ -408,6 +408,37 @@ class Approval:
     spent: float = 0.0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Handed:
+    """
+    A job that workers look after.
+
+    Attributes:
+        path: Of the job file, the same on every machine.
+        at: When it was handed over, unix seconds.
+        until: When sending is to end, unix seconds; None without a deadline.
+        every_s: After how many seconds its sheet is looked at again; None when only a person does that.
+        failed_before, finished_before: Rows that were failed, and finished, when it was handed over.
+        stop: Why nothing more is sent; empty while it may be.
+        stop_exit: The exit code that this asks for: 4 where a person must act, 75 where it is only a matter of time.
+        ended_at: When it came to its end, unix seconds; None while it is worked on.
+        exit, reason: How it ended.
+    """
+
+    job: str
+    path: str
+    at: float
+    until: float | None = None
+    every_s: float | None = None
+    failed_before: int = 0
+    finished_before: int = 0
+    stop: str = ""
+    stop_exit: int = 0
+    ended_at: float | None = None
+    exit: int = 0
+    reason: str = ""
+
+
 class Ledger(Protocol):
     """
     The durable memory of jobs, tasks and accounts.
@@ -430,9 +461,13 @@ class Ledger(Protocol):
     def job(self, job: str) -> JobRecord | None:
         """What is known of a job; None when nothing is."""
 
-    def lock(self, job: str) -> AbstractContextManager[None]:
+    def lock(self, job: str, *, shared: bool = False) -> AbstractContextManager[None]:
         """
         Hold the job: one run of it at a time, over all who use this ledger; a holder that dies lets go of it.
+
+        Args:
+            job: Its label.
+            shared: Beside others who share it, as workers do; only a run of its own is kept out.
 
         Raises:
             NotFinished: Another run holds it.
@@ -525,7 +560,7 @@ class Ledger(Protocol):
 
     def alive(self, holder: str, *, at: float, until: float) -> bool:
         """
-        Believe a worker to be alive until then.
+        Believe a worker to be alive until then; with an `until` that is not after `at` it goes, and leaves what it held.
 
         Returns:
             False when it was not believed to be any more: what it held may be another's by now. It must let go of it,
@@ -646,6 +681,12 @@ class Ledger(Protocol):
 
     def approve(self, job: str, approval: Approval | None) -> None:
         """A person agrees, in place of what was agreed before; None withdraws it."""
+
+    def hand_over(self, handed: Handed) -> None:
+        """Workers look after a job, from now on or as is said here; what was said of it before is replaced."""
+
+    def handed(self) -> Sequence[Handed]:
+        """All jobs that were ever handed over to workers, in the order of their labels."""
 
     def close(self) -> None:
         """Let go of the file."""

@@ -79,6 +79,23 @@ CREATE TABLE approvals (                 -- what a person has agreed to
 ) STRICT;
 """
 
+_HANDED = """
+CREATE TABLE handed (                    -- jobs that workers look after
+    job TEXT PRIMARY KEY,
+    path TEXT NOT NULL,                  -- of the job file, the same on every machine
+    at REAL NOT NULL,
+    until REAL,                          -- NULL: no deadline
+    every_s REAL,                        -- NULL: not planned again by itself
+    failed_before INTEGER NOT NULL,      -- rows that were failed, and finished, when it was handed over
+    finished_before INTEGER NOT NULL,
+    stop TEXT NOT NULL DEFAULT '',       -- why nothing more is sent
+    stop_exit INTEGER NOT NULL DEFAULT 0,
+    ended_at REAL,                       -- NULL while it is worked on
+    exit INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT ''
+) STRICT;
+"""
+
 TABLES = f"""
 CREATE TABLE jobs (
     job TEXT PRIMARY KEY,
@@ -203,7 +220,7 @@ CREATE TABLE moved (                     -- one row once the ledger lives elsewh
     at REAL NOT NULL
 ) STRICT;
 {_FILES}
-{_DECIDED}"""
+{_DECIDED}{_HANDED}"""
 
 
 def statements(script: str) -> Sequence[str]:
@@ -224,6 +241,7 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "ALTER TABLE submissions ADD COLUMN holder TEXT NOT NULL DEFAULT ''",
         "CREATE TABLE holders (holder TEXT PRIMARY KEY, alive_until REAL NOT NULL) STRICT",
         "CREATE TABLE moved (place TEXT PRIMARY KEY, at REAL NOT NULL) STRICT",
+        *statements(_HANDED),
         "ALTER TABLE tasks ADD COLUMN held INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE tasks ADD COLUMN not_before REAL NOT NULL DEFAULT 0",
         "ALTER TABLE tasks ADD COLUMN made_from TEXT NOT NULL DEFAULT ''",

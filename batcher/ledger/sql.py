@@ -18,6 +18,7 @@ from batcher.ledger.protocol import (
     Candidate,
     Contradiction,
     FileRecord,
+    Handed,
     InFlight,
     JobRecord,
     Known,
@@ -66,7 +67,7 @@ class SqlLedger(ABC):
         """Read, without a transaction."""
 
     @abstractmethod
-    def lock(self, job: str) -> AbstractContextManager[None]:
+    def lock(self, job: str, *, shared: bool = False) -> AbstractContextManager[None]:
         """See `Ledger.lock`."""
 
     @abstractmethod
@@ -200,6 +201,15 @@ class SqlLedger(ABC):
         return self._write(
             lambda db: holding.take_over(db, job, account, holder, at=at), Touched(jobs=[job]), repeats=True
         )
+
+    def hand_over(self, handed: Handed) -> None:
+        """See `Ledger.hand_over`."""
+        self._write(lambda db: holding.hand_over(db, handed), repeats=True)
+
+    def handed(self) -> Sequence[Handed]:
+        """See `Ledger.handed`."""
+        with self._reading() as db:
+            return holding.handed(db)
 
     def unsure(self, job: str) -> Sequence[Attempt]:
         """See `Ledger.unsure`."""

@@ -189,9 +189,9 @@ class SqliteLedger(SqlLedger):
                 raise self._trouble(sqlite3.DatabaseError(f"malformed: {found}"))
         return super().examine(job)
 
-    def lock(self, job: str) -> AbstractContextManager[None]:
+    def lock(self, job: str, *, shared: bool = False) -> AbstractContextManager[None]:
         """See `Ledger.lock`: a file beside the ledger, which the kernel lets go of when the process dies."""
-        return job_lock(self._path.parent / "locks", job)
+        return job_lock(self._path.parent / "locks", job, shared=shared)
 
     def numbers_taken(self, db: Db) -> None:
         """See `SqlLedger.numbers_taken`: SQLite looks for the highest one itself."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,7 +34,7 @@ class Kept:
 
 class Unrecorded:
     """
-    The file of one job; whoever uses it holds the job's lock.
+    The file of one job; whoever uses it holds the job's lock, alone or beside other workers of this machine.
 
     Args:
         ledger: The ledger's file, or where it would stand.
@@ -51,12 +53,13 @@ class Unrecorded:
             OSError: They could not be written.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write("".join(f"{line}\n" for line in lines).encode())
-            file.flush()
-            os.fsync(descriptor)
-        _sync(self.path.parent)
+        with _alone(self.path.parent):
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write("".join(f"{line}\n" for line in lines).encode())
+                file.flush()
+                os.fsync(descriptor)
+            _sync(self.path.parent)
 
     def read(self) -> list[Kept]:
         """
@@ -90,6 +93,12 @@ class Unrecorded:
         Raises:
             LedgerError: The ledger does not know their attempts, or still cannot be written; the file stays.
         """
+        if not self.path.exists():
+            return 0
+        with _alone(self.path.parent):
+            return self._read_back(ledger)
+
+    def _read_back(self, ledger: Ledger) -> int:
         kept = self.read()
         if not kept:
             return 0
@@ -151,6 +160,17 @@ def _kept(value: Mapping[str, object]) -> Kept:
     )
     names = ("job", "row_id", "step", "item")
     return Kept(key=str(value["key"]), task=TaskKey(**{name: str(value[name]) for name in names}), news=news)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody adds a line that another one is about to remove."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sync(folder: Path) -> None:

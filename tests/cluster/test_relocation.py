@@ -12,7 +12,7 @@ from batcher.errors import LedgerError, NotFinished
 from batcher.files import SeenFile
 from batcher.ledger.place import open_ledger
 from batcher.ledger.postgres import PostgresLedger
-from batcher.ledger.protocol import FileRecord, Need
+from batcher.ledger.protocol import Approval, FileRecord, Handed, Need, Sample
 from batcher.ledger.relocation import relocate
 from batcher.ledger.schema import key_of_tables
 from batcher.ledger.sql import SqlLedger
@@ -52,6 +52,9 @@ def fill(ledger: SqlLedger) -> None:
     ledger.hold_off(ACCOUNT, until=2e9, reason="429")
     ledger.claim(JOB, ACCOUNT, "anna@acme.com")
     ledger.alive("w1", at=0.0, until=30.0)
+    ledger.keep_sample(JOB, Sample(row_ids=("r1",), priced=1.5))
+    ledger.approve(JOB, Approval(account=ACCOUNT, digest="d", tasks=3, cost=4.5, currency="USD", by="anna", at=4.0))
+    ledger.hand_over(Handed(job=JOB, path="/jobs/a.yaml", at=4.0, every_s=3600.0))
     need = Need(digest="d1", path="/sheets/logo.png", size=10, place="people.csv!D2")
     plan(ledger, planned("r1", job="files", needs=(need,)), job="files")
     ledger.uploaded(ACCOUNT, Asset(digest="d1", asset_id="asset-d1", expires_at=9e9))

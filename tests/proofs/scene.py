@@ -133,9 +133,16 @@ class Scene:
     def begin(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start a command over the job, in a process group of its own; without arguments a run."""
         command, *options = arguments or ("run",)
+        return self._begin([command, str(self.job_file), *options], variables)
+
+    def ask(self, *arguments: str) -> Ran:
+        """Do a command that is about no job to its end."""
+        return finish(self._begin(arguments, {}))
+
+    def _begin(self, arguments: Sequence[str], variables: Mapping[str, str]) -> subprocess.Popen[str]:
         own = {"HEYGEN_API_KEY": KEY, "BATCHER_STATE": self.address or str(self.state), "HOME": str(self.folder)}
         process = subprocess.Popen(
-            [sys.executable, str(LAUNCH), command, str(self.job_file), *options],
+            [sys.executable, str(LAUNCH), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,227 @@
+"""worker, workers, and a run that others carry out: jobs on many machines."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import FrameType
+
+import click
+
+from batcher.cli import show
+from batcher.cli.options import JSON, polite_stop, surroundings, together
+from batcher.cli.progress import Shown
+from batcher.cli.say import say
+from batcher.cli.sending import agree
+from batcher.cluster.queue import Queue, Task, queue_at
+from batcher.errors import InputError, LedgerError, Problem, Stopped
+from batcher.job import Job
+from batcher.ledger.place import is_address
+from batcher.model import State
+from batcher.opening import OpenJob, Surroundings, check_results_file, opened
+from batcher.ops.telling import tell_refusal
+from batcher.units import show_duration
+
+
+@click.command()
+@together(
+    click.option(
+        "--queues", metavar="NAME,…", default="", help="Only these: tend, plan, dispatch, reconcile, fetch, …"
+    ),
+    click.option("--drain", is_flag=True, help="Do what is there and end: for cron and Kubernetes jobs."),
+    click.option("--metrics", metavar="[HOST:]PORT", default="", help="Serve /metrics and /healthz there."),
+)
+def worker(*, queues: str, drain: bool, metrics: str) -> int:
+    """
+    Work on the jobs that were handed over with `batcher run --cluster`, until it is told to stop.
+
+    What happens is said in lines of JSON on stderr. The first Ctrl-C or SIGTERM lets what is in the air come back.
+
+    \b
+    Examples:
+      batcher worker
+      batcher worker --queues fetch --metrics 0.0.0.0:9100
+      batcher worker --drain
+    """
+    from batcher.cluster.metrics import Metrics, served
+    from batcher.cluster.worker import Worker
+    from batcher.cluster.workplace import Workplace
+
+    around = replace(surroundings(), tell=lambda said: _note("said", {"message": said}))
+    names, stop = _queues(queues), _stop_on_signals()
+    counted = Metrics() if metrics else None
+    with ExitStack() as held:
+        work = Workplace(around=around, queue=held.enter_context(queue_at(_address(around))), note=_note)
+        if counted is not None:
+            work.report = counted.progress
+        made = Worker(work=work, address=around.place, queues=names, metrics=counted, stop=stop)
+        if counted is not None:
+            address = held.enter_context(served(metrics, counted, is_well=made.is_well))
+            _note("metrics", {"address": address})
+        _note("worker begins", {"worker": work.name, "queues": list(names)})
+        made.go(drains=drain)
+        _note("worker ends", {"worker": work.name})
+    return 0
+
+
+def _note(event: str, about: Mapping[str, object]) -> None:
+    """One line of JSON for whoever collects the logs."""
+    line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **about}
+    print(json.dumps(line, ensure_ascii=False), file=sys.stderr, flush=True)
+
+
+def _queues(told: str) -> tuple[str, ...]:
+    names = tuple(each.strip() for each in told.split(",") if each.strip())
+    for name in names:
+        if name not in [task.value for task in Task]:
+            there = ", ".join(task.value for task in Task)
+            raise InputError(Problem(where="--queues", message=f"no queue '{name}'; there are {there}"))
+    return names
+
+
+def _stop_on_signals() -> threading.Event:
+    """Set by the first signal; the second one stops at once."""
+    stop = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        _note("worker stops", {"signal": signal.Signals(number).name})
+        stop.set()
+
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, handle)
+    return stop
+
+
+def _address(around: Surroundings) -> str:
+    if not is_address(around.place):
+        raise LedgerError(
+            "workers share a ledger in PostgreSQL: set BATCHER_STATE=postgresql://user@host/database (see docs/cluster.md)"
+        )
+    return around.place
+
+
+@click.command()
+@JSON
+def workers(*, as_json: bool) -> int:
+    """
+    Who is alive, and at what.
+
+    \b
+    Example:
+      batcher workers
+    """
+    from batcher.cluster.queue import need_cluster
+
+    address = _address(surroundings())
+    need_cluster()
+    from batcher.ledger.attendance import roster
+
+    present = roster(address)
+    if as_json:
+        found = [
+            {"worker": each.name, "alive": each.is_alive, "seen_s": round(each.seen_s, 1), "doing": list(each.doing)}
+            for each in present
+        ]
+        say(json.dumps(found, ensure_ascii=False))
+        return 0
+    for each in present:
+        if not each.is_alive:
+            say(f"{each.name}  no sign for {show_duration(each.seen_s)}: what it held is taken over")
+            continue
+        takes = f", takes {each.queues}" if each.queues else ""
+        say(f"{each.name}  alive for {show_duration(each.since_s)}{takes}: {'; '.join(each.doing) or 'idle'}")
+    if not present:
+        say("no worker has been seen: start one with batcher worker")
+    return 0
+
+
+def run_in_cluster(
+    job: Job,
+    *,
+    for_s: float | None,
+    every_s: float | None,
+    yes: bool,
+    quiet: bool,
+    verbose: bool,
+    as_json: bool,
+) -> int:
+    """`batcher run --cluster`: plan and agree here, let workers do it, and show how they come on."""
+    from batcher.cluster.handing import in_hands, watch
+
+    around = surroundings(quiet=quiet)
+    begun = around.clock()
+    if job.sheet.is_dropped:
+        message = "the files of an inbox are each done by a run of their own: leave --cluster out"
+        raise InputError(Problem(where="--cluster", message=message))
+    check_results_file(job)
+    with queue_at(_address(around)) as queue, opened(job, around) as at_hand:
+        if in_hands(at_hand) is None:
+            _plan_and_hand_over(
+                at_hand,
+                around,
+                queue,
+                for_s=for_s,
+                every_s=every_s,
+                yes=yes,
+                is_silent=quiet or as_json,
+                verbose=verbose,
+            )
+        else:
+            around.tell(f"workers are at '{job.name}' already; this shows how they come on")
+        _tell_who_works(around)
+        counts = at_hand.ledger.counts(job.name)
+        total = sum(counts.get(state, 0) for state in (State.WAITING, State.SENDING, State.IN_PROGRESS))
+        with polite_stop() as interrupted, Shown(total, quiet=quiet) as shown:
+            ending = watch(at_hand, clock=around.clock, interrupted=interrupted, report=shown)
+        if as_json:
+            say(show.summary(at_hand, ending))
+        else:
+            lines = list(show.ending_lines(at_hand, ending, took_s=around.clock() - begun))
+            say("\n".join(lines[1:2] if quiet else lines))
+        return int(ending.exit)
+
+
+def _plan_and_hand_over(
+    at_hand: OpenJob,
+    around: Surroundings,
+    queue: Queue,
+    *,
+    for_s: float | None,
+    every_s: float | None,
+    yes: bool,
+    is_silent: bool,
+    verbose: bool,
+) -> None:
+    from batcher.cluster.handing import hand_over
+
+    with at_hand.held(around.tell):
+        begun = around.clock()
+        try:
+            at_hand.check_results_file()
+            plan = at_hand.plan(at=begun)
+            if not is_silent:
+                say(show.heading(at_hand, "RUN"))
+                say("\n".join(show.plan_lines(at_hand, plan, verbose=verbose)) + "\n")
+            agree(at_hand, tasks=plan.to_come, cost=plan.cost, yes=yes)
+            at_hand.obey(plan, at=around.clock())
+        except (InputError, Stopped) as error:
+            tell_refusal(at_hand, error, around)
+            raise
+    now = around.clock()
+    hand_over(at_hand, queue, at=now, until=now + for_s if for_s else None, every_s=every_s)
+
+
+def _tell_who_works(around: Surroundings) -> None:
+    from batcher.ledger.attendance import roster
+
+    alive = sum(each.is_alive for each in roster(around.place))
+    if not alive:
+        around.tell("no worker is alive: start some with batcher worker; the job waits for them")

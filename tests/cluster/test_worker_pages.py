@@ -1,0 +1,107 @@
+"""What workers do beside sending: fetch files together, look at sheets again, and show themselves to who watches them."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from proofs.checker import assert_holds
+from proofs.scene import Scene, end_all, finish, until
+from proofs.standin import StandIn, standing_in
+
+from cluster.crew import Crew, crew_for
+from cluster.server import Server
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(autouse=True)
+def no_run_is_left() -> Iterator[None]:
+    """A proof that fails leaves no run behind."""
+    yield
+    end_all()
+
+
+@pytest.fixture
+def stand_in() -> Iterator[StandIn]:
+    """A simulator for this test alone."""
+    with standing_in() as running:
+        yield running
+
+
+@pytest.fixture
+def address(postgres_server: Server, schema: str) -> str:
+    """A database for this test alone."""
+    return postgres_server.new_database(schema)
+
+
+def events(crew: Crew, name: str) -> list[dict[str, object]]:
+    """What all workers have said about one thing."""
+    found = [json.loads(line) for line in crew.said().splitlines() if line.startswith("{")]
+    return [each for each in found if each["event"] == name]
+
+
+def test_files_are_fetched_by_several_workers(stand_in: StandIn, address: str, tmp_path: Path) -> None:
+    """Each has a share of the rows; together they bring every file once, and the job ends when the last is there."""
+    results = {"file": "results.csv", "download": "videos/{{ id }}.mp4"}
+    scene = Scene(
+        folder=tmp_path, url=stand_in.url, name="files", count=24, address=address, extra={"results": results}
+    )
+    with crew_for(scene, count=2) as crew:
+        ran = finish(scene.begin("run", "--cluster", "--yes"))
+
+    assert ran.exit == 0, ran.stderr + crew.said()
+    assert sorted(path.stem for path in (tmp_path / "videos").glob("*.mp4")) == list(scene.rows)
+    assert len([each for each in events(crew, "task over") if each["task"] == "fetch"]) >= 4
+    assert_holds(scene.evidence(stand_in, ran))
+
+
+def test_a_sheet_that_is_looked_at_again_has_its_new_rows_made(stand_in: StandIn, address: str, tmp_path: Path) -> None:
+    """A cluster needs no crontab: what has come into the sheet since is done without anybody asking."""
+    scene = Scene(folder=tmp_path, url=stand_in.url, name="again", count=3, address=address)
+    with crew_for(scene, count=1) as crew:
+        first = finish(scene.begin("run", "--cluster", "--yes", "--every", "2s"))
+        with scene.sheet.open("a", encoding="utf-8") as sheet:
+            sheet.write("again-r00004,Anna,https://files.example.com/v.mp4\r\n")
+        until(lambda: scene.results.read_text(encoding="utf-8").count("done") == 4, timeout_s=60)
+
+    assert first.exit == 0, first.stderr + crew.said()
+    assert len(stand_in.charges("again")) == 4
+
+
+def test_a_worker_shows_what_it_does_and_that_it_is_well(
+    stand_in: StandIn, postgres_server: Server, address: str, tmp_path: Path
+) -> None:
+    """For Prometheus and for probes; without its database it is not well, and says so."""
+    scene = Scene(folder=tmp_path, url=stand_in.url, name="watched", count=5, address=address)
+    with crew_for(scene) as crew:
+        crew.hire("--metrics", "0")
+        until(lambda: bool(events(crew, "metrics")))
+        url = str(events(crew, "metrics")[0]["address"])
+        assert finish(scene.begin("run", "--cluster", "--yes")).exit == 0, crew.said()
+        shown, well = asked(url, "/metrics"), asked(url, "/healthz")
+        postgres_server.stop()
+        try:
+            until(lambda: asked(url, "/healthz")[0] == 503)
+        finally:
+            postgres_server.start()
+        until(lambda: asked(url, "/healthz")[0] == 200)
+
+    assert 'batcher_rows_accepted_total{job="watched"} 5.0' in shown[1]
+    assert 'batcher_tasks_total{outcome="done",task="dispatch"}' in shown[1]
+    assert well == (200, "ok\n")
+
+
+def asked(url: str, page: str) -> tuple[int, str]:
+    """What a page says."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{url}{page}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
