@@ -191,6 +191,9 @@ def test_an_open_workbook_gets_its_results_beside_and_later_in_place(simulate: M
     beside = openpyxl.load_workbook(tmp_path / "leads.results.xlsx").active
     assert [cell.value for cell in beside[2]][3] == "done"
 
+    verified = book(simulator, "verify")
+    assert verified.returncode == Exit.DONE, verified.stdout
+
     lock.unlink()
     asked = simulator.report()["requests"]
     assert book(simulator, "run").returncode == Exit.DONE
@@ -207,6 +210,7 @@ def test_a_protected_tab_is_told_once_and_left_alone(simulate: Make, tmp_path: P
     plain.save(book.path)
     done = book(simulator, "run")
     assert "the tab Leads is protected" in done.stdout
+    assert book(simulator, "verify").returncode == Exit.DONE
     stamp = (tmp_path / "leads.results.xlsx").stat().st_mtime_ns
     assert book(simulator, "run").returncode == Exit.DONE
     assert (tmp_path / "leads.results.xlsx").stat().st_mtime_ns == stamp
