@@ -84,13 +84,12 @@ class Campaign:
 
 def main() -> None:
     """Play the campaign, and take a picture of each of its stations."""
-    with tempfile.TemporaryDirectory() as folder, start(Behaviour(render_s=0.2, spread=0.3)) as simulator:
+    with tempfile.TemporaryDirectory() as folder, start(Behaviour(render_s=3, spread=0.3)) as simulator:
         campaign = Campaign(Path(folder), simulator)
         campaign.call("init", "heygen.template", "--template-id", "Welcome", "spring")
         text = campaign.job.read_text(encoding="utf-8").replace("# report:", "report:")
         campaign.job.write_text(text, encoding="utf-8")
         picture(campaign.book, "form", columns="A:D")
-        picture(campaign.book, "instructions", tab="Instructions")
         campaign.fill_in(PEOPLE, words={})
         picture(campaign.book, "filled", columns="A:D")
         campaign.call("run", campaign.job)
@@ -98,20 +97,18 @@ def main() -> None:
         campaign.fill_in(LATER, words={"c-109": "hold"})
         campaign.call("submit", campaign.job)
         picture(campaign.book, "results", columns=("A:D", "batcher_status", "error", "video_url"))
-        shoot(campaign.report, "videos", size="1100,1050")
+        shoot(campaign.report, "videos", size="1260,1000")
 
 
-def picture(book: Path, name: str, *, tab: str = "Rows", columns: str | Sequence[str] = ()) -> None:
-    """Print one tab, or some of its columns (letters, or names of ours), with the letters and numbers of a screen."""
+def picture(book: Path, name: str, *, columns: str | Sequence[str]) -> None:
+    """Print some columns of the rows (letters, or names of ours), with the letters and numbers of a screen."""
     wanted = [columns] if isinstance(columns, str) else list(columns)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / book.name
         made = openpyxl.load_workbook(book)
         for other in made.sheetnames:
-            made[other].sheet_state = "visible" if other == tab else "hidden"
-        made.active = made[tab]
-        if wanted:
-            _as_on_screen(made[tab], wanted)
+            made[other].sheet_state = "visible" if other == "Rows" else "hidden"
+        _as_on_screen(made["Rows"], wanted)
         made.save(copy)
         home = f"-env:UserInstallation=file://{folder}/profile"
         command = ["soffice", home, "--headless", "--convert-to", "pdf", "--outdir", folder, str(copy)]
