@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-cluster chaos proof bench corpora check format clean
+.PHONY: help install demo test test-cluster chaos proof bench corpora pictures check format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -44,6 +44,10 @@ proof: $(VENV)/.installed-dev  ## Measure the README's numbers anew: make proof,
 
 corpora: $(VENV)/.installed-dev  ## Throw a folder of sheets at the reader: make corpora DIR=…
 	BATCHER_CORPORA_EXTRA="$(abspath $(DIR))" $(BIN)/pytest tests/test_corpora.py
+
+pictures: $(VENV)/.installed-dev  ## Take the pictures in docs/ anew (LibreOffice, poppler-utils, chromium, chromium-driver)
+	$(BIN)/python docs/pictures/make.py
+	BATCHER_PICTURES=1 $(BIN)/pytest tests/test_report_browser.py -k picture_of_the_readme
 
 check: $(VENV)/.installed-dev  ## Lint, formatting and types; changes nothing
 	$(BIN)/ruff check .

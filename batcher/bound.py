@@ -292,7 +292,10 @@ class BoundJob:
                 # nothing comes before the first step of a row: what it wants of one that `when` has left out is missing
                 outputs: dict[str, dict[str, str]] | None = {} if ready else None
                 rendered = step.mapping.render(row.cells, flaws=row.flaws, item=item, outputs=outputs)
-                found = (*identified.flaws, *(flaws or self._places(step, rendered, row.number)))
+                found = flaws or self._places(step, rendered, row.number)
+                if identified.flaws:  # an empty id that is also in the title is one fault to a person, not two
+                    told = dict(identified.flaws)
+                    found = (*identified.flaws, *(each for each in found if each[0] not in told))
                 planned.append(self._planned(step, key, identified, rendered, flaws=found, ready=ready))
         return planned
 

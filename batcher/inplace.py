@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -37,12 +38,34 @@ def write_in_place(bound: BoundJob, ledger: Ledger, *, fingerprint: str) -> Writ
             file, tab=bound.sheet.tab, header_row=header_row, update=update, read_fingerprint=fingerprint
         )
     except (WorkbookBusy, WorkbookRefused) as error:
-        beside = file.with_name(f"{file.stem}.results.xlsx")
+        beside = file_beside(file)
         require_ours(bound, beside)
         tally = write_results(bound, ledger, to=beside)
         note = f"{error}; until then the results stand in {beside.name}"
         return Written(tally=tally, file=beside, note=note, is_final=isinstance(error, WorkbookRefused))
     return Written(tally=tally, file=file, fingerprint=written.fingerprint)
+
+
+def update_copy(bound: BoundJob, ledger: Ledger, copy: Path) -> Tally:
+    """
+    Bring a copy of the workbook up to date: what a run would make of the workbook itself now.
+
+    Raises:
+        WorkbookRefused: It cannot be updated without harm; the results then stand beside the workbook.
+        InputError: The sheet can no longer be read, or the copy not be written.
+    """
+    tally = Tally()
+    update = _update(bound, ledger, tally)
+    fingerprint = hashlib.sha256(copy.read_bytes()).hexdigest()
+    update_workbook(
+        copy, tab=bound.sheet.tab, header_row=bound.job.sheet.header_row, update=update, read_fingerprint=fingerprint
+    )
+    return tally
+
+
+def file_beside(workbook: Path) -> Path:
+    """Where the results stand while the workbook cannot take them."""
+    return workbook.with_name(f"{workbook.stem}.results.xlsx")
 
 
 def _update(bound: BoundJob, ledger: Ledger, tally: Tally) -> InPlaceUpdate:

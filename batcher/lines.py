@@ -10,7 +10,7 @@ from batcher.layout import ERROR, STATUS, OutputColumn
 from batcher.ledger.protocol import FileRecord, Standing
 from batcher.lineage import hindrance, outdated
 from batcher.marks import Identified, Mark, shown_day
-from batcher.model import HELD, WORST_FIRST, FileState, State, TaskKey
+from batcher.model import HELD, WORST_FIRST, FileState, Row, State, TaskKey
 from batcher.sheet import clean
 
 SKIPPED = "skipped"
@@ -20,6 +20,8 @@ _UNSENT = (State.WAITING, State.INVALID)
 _PRICED = (State.IN_PROGRESS, State.DONE)
 _IS = {State.FAILED: "which failed", State.INVALID: "which is invalid", State.UNSURE: "which is unsure"}
 _FINAL = (State.DONE, State.FAILED)
+_WORDS = {SKIPPED, HELD, *(each.value for each in (*State, *Mark))}
+"""All that may stand in a status cell, but for `held until …`."""
 
 
 def word_of(state: State) -> str:
@@ -51,6 +53,12 @@ def tasks_asked_again(bound: BoundJob, identified: Identified, standings: Sequen
     failed = [each.key for each in standings if each.state is State.FAILED]
     is_over = all(each.state in _FINAL for each in standings)
     return failed or ([each.key for each in standings] if is_over else [])
+
+
+def is_misread(bound: BoundJob, row: Row) -> bool:
+    """Whether the status cell holds neither a word of ours nor one that means anything: a slip of a person's, most likely."""
+    word = bound.marks.word(row)
+    return bool(word) and word not in _WORDS and not word.startswith(f"{HELD} until ")
 
 
 def _digits(text: str) -> str:

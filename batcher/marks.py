@@ -17,7 +17,7 @@ _GERMAN = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})\Z")
 
 
 class Mark(str, Enum):
-    """A word that a person may write into our status column; compared trimmed and caseless."""
+    """A word that a person may write into our status column; compared caseless, without blanks, quotes and marks around it."""
 
     NONE = ""
     """Nothing is asked: the cell is empty, or what stands there is ours."""
@@ -30,6 +30,8 @@ class Mark(str, Enum):
 
 
 _MARKS = {mark.value: mark for mark in Mark} | {HELD: Mark.HOLD}
+_AROUND = " \t\r\n\u00a0\"'`“”„‘’«».,:;!"
+"""What people write around a word, or copy with it."""
 
 
 Flaws = tuple[tuple[str, str], ...]
@@ -76,9 +78,13 @@ class MarkReader:
     day_column: int | None
 
     def mark(self, row: Row) -> Mark:
-        """The word in the row's status cell."""
+        """What the word in the row's status cell asks for."""
+        return _MARKS.get(self.word(row), Mark.NONE)
+
+    def word(self, row: Row) -> str:
+        """The word in the row's status cell, in lower case."""
         column = self.own.get(STATUS)
-        return Mark.NONE if column is None else _MARKS.get(row.cells[column].strip().casefold(), Mark.NONE)
+        return "" if column is None else row.cells[column].strip(_AROUND).casefold()
 
     def not_before(self, row: Row) -> float:
         """

@@ -18,7 +18,7 @@ from batcher.files import SeenFile
 from batcher.job import Job
 from batcher.ledger.protocol import JobRecord, Known, Ledger, Planned, Standing
 from batcher.lineage import Sources, hindrance, stale, unfinished
-from batcher.lines import tasks_asked_again
+from batcher.lines import is_misread, tasks_asked_again
 from batcher.listening import Listener, Spoken
 from batcher.marks import Identified, Mark
 from batcher.model import WORST_FIRST, Length, Row, State, TaskKey
@@ -66,6 +66,7 @@ class Plan:
         unheard: Rows whose `again` asks nothing, because the row has moved on since or nothing of it is finished; the
             first of them.
         unheard_count: How many there are.
+        misread: Rows whose status cell holds a word that means nothing; the first of them.
         samples: Ids of the rows that wait and are marked `sample`.
         carried: Rows that show an id of work that the ledger does not know; the first of them.
         carried_count: How many there are.
@@ -99,6 +100,7 @@ class Plan:
     again_cost: float | None = None
     unheard: list[int] = field(default_factory=list)
     unheard_count: int = 0
+    misread: list[int] = field(default_factory=list)
     samples: list[str] = field(default_factory=list)
     carried: list[int] = field(default_factory=list)
     carried_count: int = 0
@@ -384,6 +386,8 @@ def _stream(bound: BoundJob, ledger: Ledger, plan: Plan, listener: Listener | No
             is_held = identified.is_held(now)
             waits = plan.count(tasks, sources, again=again, is_held=is_held)
             plan.count_marks(identified, tasks)
+            if is_misread(bound, identified.row):
+                _some(plan.misread, identified.row.number)
             if waits:
                 plan.doubt(bound, identified.row)
             if listener is not None:

@@ -39,6 +39,14 @@ def test_an_empty_id_is_a_flaw_of_its_row(bind: Bind, make_row: Row) -> None:
     assert ids(bound) == ["\0row 2", "r2"]
 
 
+def test_an_empty_id_that_is_also_used_is_one_fault(bind: Bind, make_row: Row) -> None:
+    """A person mends one cell, and is told of it once."""
+    request = {"template_id": "tpl_welcome", "title": "Hi {{ id }}", "variables": {"first_name": "{{ name }}"}}
+    bound = bind(make_row(id=""), request=request)
+    ((task,),) = ([*bound.tasks(each)] for each in bound.rows())
+    assert [message for _, message in task.flaws] == ["id is empty, and it is what identifies the row"]
+
+
 def test_a_repeated_id_names_the_row_that_has_it(bind: Bind, make_row: Row) -> None:
     """The first keeps it; every further one waits for its own. Composed and decomposed umlauts are one."""
     bound = bind(make_row(id="ü"), make_row(id="x"), make_row(id=" u\u0308"), make_row(id="x"))

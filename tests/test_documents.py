@@ -14,6 +14,9 @@ from batcher.bound import BoundJob
 from batcher.errors import Exit
 from batcher.finding import find_operations, open_job_sheet
 from batcher.job import Job, job_schema, load_job
+from batcher.lines import SKIPPED
+from batcher.marks import Mark
+from batcher.workbook.update import COLOURS
 
 ROOT = Path(__file__).parents[1]
 JOBS = sorted((ROOT / "jobs").glob("*.yaml"))
@@ -120,3 +123,23 @@ def test_every_exit_code_stands_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     table = readme[readme.index("## Exit codes") : readme.index("## Where things are kept")]
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.M)} == {int(each) for each in Exit}
+
+
+def test_the_operators_guide_is_for_people_without_a_terminal() -> None:
+    """It has its pictures, every word of the status column with its colour, and none of the terminal's."""
+    guide = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
+    words = {
+        f"`{word.replace('_', ' ')}`" for word in [*COLOURS, SKIPPED, *(mark.value for mark in Mark if mark.value)]
+    }
+
+    assert {each for each in words - {"`sending`"} if each not in guide} == set()
+    assert not re.search(
+        r"\b(yaml|cron|terminal|command|ledger|json|csv|api|exit code)\b|--\w|batcher [a-z]", guide, re.I
+    )
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=name)
+def test_every_link_of_a_document_leads_somewhere(page: Path) -> None:
+    """Pages and pictures that are named are there."""
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []

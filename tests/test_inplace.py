@@ -191,6 +191,9 @@ def test_an_open_workbook_gets_its_results_beside_and_later_in_place(simulate: M
     beside = openpyxl.load_workbook(tmp_path / "leads.results.xlsx").active
     assert [cell.value for cell in beside[2]][3] == "done"
 
+    verified = book(simulator, "verify")
+    assert verified.returncode == Exit.DONE, verified.stdout
+
     lock.unlink()
     asked = simulator.report()["requests"]
     assert book(simulator, "run").returncode == Exit.DONE
@@ -207,6 +210,7 @@ def test_a_protected_tab_is_told_once_and_left_alone(simulate: Make, tmp_path: P
     plain.save(book.path)
     done = book(simulator, "run")
     assert "the tab Leads is protected" in done.stdout
+    assert book(simulator, "verify").returncode == Exit.DONE
     stamp = (tmp_path / "leads.results.xlsx").stat().st_mtime_ns
     assert book(simulator, "run").returncode == Exit.DONE
     assert (tmp_path / "leads.results.xlsx").stat().st_mtime_ns == stamp
@@ -381,6 +385,27 @@ def test_an_old_copy_of_the_workbook_asks_nothing(simulate: Make, tmp_path: Path
     book.run(simulator)
     assert created(simulator) == 4
     assert book.words() == ["done", "failed"]
+
+
+@pytest.mark.parametrize("word", [" Again ", "AGAIN!", "“again”", "'again'", "again."])
+def test_a_word_is_understood_as_people_write_it(simulate: Make, tmp_path: Path, word: str) -> None:
+    """Copied from the instructions with its quotes, or shouted."""
+    simulator, book = simulate(), Book(tmp_path, ["Ann"])
+    book.run(simulator)
+    book.edit(2, "batcher_status", word)
+    book.run(simulator)
+    assert created(simulator) == 2
+
+
+def test_a_word_that_means_nothing_is_told(simulate: Make, tmp_path: Path) -> None:
+    """A slip is replaced by our word, as everything else there, but not without saying so."""
+    simulator, book = simulate(), Book(tmp_path, ["Ann", "[fail]", ""])
+    book.run(simulator)
+    assert "Misread" not in book(simulator, "check").stdout
+    book.edit(3, "batcher_status", "agian")
+    assert "no word that means anything stands in rows 3 of" in book(simulator, "check").stdout
+    book.run(simulator)
+    assert (created(simulator), book.words()) == (2, ["done", "failed", "invalid"])
 
 
 def test_a_results_sheet_as_next_input_asks_in_the_same_way(simulate: Make, tmp_path: Path) -> None:

@@ -111,6 +111,10 @@ def _again_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
         yield ""
         yield f"Unheard  'again' in rows {_numbers(plan.unheard, plan.unheard_count)}: not finished yet, or written beside an"
         yield "         older state of the row (an old copy?); write it beside the newest results, or use batcher retry"
+    if plan.misread:
+        yield ""
+        yield f"Misread  no word that means anything stands in rows {_numbers(plan.misread, len(plan.misread))} of the"
+        yield "         status column: again, hold and sample do; it is replaced"
 
 
 def _numbers(some: Sequence[int], count: int) -> str:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 
 from batcher.errors import InputError
+from batcher.finding import open_job_sheet
+from batcher.inplace import file_beside, update_copy
 from batcher.layout import STATUS
 from batcher.opening import OpenJob
 from batcher.results import Tally, write_results
 from batcher.sheet import Sheet, SheetSpec, open_sheet
+from batcher.workbook import WorkbookRefused
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_OTHER_COLUMNS = "the columns are not those of this version or job"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,26 +59,69 @@ def compare_results(opened: OpenJob) -> Comparison:
     """
     Write the results once more, elsewhere, and compare cell by cell.
 
+    While a workbook cannot take its own results, those beside it are compared.
+
     Both are read back from their files, so that what a format does to a text does not count as a difference.
 
     Raises:
         InputError: The sheet can no longer be read.
     """
-    file, prefix = opened.job.results.file, opened.job.results.prefix
-    is_online = opened.job.sheet.link is not None and opened.job.is_in_place
     with tempfile.TemporaryDirectory(prefix="batcher-") as folder:
-        path = Path(folder) / ("results.csv" if is_online else file.name)
-        tally = write_results(opened.bound, opened.ledger, to=path)
-        wanted = _read(path)
-        bad = list(_bad_lines(wanted, f"{prefix}{STATUS}"))
-        if not is_online and not file.exists():
-            return Comparison(tally=tally, prefix=prefix, is_missing=True, bad=bad)
+        if not opened.job.is_in_place:
+            return _compare_file(opened, opened.job.results.file, Path(folder))
+        if opened.job.sheet.link is not None:
+            return _compare(opened, Path(folder) / "results.csv", lambda: opened.sheet)
+        beside = file_beside(opened.job.sheet.file)
         try:
-            found = opened.sheet if is_online else _read(file)
-            foreign, ours = _differences(wanted, found, opened.bound.layout.own_from)
-        except InputError as error:
-            return Comparison(tally=tally, prefix=prefix, damage=str(error), bad=bad)
-        return Comparison(tally=tally, prefix=prefix, foreign=foreign, ours=ours, bad=bad)
+            found = _compare_workbook(opened, Path(folder))
+        except WorkbookRefused:
+            return _compare_file(opened, beside, Path(folder))
+        if found.differs and _is_newer(beside, opened.job.sheet.file):
+            return _compare_file(opened, beside, Path(folder))
+        return found
+
+
+def _compare_file(opened: OpenJob, file: Path, folder: Path) -> Comparison:
+    return _compare(opened, folder / file.name, (lambda: _read(file)) if file.exists() else None)
+
+
+def _compare(opened: OpenJob, again: Path, standing: Callable[[], Sheet] | None) -> Comparison:
+    """The results written into another file, held against those that stand somewhere; None when there are none."""
+    prefix = opened.job.results.prefix
+    tally = write_results(opened.bound, opened.ledger, to=again)
+    wanted = _read(again)
+    bad = list(_bad_lines(wanted, f"{prefix}{STATUS}"))
+    if standing is None:
+        return Comparison(tally=tally, prefix=prefix, is_missing=True, bad=bad)
+    try:
+        foreign, ours = _differences(wanted, standing(), opened.bound.layout.own_from)
+    except InputError as error:
+        return Comparison(tally=tally, prefix=prefix, damage=str(error), bad=bad)
+    return Comparison(tally=tally, prefix=prefix, foreign=foreign, ours=ours, bad=bad)
+
+
+def _compare_workbook(opened: OpenJob, folder: Path) -> Comparison:
+    """The sheet is the results: a copy that is brought up to date shows what is not."""
+    job, prefix = opened.job, opened.job.results.prefix
+    copy = folder / job.sheet.file.name
+    shutil.copyfile(job.sheet.file, copy)
+    tally = update_copy(opened.bound, opened.ledger, copy)
+    wanted, found = open_job_sheet(replace(job, sheet=replace(job.sheet, file=copy))), open_job_sheet(job)
+    bad = list(_bad_lines(wanted, f"{prefix}{STATUS}"))
+    if f"{prefix}{STATUS}" not in found.header:
+        return Comparison(tally=tally, prefix=prefix, is_missing=True, bad=bad)
+    if wanted.header != found.header:
+        return Comparison(tally=tally, prefix=prefix, ours=[_OTHER_COLUMNS], bad=bad)
+    ours = [
+        f"line {want.number}: {_first_difference(wanted.header, want.cells, have.cells)}"
+        for want, have in zip(wanted.rows(), found.rows(), strict=False)
+        if want.cells != have.cells
+    ]
+    return Comparison(tally=tally, prefix=prefix, ours=ours, bad=bad)
+
+
+def _is_newer(one: Path, other: Path) -> bool:
+    return one.exists() and one.stat().st_mtime_ns > other.stat().st_mtime_ns
 
 
 def _read(path: Path) -> Sheet:
@@ -92,7 +140,7 @@ def _differences(wanted: Sheet, found: Sheet, own_from: int) -> tuple[list[str],
     if wanted.header[:own_from] != found.header[:own_from]:
         return ["the columns are not those of the sheet"], []
     foreign: list[str] = []
-    ours: list[str] = [] if wanted.header == found.header else ["the columns are not those of this version or job"]
+    ours: list[str] = [] if wanted.header == found.header else [_OTHER_COLUMNS]
     for want, have in zip_longest(wanted.rows(), found.rows()):
         if want is None or have is None:
             foreign.append(
