@@ -7,7 +7,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 
 from batcher.bound_step import BoundStep, Header
@@ -75,6 +74,7 @@ class BoundJob:
         header = Header(sheet_name=sheet.name, texts=sheet.header, index=index)
         problems: list[Problem] = []
         self.steps = self._bind_steps(operations, header, choices, lengths, problems)
+        self._takes_every_row = any(step.when is None for step in self.steps.values())
         self._id_column: int | None = header.find(job.sheet.row_id)
         if self._id_column is None and job.sheet.row_id != CONTENT:
             kept(problems, lambda: header.require(job.sheet.row_id, job, ("sheet", "row_id")))
@@ -211,10 +211,12 @@ class BoundJob:
                 yield Identified(row=row, row_id="", is_blank=is_blank)
                 continue
             row_id, flaws = self._identify(row)
-            if not flaws and hash(row_id) in seen:
+            known = hash(row_id)
+            if not flaws and known in seen:
                 twins[row_id] += 1
                 row_id, flaws = self._repeated(row, row_id, twin=twins[row_id], look=twins.total() <= NAMED_DUPLICATES)
-            seen.add(hash(row_id))
+                known = hash(row_id)
+            seen.add(known)
             yield self._marked(row, row_id, flaws)
 
     def _is_blank(self, row: Row) -> bool:
@@ -223,6 +225,8 @@ class BoundJob:
 
     def _marked(self, row: Row, row_id: str, flaws: Flaws) -> Identified:
         mark, not_before = self.marks.mark(row), 0.0
+        if self.marks.day_column is None:
+            return Identified(row=row, row_id=row_id, flaws=flaws, mark=mark)
         try:
             not_before = self.marks.not_before(row)
         except ValueError as error:
@@ -233,7 +237,9 @@ class BoundJob:
         """Whether `where` takes the row, and any step is for it."""
         if self._filter is not None and not self._holds(self._filter, row, "where"):
             return False
-        return any(step.when is None or self._holds(step.when, row, "when") for step in self.steps.values())
+        if self._takes_every_row:
+            return True
+        return any(self._holds(step.when, row, "when") for step in self.steps.values() if step.when is not None)
 
     def _holds(self, condition: RowFilter, row: Row, name: str) -> bool:
         try:
@@ -287,11 +293,8 @@ class BoundJob:
                 outputs: dict[str, dict[str, str]] | None = {} if ready else None
                 rendered = step.mapping.render(row.cells, flaws=row.flaws, item=item, outputs=outputs)
                 found = (*identified.flaws, *(flaws or self._places(step, rendered, row.number)))
-                planned.append(self._planned(step, key, row, rendered, flaws=found, ready=ready))
-        if identified.mark is not Mark.HOLD and not identified.not_before:
-            return planned
-        held = identified.mark is Mark.HOLD
-        return [replace(each, held=held, not_before=identified.not_before) for each in planned]
+                planned.append(self._planned(step, key, identified, rendered, flaws=found, ready=ready))
+        return planned
 
     def items(self, step: str, identified: Identified) -> Sequence[str]:
         """The members of the fan-out that a step has for a row, `("",)` without one; none where it is not for the row."""
@@ -301,25 +304,27 @@ class BoundJob:
         return found.items(row, lambda _: "")[0]
 
     def _planned(
-        self, step: BoundStep, key: TaskKey, row: Row, rendered: Rendered, *, flaws: Flaws, ready: bool
+        self, step: BoundStep, key: TaskKey, identified: Identified, rendered: Rendered, *, flaws: Flaws, ready: bool
     ) -> Planned:
-        base = Planned(
+        row = identified.row
+        is_whole = ready and not flaws
+        waits = not ready and not flaws
+        return Planned(
             key=key,
             row_number=row.number,
             operation=step.operation.name,
             input_hash=rendered.input_hash,
+            path=rendered.path if is_whole else "",
+            body=rendered.body if is_whole else "",
             ready=ready,
             flaws=flaws,
+            estimate=None if flaws else step.price.estimate(rendered.content),
+            cells={normalise(self.sheet.header[c]): row.cells[c] for c in step.columns} if waits else {},
+            needs=() if flaws or not rendered.needs else self._needs(step, rendered, row.number),
+            made_from=dict.fromkeys(sorted(step.mapping.sources), 0) if is_whole else {},
+            held=identified.mark is Mark.HOLD,
+            not_before=identified.not_before,
         )
-        if flaws:
-            return base
-        estimate = step.price.estimate(rendered.content)
-        base = replace(base, needs=self._needs(step, rendered, row.number))
-        if ready:
-            base = replace(base, made_from=dict.fromkeys(sorted(step.mapping.sources), 0))
-            return replace(base, path=rendered.path, body=rendered.body, estimate=estimate)
-        cells = {normalise(self.sheet.header[column]): row.cells[column] for column in step.columns}
-        return replace(base, cells=cells, estimate=estimate)
 
     @property
     def sources(self) -> Mapping[str, frozenset[str]]:
@@ -369,6 +374,8 @@ class BoundJob:
 
     def _places(self, step: BoundStep, rendered: Rendered, number: int) -> Flaws:
         """The flaws of a rendering with the places where a person mends them."""
+        if not rendered.flaws:
+            return ()
         whole_row = f"{self.sheet.tab or self.sheet.name} row {number}"
         usual = step.item_column
 

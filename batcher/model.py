@@ -102,7 +102,10 @@ class Row:
     @property
     def is_blank(self) -> bool:
         """True when no cell holds anything but white space."""
-        return not any(cell.strip() for cell in self.cells)
+        for cell in self.cells:  # a loop: asked of every row of a sheet
+            if cell.strip():
+                return False
+        return True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -29,6 +29,7 @@ GROUP = 400
 SHOWN = 20
 """Examples of each kind that a plan keeps."""
 
+_NO_TASKS: Mapping[TaskKey, str] = MappingProxyType({})
 _PlannedRow = tuple[Identified, Sequence[tuple[Planned, Known | None]]]
 _RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
 
@@ -118,9 +119,9 @@ class Plan:
         tasks: Sequence[tuple[Planned, Known | None]],
         sources: Sources,
         *,
-        again: Mapping[TaskKey, str] = MappingProxyType({}),
+        again: Mapping[TaskKey, str] = _NO_TASKS,
         is_held: bool = False,
-    ) -> None:
+    ) -> bool:
         """
         Take in the tasks of one row.
 
@@ -128,18 +129,25 @@ class Plan:
             sources: The steps of the job, each with the earlier ones that it uses.
             again: Those of them that are to be made again, with the reason.
             is_held: The row is not to be sent now.
+
+        Returns:
+            Whether any of them waits.
         """
-        row = [_standing(task, known, is_again=task.key in again) for task, known in tasks]
+        states = [_state(task, known, is_again=bool(again) and task.key in again) for task, known in tasks]
+        is_chain = len(sources) > 1
+        row = [_standing(task, known, is_again=task.key in again) for task, known in tasks] if is_chain else []
         problems: list[Problem] = []
-        for (task, _), standing in zip(tasks, row, strict=True):
-            if standing.state is State.WAITING and not is_held and hindrance(sources, standing, row) is None:
-                self.later += (is_later := bool(unfinished(sources, standing, row)))
+        for index, ((task, _), state) in enumerate(zip(tasks, states, strict=True)):
+            if state is State.WAITING and not is_held and not (row and hindrance(sources, row[index], row)):
+                is_later = bool(row) and bool(unfinished(sources, row[index], row))
+                self.later += is_later
                 self.to_send += not is_later
-                self._count_waiting(task, is_again=task.key in again)
-            if standing.state is State.INVALID:
+                self._count_waiting(task, is_again=bool(again) and task.key in again)
+            if state is State.INVALID:
                 problems += [Problem(where=place, message=message) for place, message in task.flaws]
-        self.add_problems(list(dict.fromkeys(problems)))
-        worst = min((each.state for each in row), key=_RANK.__getitem__)
+        if problems:
+            self.add_problems(list(dict.fromkeys(problems)))
+        worst = states[0] if len(states) == 1 else min(states, key=_RANK.__getitem__)
         if is_held and worst in (State.WAITING, State.INVALID):
             self.held += 1
         else:
@@ -149,12 +157,15 @@ class Plan:
             self.again.update(again)
             self.again_count += 1
             _some(self.again_rows, tasks[0][0].row_number)
-        if not again.keys() >= stale(sources, row):
+        changed = stale(sources, row) if row else {task.key for task, known in tasks if _is_changed(task, known)}
+        if not again.keys() >= changed:
             self.changed_count += 1
             _some(self.changed, tasks[0][0].row_number)
+        return State.WAITING in states
 
     def _count_waiting(self, task: Planned, *, is_again: bool) -> None:
-        self.files.update((need.digest, need.size) for need in task.needs)
+        if task.needs:
+            self.files.update((need.digest, need.size) for need in task.needs)
         if task.estimate is None:
             return
         self.cost = (self.cost or 0.0) + task.estimate
@@ -164,12 +175,14 @@ class Plan:
     def _count_row(self, first: Planned, known: Sequence[Known | None]) -> None:
         is_new = not any(known)
         self.new += is_new
-        self.made_seen += any(each.made_hash for each in known if each)
+        self.made_seen += not is_new and any(each.made_hash for each in known if each)
         if is_new and len(self.new_ids) < SHOWN:
             self.new_ids.append(first.key.row_id)
 
     def count_marks(self, identified: Identified, tasks: Sequence[tuple[Planned, Known | None]]) -> None:
         """Take in what a person has written beside a row, apart from what it asks to be made again."""
+        if identified.mark is Mark.NONE:
+            return
         if identified.mark is Mark.SAMPLE and any(_state(*each) is State.WAITING for each in tasks):
             self.samples.append(identified.row_id)
         made = any(known is not None and known.state not in _UNSENT for _, known in tasks)
@@ -194,7 +207,7 @@ class Plan:
 
     def doubt(self, bound: BoundJob, row: Row) -> None:
         """Take in what is doubtful about the cells of a row that is about to be sent."""
-        for column in sorted(bound.columns):
+        for column in bound.columns:
             if said := doubt_about(row.cells[column]):
                 self.doubt_count += 1
                 if len(self.doubts) < SHOWN:
@@ -356,21 +369,30 @@ def _stream(bound: BoundJob, ledger: Ledger, plan: Plan, listener: Listener | No
         plan.skipped += len(some) - len(by_row)
         known = ledger.known(bound.job.name, [identified.row_id for identified, _ in by_row])
         asking = _standings(bound, ledger, [each.row_id for each, _ in by_row if each.mark is Mark.AGAIN])
-        pairs = [(each, [(task, known.get(task.key)) for task in tasks]) for each, tasks in by_row]
-        _count_carried(ledger, columns, pairs, plan)
+        if known:
+            pairs = [(each, [(task, known.get(task.key)) for task in tasks]) for each, tasks in by_row]
+        else:
+            pairs = [(each, [(task, None) for task in tasks]) for each, tasks in by_row]
+        if columns:
+            _count_carried(ledger, columns, pairs, plan)
         made_otherwise = {key.row_id for key, each in known.items() if each.made_hash and key.step not in bound.steps}
+        now = bound.clock()
         for identified, tasks in pairs:
             if tasks and identified.row_id in made_otherwise and not any(each for _, each in tasks):
                 plan.count_restepped(identified.row.number)
-            again = _again(bound, identified, tasks, asking.get(identified.row_id, ()))
-            plan.count(tasks, sources, again=again, is_held=identified.is_held(bound.clock()))
+            again = _again(bound, identified, tasks, asking.get(identified.row_id, ())) if known else _NO_TASKS
+            is_held = identified.is_held(now)
+            waits = plan.count(tasks, sources, again=again, is_held=is_held)
             plan.count_marks(identified, tasks)
-            waiting = [task for task, each in tasks if _state(task, each, is_again=task.key in again) is State.WAITING]
-            if waiting:
+            if waits:
                 plan.doubt(bound, identified.row)
             if listener is not None:
-                listener.hear(identified.row, [] if identified.is_held(bound.clock()) else waiting)
-            yield from (task for task, _ in tasks)
+                waiting = [
+                    task for task, each in tasks if _state(task, each, is_again=task.key in again) is State.WAITING
+                ]
+                listener.hear(identified.row, [] if is_held else waiting)
+            for task, _ in tasks:
+                yield task
 
 
 def _standings(bound: BoundJob, ledger: Ledger, row_ids: Collection[str]) -> dict[str, list[Standing]]:

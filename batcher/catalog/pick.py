@@ -12,6 +12,10 @@ from batcher.schema import unknown_key
 _SIMPLE = re.compile(r"\s*[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\s*\|\|\s*[A-Za-z_]\w*(\.[A-Za-z_]\w*)*)*\s*\Z", re.ASCII)
 """Names, dots and `||`: most of what the catalogue says, and not worth a tree walk for every field of every answer."""
 
+_TEXTS = re.compile(r"\[\s*([\w.\[\]]+(?:\s*,\s*[\w.\[\]]+)*)\s*\]\[\]\Z", re.ASCII)
+_LIST_WAY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\[\](\.[A-Za-z_]\w*)*)?\Z", re.ASCII)
+"""`[script, scenes[].script][]`, all that stands at several places: asked of every row of a sheet for its price."""
+
 
 class Pick:
     """
@@ -27,7 +31,8 @@ class Pick:
     def __init__(self, source: str) -> None:
         self.source = source
         self._ways = tuple(way.strip().split(".") for way in source.split("||")) if _SIMPLE.match(source) else ()
-        if not self._ways:
+        self._places = _list_ways(source)
+        if not self._ways and not self._places:
             self._compiled, self._error = _compile(source)
             _check_functions(self._compiled.parsed)
 
@@ -38,6 +43,8 @@ class Pick:
 
     def find(self, value: Json) -> Json:
         """What stands there; None when nothing does, or when the answer has quite another form."""
+        if self._places:
+            return _gathered(value, self._places) if value is not None else None
         if not self._ways:
             try:
                 return self._compiled.search(value)
@@ -55,6 +62,44 @@ class Pick:
     def holds(self, value: Json) -> bool:
         """Whether the expression is true of the value, in JMESPath's sense of truth."""
         return is_true(self.find(value))
+
+
+def _list_ways(source: str) -> tuple[tuple[str, ...], ...]:
+    """The places of a list such as `_TEXTS` has; empty for any other expression."""
+    match = _TEXTS.match(source)
+    ways = [way.strip() for way in match[1].split(",")] if match else []
+    if not all(_LIST_WAY.match(way) for way in ways):
+        return ()
+    return tuple(tuple(way.replace("[]", ".[]").split(".")) for way in ways)
+
+
+def _gathered(value: Json, places: tuple[tuple[str, ...], ...]) -> list[Json]:
+    """What stands at any of the places, lists among it opened once."""
+    found: list[Json] = []
+    for place in places:
+        one = _followed(value, place)
+        if isinstance(one, list):
+            found += [each for each in one if each is not None]
+        elif one is not None:
+            found.append(one)
+    return found
+
+
+def _followed(value: Json, place: tuple[str, ...]) -> Json:
+    """What stands at one place; behind `[]` that is what each member of the list has there."""
+    for index, name in enumerate(place):
+        if name == "[]":
+            opened = (
+                [each for one in value for each in (one if isinstance(one, list) else [one])]
+                if isinstance(value, list)
+                else []
+            )
+            inside = [_followed(each, place[index + 1 :]) for each in opened]
+            return [each for each in inside if each is not None]
+        value = value.get(name) if isinstance(value, dict) else None
+        if value is None:
+            return None
+    return value
 
 
 def _compile(source: str) -> tuple[Any, type[Exception]]:

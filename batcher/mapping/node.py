@@ -130,9 +130,10 @@ class Leaf:
             return OMIT
         if self.trims or self.choices or self.words:
             text = text.strip()
-        text = self.words.get(text.lower(), text)
+        if self.words:
+            text = self.words.get(text.lower(), text)
         # a voice that an earlier step has just cloned stands in no list that was read before
-        choices = None if self.is_later and _was_made(text, row) else self.choices
+        choices = None if self.choices and self.is_later and _was_made(text, row) else self.choices
         try:
             return choices.resolve(text) if choices else typed(text, self.types)
         except ValueError as error:
@@ -143,8 +144,8 @@ class Leaf:
         """The text before it is typed; OMIT when it is nothing but one empty optional cell."""
         if len(self.parts) == 1:
             return _part(self.parts[0], row, alone=True)
-        pieces = [_part(part, row, alone=False) for part in self.parts]
-        return "".join("" if isinstance(piece, Omit) else piece for piece in pieces)
+        pieces = [part if type(part) is str else _part(part, row, alone=False) for part in self.parts]
+        return "".join([piece for piece in pieces if not isinstance(piece, Omit)])
 
     def columns(self) -> Iterator[int]:
         for part in self.parts:
@@ -163,7 +164,7 @@ def _part(part: Part, row: Filling, *, alone: bool) -> str | Omit:
     if isinstance(part, str):
         return part
     if isinstance(part, CellPart):
-        if part.column in row.flaws:
+        if row.flaws and part.column in row.flaws:
             row.faults.append((part.column, f"{part.header}: {row.flaws[part.column]}"))
             return OMIT
         text = row.cells[part.column]

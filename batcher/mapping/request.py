@@ -219,9 +219,9 @@ class RequestMapping:
 
     def _input_hash(self, row: Filling, item: str) -> str:
         digest = self._digest.copy()
-        for column in self.columns:
-            digest.update(b"\x1f" + row.cells[column].encode("utf-8", "surrogatepass"))
-        digest.update(b"\x1e" + item.encode("utf-8", "surrogatepass"))
+        cells = row.cells
+        text = "".join([f"\x1f{cells[column]}" for column in self.columns])
+        digest.update(f"{text}\x1e{item}".encode("utf-8", "surrogatepass"))
         for held in row.digests:
             digest.update(b"\x1d" + held.encode())
         return str(digest.hexdigest())
@@ -371,9 +371,12 @@ def _codes(provider: Provider, kind: str) -> Mapping[str, tuple[str, ...]]:
     return provider.choices[kind].codes if kind in provider.choices else {}
 
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def to_json(value: Json) -> str:
     """A body as it is sent: compact, in the order of the job's request."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _COMPACT.encode(value)
 
 
 def needed_headers(job: Job) -> set[str]:
