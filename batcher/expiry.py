@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from batcher.catalog.model import Operation
 from batcher.ledger.protocol import Standing
@@ -11,6 +12,9 @@ from batcher.model import State
 
 MARGIN_S = 86400.0
 """Links are renewed so long before they stop working; short-lived ones when a quarter of their life is left."""
+
+_SIGNED = re.compile(r"[?&]((?:x-(?:amz|goog)-)?expires|x-(?:amz|goog)-date)=([^&#]+)", re.IGNORECASE)
+"""What a link says about its end."""
 
 _YEAR_2001 = 1_000_000_000
 _YEAR_9999 = 253_370_764_800
@@ -67,7 +71,9 @@ def is_renewable(operation: Operation, standing: Standing) -> bool:
 def signed_until(link: str) -> float | None:
     """The expiry that a signed link carries (CloudFront and S3 in both of its forms), unix seconds; None without one."""
     try:
-        query = {name.lower(): values[0] for name, values in parse_qs(urlsplit(link).query).items()}
+        if "[" in link:
+            urlsplit(link)  # refuses what is no address; a whole parse of every link would make results dear
+        query = {match[1].lower(): match[2] for match in _SIGNED.finditer(link)}
         if "expires" in query and _YEAR_2001 < int(query["expires"]) < _YEAR_9999:
             return float(int(query["expires"]))
         for vendor in ("amz", "goog"):

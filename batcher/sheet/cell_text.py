@@ -19,14 +19,14 @@ def text_of(value: object) -> str:
     not its format: 15 % is `0.15`), truth is TRUE or FALSE, dates are ISO (`2026-11-20`, `2026-11-20 13:05:00`),
     times and durations HH:MM:SS.
     """
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(value)
     if isinstance(value, str):
         return value
     if value is None:
         return ""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else repr(value)
     if isinstance(value, datetime):
         return _to_milliseconds(value).isoformat(sep=" ").removesuffix("000")
     if isinstance(value, date):
@@ -40,13 +40,16 @@ def text_of(value: object) -> str:
 
 def flaw_of(value: object) -> str:
     """What is wrong with a number that has more digits than a spreadsheet can keep; empty for every other value."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not isinstance(value, float | int) or isinstance(value, bool):
         return ""
-    if abs(value) >= _EXACT_LIMIT:
+    if not -_EXACT_LIMIT < value < _EXACT_LIMIT:
         return LOST_DIGITS
     if isinstance(value, int) or value.is_integer():
         return ""
-    digits = repr(value).lower().partition("e")[0].replace(".", "").lstrip("-0")
+    written = repr(value)
+    if len(written) <= EXACT_DIGITS:
+        return ""
+    digits = written.lower().partition("e")[0].replace(".", "").lstrip("-0")
     return LONG_FRACTION if len(digits) > EXACT_DIGITS else ""
 
 

@@ -67,7 +67,8 @@ class Grid:
 def _row(number: int, values: Sequence[object], marks: Mapping[int, Mark]) -> Row:
     """The texts of one row, and what is wrong with them."""
     cells = [value if type(value) is str else text_of(value) for value in values]
-    flaws = {index: flaw for index, value in enumerate(values) if type(value) is not str and (flaw := flaw_of(value))}
+    others = [index for index, value in enumerate(values) if type(value) is not str]
+    flaws = {index: flaw for index in others if (flaw := flaw_of(values[index]))}
     for column, mark in marks.items():
         if column >= len(cells):
             if not mark.text:
