@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,6 +23,7 @@ from batcher.ledger.protocol import FileRecord, Ledger, News, Standing
 from batcher.model import FileState, Outcome, State
 from batcher.renewal import renewed
 from batcher.senders import Returned, ThreadedSenders
+from batcher.wanted import is_file, is_lacking, is_settled_file, wanted_files
 
 FETCHERS = 6
 """Files that are fetched at once."""
@@ -133,9 +134,7 @@ class Downloads:
         for standing, place in wanted_files(self.bound, standings):
             record = standing.files.get(place.output)
             key = (standing.attempt_id, place.output)
-            if key in self._taken or (
-                is_settled_file(standing, record, folder) and not (again and _is_lacking(record))
-            ):
+            if key in self._taken or (is_settled_file(standing, record, folder) and not (again and is_lacking(record))):
                 continue
             target = self._target(standing, place, by_row[standing.key.row_id])
             if target is not None:
@@ -176,7 +175,7 @@ class Downloads:
         if record is None or record.state is not FileState.HERE or record.attempt_id == want.standing.attempt_id:
             return
         older = self.bound.job.results.file.parent / record.path
-        if older != want.target or not _is_file(older, record.bytes):
+        if older != want.target or not is_file(older, record.bytes):
             return
         for number in range(1, 1000):
             aside = want.target.with_name(f"{want.target.stem}.before-{number}{want.target.suffix}")
@@ -305,77 +304,3 @@ def bring(fetcher: Fetcher, client: Client, settle: Settle | None, want: Want, *
         return Brought(fetched=fetcher.fetch(link, want.target, folder=want.place.folder), outcome=outcome)
     except FetchError as error:
         return Brought(error=error, outcome=outcome)
-
-
-def wanted_files(bound: BoundJob, standings: Iterable[Standing]) -> Iterator[tuple[Standing, FilePlace]]:
-    """Every file that these tasks have a link to and the job wants."""
-    for standing in standings:
-        if standing.state is not State.DONE:
-            continue
-        for place in bound.downloads:
-            if place.step == standing.key.step and standing.outputs.get(place.output):
-                yield standing, place
-
-
-def is_settled_file(standing: Standing, record: FileRecord | None, folder: Path) -> bool:
-    """Whether a run has nothing to do for a file: it is in its place, or only a person can help."""
-    if record is None or record.attempt_id != standing.attempt_id:
-        return False
-    path = folder / record.path
-    if record.state is FileState.HERE:
-        return _is_file(path, record.bytes)
-    if record.state is FileState.OCCUPIED:
-        return os.path.lexists(path)
-    return record.state is FileState.REFUSED
-
-
-def _is_lacking(record: FileRecord | None) -> bool:
-    return record is not None and record.state is not FileState.HERE
-
-
-def _is_file(path: Path, size: int) -> bool:
-    try:
-        return path.stat().st_size == size
-    except OSError:
-        return False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FileTally:
-    """
-    The files of a job.
-
-    Attributes:
-        here: In their place.
-        later: Missing, and tried again by the next run.
-        lacking: Missing until a person does something.
-    """
-
-    here: int = 0
-    later: int = 0
-    lacking: int = 0
-
-    def words(self) -> str:
-        """`374 files, 2 could not be fetched`; empty for a job without files."""
-        parts = [f"{self.here} files"] if self.here + self.later + self.lacking else []
-        parts += [f"{self.lacking} could not be fetched"] if self.lacking else []
-        parts += [f"{self.later} still to be fetched"] if self.later else []
-        return ", ".join(parts)
-
-
-NO_FILES = FileTally()
-
-
-def count_files(bound: BoundJob, ledger: Ledger) -> FileTally:
-    """Count the files of a job, by the ledger and the disk."""
-    folder, here, later, lacking = bound.job.results.file.parent, 0, 0, 0
-    standings = ledger.standings(bound.job.name) if bound.downloads else ()
-    for standing, place in wanted_files(bound, standings):
-        record = standing.files.get(place.output)
-        if not is_settled_file(standing, record, folder):
-            later += 1
-        elif _is_lacking(record):
-            lacking += 1
-        else:
-            here += 1
-    return FileTally(here=here, later=later, lacking=lacking)

@@ -4,38 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from batcher.bound import BoundJob
 from batcher.errors import InputError, Problem
 from batcher.layout import STATUS
 from batcher.ledger.protocol import Ledger, Standing
-from batcher.results import Tally, rows_and_lines, write_results
+from batcher.results import Tally, Written, rows_and_lines, write_results
 from batcher.sheet import SheetSpec, open_sheet
 from batcher.sheet.address import column_index
 from batcher.workbook import CellNote, InPlaceUpdate, WorkbookBusy, WorkbookRefused, update_workbook
 
 _CELL = re.compile(r"!([A-Z]{1,3})(\d+)\Z")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Written:
-    """
-    Where results stand.
-
-    Attributes:
-        file: The file that has taken them.
-        note: Why it is not the one that the job names; empty when it is.
-        fingerprint: Of the sheet, which now holds the results itself; empty when it was not touched.
-        is_final: Nothing is gained by writing the same once more, later.
-    """
-
-    tally: Tally
-    file: Path
-    note: str = ""
-    fingerprint: str = ""
-    is_final: bool = True
 
 
 def write_in_place(bound: BoundJob, ledger: Ledger, *, fingerprint: str) -> Written:

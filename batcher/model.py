@@ -102,10 +102,7 @@ class Row:
     @property
     def is_blank(self) -> bool:
         """True when no cell holds anything but white space."""
-        for cell in self.cells:  # a loop: asked of every row of a sheet
-            if cell.strip():
-                return False
-        return True
+        return not "".join(self.cells).strip()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.consent import unapproved
+from batcher.ending import Ending, Verbs
 from batcher.errors import InputError, Stopped
 from batcher.filenames import check_file_names
 from batcher.job import Job, job_from_dict, load_job
@@ -26,7 +27,7 @@ from batcher.model import Json
 from batcher.opening import OpenJob, Surroundings, check_results_file, clock_for, opened
 from batcher.plan import Plan, leave_out_held, look
 from batcher.results import result_rows
-from batcher.run import SENDERS, Ending, Run, Verbs
+from batcher.run import SENDERS, Run
 from batcher.senders import ThreadedSenders
 from batcher.sheet.frame import sheet_of_frame
 

@@ -21,9 +21,6 @@ from batcher.errors import ApiError, InputError, Problem, StopEverything, Stoppe
 from batcher.filenames import check_file_names
 from batcher.finding import find_operations, open_job_sheet
 from batcher.gsheets.door import find_door
-from batcher.gsheets.reading import open_google_sheet
-from batcher.gsheets.writing import write_into_google
-from batcher.inplace import Written, write_in_place
 from batcher.job import WORKBOOKS, Job
 from batcher.layout import STATUS
 from batcher.ledger.lock import job_lock
@@ -35,7 +32,7 @@ from batcher.live import learn_templates, with_template
 from batcher.mapping.choice import Choices
 from batcher.mapping.tree import uses
 from batcher.plan import Plan, fingerprint, make_plan, remembered, with_files
-from batcher.results import write_results
+from batcher.results import Written, write_results
 from batcher.sheet import Sheet, SheetSpec, open_sheet
 
 STATE_VARIABLE = "BATCHER_STATE"
@@ -309,7 +306,11 @@ class OpenJob:
     def _write_in_place(self) -> Written:
         link = self.job.sheet.link
         if link is None:
+            from batcher.inplace import write_in_place
+
             return write_in_place(self.bound, self.ledger, fingerprint=self._sheet_fingerprint)
+        from batcher.gsheets.writing import write_into_google
+
         door, is_offline = find_door(self._around.environ), self.client is None
         return write_into_google(self.bound, self.ledger, link, door, state=self._around.state, offline=is_offline)
 
@@ -409,6 +410,8 @@ def opened(
 def _sheet(job: Job, around: Surroundings, *, offline: bool) -> Sheet:
     if job.sheet.link is None:
         return open_job_sheet(job)
+    from batcher.gsheets.reading import open_google_sheet
+
     return open_google_sheet(job, job.sheet.link, find_door(around.environ), state=around.state, offline=offline)
 
 

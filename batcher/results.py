@@ -38,6 +38,25 @@ class Tally:
         return f"{self.rows} rows = {' + '.join(parts) or '0'} {'✓' if right else '✗ (these do not add up: please report it)'}"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """
+    Where results stand.
+
+    Attributes:
+        file: The file that has taken them.
+        note: Why it is not the one that the job names; empty when it is.
+        fingerprint: Of the sheet, which now holds the results itself; empty when it was not touched.
+        is_final: Nothing is gained by writing the same once more, later.
+    """
+
+    tally: Tally
+    file: Path
+    note: str = ""
+    fingerprint: str = ""
+    is_final: bool = True
+
+
 def write_results(bound: BoundJob, ledger: Ledger, *, to: Path | None = None) -> Tally:
     """
     Write the results file whole, and count its rows.

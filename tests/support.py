@@ -264,9 +264,10 @@ def run_job(
         url: Of the simulator.
         changes: Fields of `Run`; `verbs` among them.
     """
+    from batcher.ending import Verbs
     from batcher.job import load_job
     from batcher.opening import opened
-    from batcher.run import Run, Verbs
+    from batcher.run import Run
 
     around = surroundings(job_file.parent, url, seed=seed, **({"clock": clock} if clock else {}))
     job = load_job(job_file)

@@ -15,11 +15,11 @@ from test_run import Site, check_idle
 from batcher.answers import items_read
 from batcher.api.batch import BatchSeen, Item
 from batcher.catalog.load import provider_of
+from batcher.ending import Verbs
 from batcher.errors import Exit, InputError
 from batcher.ledger.sqlite import SqliteLedger
 from batcher.ledger.unrecorded import Unrecorded, line_of
 from batcher.model import Attempt, Outcome, State, TaskKey
-from batcher.run import Verbs
 from batcher.simulator import Behaviour, Running, contract, start
 from batcher.simulator.limits import LIMITS
 

@@ -27,6 +27,16 @@ def test_names_dots_and_alternatives_mean_what_they_mean_in_jmespath(ways: list[
     assert Pick(source).find(value) == jmespath.search(source, value)
 
 
+LIST_PATHS = st.tuples(PATHS, st.sampled_from(["", "[]"]), st.sampled_from(["", ".a", ".b.code"])).map("".join)
+
+
+@given(places=st.lists(LIST_PATHS, min_size=1, max_size=3), value=VALUES)
+def test_a_list_of_places_means_what_it_means_in_jmespath(places: list[str], value: Any) -> None:
+    """It is asked of every row for its price, and is only quicker."""
+    source = f"[{', '.join(places)}][]"
+    assert Pick(source).find(value) == jmespath.search(source, value)
+
+
 @pytest.mark.parametrize("source", ["a ||", "a..b", "a b", "1a", "|| a"])
 def test_what_is_not_jmespath_is_refused(source: str) -> None:
     """When the catalogue is loaded, not when the first answer comes."""

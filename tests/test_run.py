@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from support import Hurry, Killed, names, news, open_ledger, run_hurried, states, task_key, write_job
 
+from batcher.ending import Verbs
 from batcher.errors import Exit, NotFinished
 from batcher.model import Source, State
-from batcher.run import Verbs
 from batcher.simulator import HOSTILE, Behaviour, Running, start
 
 ROWS = 24

@@ -12,6 +12,7 @@ from typing import Any
 
 from batcher.catalog.assets import assets
 from batcher.catalog.body import empty_words
+from batcher.catalog.copy import read_built_in
 from batcher.catalog.model import (
     ErrorRule,
     ErrorTable,
@@ -79,7 +80,7 @@ def built_in_providers() -> tuple[Provider, ...]:
 @cache
 def _built_in(path: Path) -> Provider:
     """One of them; that its description holds is seen by the tests, not at every start."""
-    return provider_from(read_document(path, catalog_schema()))
+    return provider_from(read_built_in(path, catalog_schema()))
 
 
 def provider_of(operation: str) -> Provider | None:

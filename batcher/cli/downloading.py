@@ -7,11 +7,13 @@ import click
 from batcher.cli.options import JOB, QUIET, polite_stop, surroundings, together
 from batcher.cli.say import say
 from batcher.cli.sheets import each_sheet
-from batcher.downloads import Downloads, count_files
+from batcher.downloads import Downloads
+from batcher.ending import exit_code, write_job_results
 from batcher.errors import Exit
 from batcher.job import Job
 from batcher.opening import check_results_file, opened
-from batcher.run import exit_code, open_downloads, write_job_results
+from batcher.run import open_downloads
+from batcher.wanted import count_files
 
 
 @click.command()

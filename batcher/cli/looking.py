@@ -10,7 +10,7 @@ from batcher.cli.paint import say_lines
 from batcher.cli.progress import LinksShown
 from batcher.cli.say import say
 from batcher.cli.sheets import each_sheet
-from batcher.downloads import count_files
+from batcher.ending import Ending, exit_code, write_job_results
 from batcher.errors import Exit
 from batcher.fetch.probe import Prober
 from batcher.filenames import check_file_names
@@ -21,7 +21,7 @@ from batcher.opening import OpenJob, check_results_file, opened
 from batcher.plan import Plan, leave_out_held, look
 from batcher.renewal import renew_all
 from batcher.results import count_rows
-from batcher.run import Ending, exit_code, write_job_results
+from batcher.wanted import count_files
 
 
 @click.command()

@@ -9,22 +9,19 @@ import click
 from batcher.cli import forecast, show
 from batcher.cli.options import JOB, JSON, QUIET, REHEARSE, VERBOSE, Duration, polite_stop, surroundings, together
 from batcher.cli.paint import say_lines
-from batcher.cli.progress import Shown
 from batcher.cli.say import say
 from batcher.cli.sheets import each_sheet
 from batcher.consent import unapproved
-from batcher.downloads import NO_FILES, count_files
-from batcher.errors import Exit, InputError, LedgerError, Stopped
+from batcher.ending import Ending, Verbs, exit_code, is_settled, is_written, write_job_results
+from batcher.errors import BatcherError, Exit, InputError, LedgerError, Stopped
 from batcher.inbox import is_finished, put_away
 from batcher.job import Job
 from batcher.model import State
 from batcher.opening import OpenJob, Surroundings, check_results_file, opened
-from batcher.ops.telling import report_run, tell_ending, tell_refusal
 from batcher.plan import Plan
 from batcher.results import count_rows
-from batcher.run import SENDERS, Ending, Run, Verbs, exit_code, is_settled, is_written, write_job_results
 from batcher.sampling import MOST, Chosen, choose_sample, measure_sample, sample_tally
-from batcher.senders import ThreadedSenders
+from batcher.wanted import NO_FILES, count_files
 
 _FOR = click.option("--for", "for_s", type=Duration(), metavar="10m", help="Stop in time; the next run goes on.")
 _YES = click.option("--yes", is_flag=True, help="Agree to the price beforehand.")
@@ -164,7 +161,7 @@ def _work(
                 _agree(at_hand, tasks=first.to_come, cost=first.cost, yes=yes)
                 plan = at_hand.obey(plan, at=around.clock())
         except (InputError, Stopped) as error:
-            tell_refusal(at_hand, error, around)
+            _tell_refusal(at_hand, error, around)
             raise
         deadline = begun + for_s if for_s else None
         try:
@@ -172,7 +169,7 @@ def _work(
                 at_hand, around, plan, verbs, chosen=chosen, deadline=deadline, fetches=fetches, quiet=quiet
             )
         except LedgerError as error:
-            tell_refusal(at_hand, error, around)
+            _tell_refusal(at_hand, error, around)
             raise
         _finish(at_hand, around, ending, is_rehearsal=rehearse)
         shown = measure_sample(at_hand, chosen, before=at_hand.info) if chosen is not None else None
@@ -202,12 +199,20 @@ def _put_away(at_hand: OpenJob, ending: Ending, around: Surroundings) -> Exit:
 
 def _finish(at_hand: OpenJob, around: Surroundings, ending: Ending, *, is_rehearsal: bool) -> None:
     """What else a run leaves; that it cannot be left undoes nothing."""
+    from batcher.ops.telling import report_run, tell_ending
+
     try:
         report_run(at_hand, ending, at=around.clock())
     except InputError as error:
         around.tell(str(error))
     if not is_rehearsal:
         tell_ending(at_hand, ending, around)
+
+
+def _tell_refusal(at_hand: OpenJob, error: BatcherError, around: Surroundings) -> None:
+    from batcher.ops.telling import tell_refusal
+
+    tell_refusal(at_hand, error, around)
 
 
 def _say_made(at_hand: OpenJob, chosen: Chosen, *, at: float, quiet: bool, as_json: bool) -> int:
@@ -256,6 +261,10 @@ def _carry_out(
     fetches: bool,
     quiet: bool,
 ) -> Ending:
+    from batcher.cli.progress import Shown  # a tick without work sends nothing, and need not wait for what sends
+    from batcher.run import SENDERS, Run
+    from batcher.senders import ThreadedSenders
+
     total = (chosen or plan).to_come + plan.words[State.IN_PROGRESS] + plan.words[State.SENDING]
     with polite_stop() as interrupted, Shown(total, quiet=quiet) as shown:
         ending = Run(

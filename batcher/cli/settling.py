@@ -10,12 +10,12 @@ import click
 from batcher.cli.options import JOB, surroundings, together
 from batcher.cli.say import say
 from batcher.cli.sheets import each_sheet
+from batcher.ending import write_job_results
 from batcher.errors import Exit, InputError, Problem
 from batcher.job import Job
 from batcher.ledger.protocol import News
 from batcher.model import Attempt, Source, State
 from batcher.opening import OpenJob, opened
-from batcher.run import write_job_results
 from batcher.units import Money
 
 

@@ -12,6 +12,7 @@ from batcher.bound_step import BoundStep
 from batcher.cli.endings import links_line, trouble_lines
 from batcher.consent import needs_consent
 from batcher.doubts import titles_carry_token
+from batcher.ending import Ending
 from batcher.files import size_words
 from batcher.limits import limits_of
 from batcher.lines import word_of
@@ -21,7 +22,6 @@ from batcher.opening import OpenJob
 from batcher.plan import Plan
 from batcher.price import ROUNDING
 from batcher.results import Tally
-from batcher.run import Ending
 from batcher.sampling import usual_time
 from batcher.units import Money, show_duration
 

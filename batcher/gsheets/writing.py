@@ -13,12 +13,12 @@ from batcher.gsheets.copies import Copies
 from batcher.gsheets.door import Door
 from batcher.gsheets.merging import Line, Wanted, compare
 from batcher.gsheets.reading import keep_values
-from batcher.inplace import Written, require_ours
+from batcher.inplace import require_ours
 from batcher.job import CONTENT
 from batcher.layout import STATUS
 from batcher.ledger.protocol import Ledger
 from batcher.marks import Mark
-from batcher.results import Tally, rows_and_lines, write_results
+from batcher.results import Tally, Written, rows_and_lines, write_results
 from batcher.sheet import clean
 
 TRIES = 3

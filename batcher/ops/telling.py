@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from batcher.api.account import Settings
+from batcher.ending import Ending
 from batcher.errors import BatcherError
 from batcher.expiry import link_expiry
 from batcher.ledger.protocol import Standing
@@ -13,7 +14,6 @@ from batcher.opening import OpenJob, Surroundings
 from batcher.ops.notify import Situation, announce
 from batcher.report import Report, ReportRow, write_report
 from batcher.results import Tally
-from batcher.run import Ending
 from batcher.units import Money
 
 

@@ -1,0 +1,111 @@
+"""What is asked of a run, whether there is anything to do, and how it ended: all that a tick without work needs to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from batcher.errors import Exit
+from batcher.model import State
+from batcher.opening import OpenJob
+from batcher.plan import Plan
+from batcher.renewal import first_renewal
+from batcher.results import Tally, Written
+from batcher.wanted import NO_FILES, FileTally, is_settled_file, wanted_files
+
+
+class Verbs(Enum):
+    """What a run does."""
+
+    BOTH = "run"
+    SUBMIT = "submit"
+    RECONCILE = "reconcile"
+
+
+@dataclass(kw_only=True, slots=True)
+class Ending:
+    """
+    How a run ended.
+
+    Attributes:
+        exit: The exit code that it asks for.
+        reason: Why it stopped before everything was done; empty when nothing is left to do.
+        cost, expected: What the finished rows of the job have cost, and what those in work are expected to cost.
+        results_file: Where the results stand; None where nothing was written.
+        results_note: Why that is not the file that the job names; empty when it is.
+        files: The files of the job; none where it asks for none.
+    """
+
+    exit: Exit
+    tally: Tally
+    reason: str = ""
+    cost: float = 0.0
+    expected: float = 0.0
+    results_error: str = ""
+    results_file: Path | None = None
+    results_note: str = ""
+    files: FileTally = NO_FILES
+
+
+def write_job_results(opened: OpenJob, *, at: float) -> Written:
+    """
+    Write the results, and remember what they show and when their links should be renewed.
+
+    Raises:
+        InputError, OSError: As `OpenJob.write_results`.
+    """
+    return opened.write_results(renew_at=first_renewal(opened.bound, opened.ledger, at))
+
+
+def is_settled(opened: OpenJob, plan: Plan, *, at: float, fetches: bool = True) -> bool:
+    """
+    Whether sending and looking could bring nothing new: nothing has changed since the plan, nothing is open, every file
+    is in its place, and no link is about to stop working.
+    """
+    record = opened.ledger.job(opened.job.name)
+    open_rows = plan.words[State.WAITING] + plan.words[State.SENDING] + plan.words[State.IN_PROGRESS]
+    return (
+        plan.is_remembered
+        and not open_rows
+        and not opened.ledger.in_doubt(opened.job.name, opened.account_name)
+        and not opened.ledger.in_flight(opened.job.name, opened.account_name)
+        and record is not None
+        and (record.renew_at is None or record.renew_at > at)
+        and (not fetches or _has_files(opened))
+    )
+
+
+def is_written(opened: OpenJob) -> bool:
+    """Whether the results file is there and shows everything that the ledger knows."""
+    record = opened.ledger.job(opened.job.name)
+    job = opened.job
+    is_there = job.results.file.exists() or (job.sheet.link is not None and job.is_in_place)
+    return record is not None and record.written == opened.ledger.mark() and is_there
+
+
+def _has_files(opened: OpenJob) -> bool:
+    folder = opened.job.results.file.parent
+    standings = opened.ledger.standings(opened.job.name) if opened.job.results.downloads else ()
+    return all(
+        is_settled_file(standing, standing.files.get(place.output), folder)
+        for standing, place in wanted_files(opened.bound, standings)
+    )
+
+
+def exit_code(
+    tally: Tally, *, reason: str = "", stopped: bool = False, results_error: str = "", files: FileTally = NO_FILES
+) -> Exit:
+    """The first that holds of: edit something, interrupted, stopped, not finished, some failed, done."""
+    words = tally.words
+    if results_error:
+        return Exit.EDIT
+    if reason == "interrupted":
+        return Exit.INTERRUPTED
+    if stopped:
+        return Exit.STOPPED
+    if words["waiting"] or words["in progress"] or files.later:
+        return Exit.NOT_FINISHED
+    if words["failed"] or words["invalid"] or words["unsure"] or files.lacking:
+        return Exit.SOME_FAILED
+    return Exit.DONE

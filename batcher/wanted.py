@@ -1,0 +1,89 @@
+"""Which files of finished work a job wants, and which of them are in their place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from batcher.bound import BoundJob
+from batcher.filing import FilePlace
+from batcher.ledger.protocol import FileRecord, Ledger, Standing
+from batcher.model import FileState, State
+
+
+def wanted_files(bound: BoundJob, standings: Iterable[Standing]) -> Iterator[tuple[Standing, FilePlace]]:
+    """Every file that these tasks have a link to and the job wants."""
+    for standing in standings:
+        if standing.state is not State.DONE:
+            continue
+        for place in bound.downloads:
+            if place.step == standing.key.step and standing.outputs.get(place.output):
+                yield standing, place
+
+
+def is_settled_file(standing: Standing, record: FileRecord | None, folder: Path) -> bool:
+    """Whether a run has nothing to do for a file: it is in its place, or only a person can help."""
+    if record is None or record.attempt_id != standing.attempt_id:
+        return False
+    path = folder / record.path
+    if record.state is FileState.HERE:
+        return is_file(path, record.bytes)
+    if record.state is FileState.OCCUPIED:
+        return os.path.lexists(path)
+    return record.state is FileState.REFUSED
+
+
+def is_lacking(record: FileRecord | None) -> bool:
+    """Whether a file could not be fetched so far."""
+    return record is not None and record.state is not FileState.HERE
+
+
+def is_file(path: Path, size: int) -> bool:
+    """Whether a file of that size is there."""
+    try:
+        return path.stat().st_size == size
+    except OSError:
+        return False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileTally:
+    """
+    The files of a job.
+
+    Attributes:
+        here: In their place.
+        later: Missing, and tried again by the next run.
+        lacking: Missing until a person does something.
+    """
+
+    here: int = 0
+    later: int = 0
+    lacking: int = 0
+
+    def words(self) -> str:
+        """`374 files, 2 could not be fetched`; empty for a job without files."""
+        parts = [f"{self.here} files"] if self.here + self.later + self.lacking else []
+        parts += [f"{self.lacking} could not be fetched"] if self.lacking else []
+        parts += [f"{self.later} still to be fetched"] if self.later else []
+        return ", ".join(parts)
+
+
+NO_FILES = FileTally()
+
+
+def count_files(bound: BoundJob, ledger: Ledger) -> FileTally:
+    """Count the files of a job, by the ledger and the disk."""
+    folder, here, later, lacking = bound.job.results.file.parent, 0, 0, 0
+    standings = ledger.standings(bound.job.name) if bound.downloads else ()
+    for standing, place in wanted_files(bound, standings):
+        record = standing.files.get(place.output)
+        if not is_settled_file(standing, record, folder):
+            later += 1
+        elif is_lacking(record):
+            lacking += 1
+        else:
+            here += 1
+    return FileTally(here=here, later=later, lacking=lacking)
