@@ -169,6 +169,7 @@ ROWS: Mapping[str, Measure] = {
     "growth": documents.growth,
     "done": documents.done,
     "xlsx": documents.xlsx,
+    "enriched": documents.enriched,
     "startup": startup.startup,
 }
 """What can be measured, in the order of the table."""
