@@ -196,6 +196,7 @@ class Dispatcher:
             in_flight=self.limits.in_flight,
             budget=self.limits.budget,
             grace_s=WRITE_S,
+            at_once=[each.name for each in self.bound.provider.operations.values() if each.settle is None],
             holder=self.holder,
             rows=self.rows,
         )

@@ -186,8 +186,9 @@ class Downloads:
         for number in range(1, 1000):
             aside = want.target.with_name(f"{want.target.stem}.before-{number}{want.target.suffix}")
             if not os.path.lexists(aside):
-                older.rename(aside)
-                self.tell(f"{older.name} was made again: the older file is now {aside.name}")
+                with suppress(OSError):  # then the name stays taken, and the fetch says so
+                    older.rename(aside)
+                    self.tell(f"{older.name} was made again: the older file is now {aside.name}")
                 return
 
     def collect(self, *, wait_s: float) -> None:

@@ -179,10 +179,7 @@ class Run:
             if cut:
                 downloads.end(cut)
                 return cut
-            is_idle = not downloads.pool.under_way()
-            self._take_files(downloads, wait_s=0.0 if is_idle else TICK_S)
-            if is_idle and not downloads.pool.under_way():
-                self.senders.collect(wait_s=TICK_S)  # only waits: what is left is to be tried again later
+            self._take_files(downloads, wait_s=TICK_S)
             self._write_if_due()
         downloads.end("the run is over")
         return reason

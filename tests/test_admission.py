@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import ACCOUNT, accept, admit, news, plan, planned, rows, states, task_key
+from support import ACCOUNT, OPERATION, accept, admit, news, plan, planned, rows, states, task_key
 
 from batcher.ledger.protocol import Gate
 from batcher.ledger.sqlite import SqliteLedger
@@ -208,6 +208,18 @@ def test_slots_are_what_is_sending_in_progress_or_unsure(ledger: SqliteLedger) -
 
     ledger.record([news(one, State.WAITING)])
     assert len(admit(ledger, in_flight=3).attempts) == 1
+
+
+def test_unsure_work_of_one_answer_holds_its_slot_only_while_it_may_be_under_way(ledger: SqliteLedger) -> None:
+    """A lost answer of text to speech is unsure for a person; at the API nothing of it goes on."""
+    plan(ledger, *rows(4))
+    lost = admit(ledger, at_most=2, in_flight=2).attempts
+    ledger.record([news(each, State.UNSURE) for each in lost])
+    later = 1000.0
+
+    assert admit(ledger, later, in_flight=2).gate is Gate.SLOTS
+    assert admit(ledger, 60.0, in_flight=2, at_once=[OPERATION]).gate is Gate.SLOTS
+    assert len(admit(ledger, later, in_flight=2, at_once=[OPERATION]).attempts) == 2
 
 
 @pytest.mark.parametrize("end", [State.DONE, State.FAILED])

@@ -23,7 +23,8 @@ _ANSWERED = "SELECT COUNT(*) FROM sends WHERE account = ? AND answered = 1 AND a
 _NTH_NEWEST = "SELECT at FROM sends WHERE account = ? AND answered = 1 ORDER BY at DESC LIMIT 1 OFFSET ?"
 _SLOTS = """
 SELECT COUNT(*) FROM attempts a JOIN submissions s USING (submission_id)
-WHERE a.account = ? AND a.state IN ('sending', 'in progress', 'unsure') AND COALESCE(a.accepted_at, s.first_sent_at) > ?"""
+WHERE a.account = ? AND a.state IN ('sending', 'in progress', 'unsure') AND COALESCE(a.accepted_at, s.first_sent_at) > ?
+  AND NOT (a.state = 'unsure' AND a.operation IN ({values}) AND s.first_sent_at <= ?)"""
 # Work that was given up or lost may have been charged all the same.
 _SPENT = """
 SELECT COALESCE(SUM(COALESCE(a.cost, a.estimate, 0)), 0) FROM attempts a JOIN tasks t USING (task_id)
@@ -153,7 +154,7 @@ def _fresh(
     gate = Gate.OPEN
     tasks = at_most * max(wish.batch.values(), default=1)
     if wish.in_flight is not None:
-        taken = db.execute(_SLOTS, (wish.account, wish.now - OVERDUE_S)).fetchone()[0]
+        taken = _slots_taken(db, wish)
         if wish.in_flight - taken < tasks:
             tasks, gate = max(0, wish.in_flight - taken), Gate.SLOTS
     only, row_ids = only_rows(wish.rows)
@@ -170,6 +171,13 @@ def _fresh(
     elif len(affordable) < len(rows[:tasks]):
         gate = Gate.BUDGET
     return _begin(db, wish, groups, prepare), gate
+
+
+def _slots_taken(db: Db, wish: Admission) -> int:
+    at_once = tuple(wish.at_once) or ("",)
+    values = (wish.account, wish.now - OVERDUE_S, *at_once, wish.now - wish.grace_s)
+    taken: int = db.execute(_SLOTS.format(values=", ".join("?" * len(at_once))), values).fetchone()[0]
+    return taken
 
 
 def _affordable(db: Db, wish: Admission, rows: list[Any]) -> list[Any]:

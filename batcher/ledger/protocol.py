@@ -185,6 +185,7 @@ class Admission:
         in_flight: How many of the account may be in work at once; None without a cap.
         budget: What the job may spend in all, in the unit of the estimates; None without one.
         grace_s: How long after its sending an unanswered request may still reach the server.
+        at_once: Names of operations whose answer is the outcome: what of them is unsure holds a slot only for `grace_s`.
         holder: The worker that will send; empty for a run that holds the job's lock.
         rows: The ids of the only rows of which new attempts are wanted; None for all of them.
     """
@@ -199,6 +200,7 @@ class Admission:
     in_flight: int | None = None
     budget: float | None = None
     grace_s: float = 120.0
+    at_once: Collection[str] = ()
     holder: str = ""
     rows: Collection[str] | None = None
 
