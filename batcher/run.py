@@ -149,7 +149,7 @@ class Run:
                     self._pass(dispatcher, reconciler)
             while self.senders.under_way() > self._uploads.under_way:
                 self._pass(dispatcher, reconciler, is_over=True)
-            reason = self._fetch_rest(downloads, reason)
+            reason = self._fetch_rest(downloads, reason, dispatcher=dispatcher, reconciler=reconciler)
         except LedgerError as error:
             self._rescue_answers(dispatcher, reconciler, error)
         finally:
@@ -170,7 +170,9 @@ class Run:
             self._downloads.begin()
         return self._renewal, self._downloads
 
-    def _fetch_rest(self, downloads: Downloads | None, reason: str) -> str:
+    def _fetch_rest(
+        self, downloads: Downloads | None, reason: str, *, dispatcher: Dispatcher, reconciler: Reconciler
+    ) -> str:
         """The end waits for the files; an interruption or the deadline does not, what is unfinished is gone on with."""
         if downloads is None:
             return reason
@@ -179,7 +181,10 @@ class Run:
             if cut:
                 downloads.end(cut)
                 return cut
-            self._take_files(downloads, wait_s=TICK_S)
+            is_idle = not downloads.pool.under_way()
+            self._take_files(downloads, wait_s=0.0 if is_idle else TICK_S)
+            if is_idle and not downloads.pool.under_way():  # what is left is to be tried again later
+                self._collect(dispatcher, reconciler, wait_s=TICK_S)
             self._write_if_due()
         downloads.end("the run is over")
         return reason
