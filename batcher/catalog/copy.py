@@ -46,6 +46,6 @@ def _keep(copy: Path, content: bytes) -> None:
     """Write it whole or not at all; a package that cannot be written to is parsed every time."""
     aside = copy.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError):
-        copy.parent.mkdir(exist_ok=True)
+        copy.parent.mkdir(parents=True, exist_ok=True)
         aside.write_bytes(content)
         aside.replace(copy)

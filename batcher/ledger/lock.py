@@ -41,3 +41,14 @@ def job_lock(folder: Path, job: str, *, shared: bool = False) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def making_lock(folder: Path) -> Iterator[None]:
+    """Held while a ledger is made: two that change the kind of its journal at once are both refused, and wait for nobody."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)  # the folder itself: nothing is left behind
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

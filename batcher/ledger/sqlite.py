@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from batcher.errors import LedgerError
 from batcher.ledger.db import Db, Touched
-from batcher.ledger.lock import job_lock
+from batcher.ledger.lock import job_lock, making_lock
 from batcher.ledger.protocol import Admission, Admitted, Candidate, Contradiction, News, Prepared
 from batcher.ledger.reserve import Reserve
 from batcher.ledger.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, TABLES, statements
@@ -89,12 +89,15 @@ class SqliteLedger(SqlLedger):
             raise LedgerError(
                 f"{self._path}: written by a newer batcher (version {version}); upgrade batcher on this machine"
             )
-        db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
         if version == 0:
-            self._create()
-        elif version < SCHEMA_VERSION:
+            with making_lock(self._path.parent):
+                db.execute("PRAGMA journal_mode = WAL")
+                self._create()
+            return
+        db.execute("PRAGMA journal_mode = WAL")
+        if version < SCHEMA_VERSION:
             self._migrate()
 
     def _check(self) -> None:
