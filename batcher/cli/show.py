@@ -65,7 +65,7 @@ def plan_lines(opened: OpenJob, plan: Plan, *, verbose: bool) -> Iterator[str]:
         for problem in shown:
             yield f"  {problem.where}  {problem.message}"
         if plan.problem_count > len(shown):
-            yield f"  … {plan.problem_count - len(shown)} more, each with its reason in the results file"
+            yield f"  … {plan.problem_count - len(shown)} more; a run writes each reason beside its row"
     if plan.doubt_count:
         yield ""
         yield "Look again  (will be sent)"
