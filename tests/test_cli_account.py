@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import requests
+from conftest import TEST_KEY
 
 from batcher.cli.main import main
 from batcher.errors import Exit
 from batcher.simulator import Running
-from tests.conftest import TEST_KEY
 
 pytestmark = pytest.mark.usefixtures("signed_in")
 

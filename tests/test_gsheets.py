@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sheets_standin import KEY, LINK, Google, stand_in, write_key_file
 
 from batcher.cli.main import main
 from batcher.errors import Exit, InputError
@@ -14,7 +15,6 @@ from batcher.google_link import GoogleLink, is_link, parse_link
 from batcher.gsheets import api
 from batcher.job import load_job
 from batcher.simulator import Running
-from tests.sheets_standin import KEY, LINK, Google, stand_in, write_key_file
 
 REQUEST = {"template_id": "tpl_welcome", "variables": {"first_name": "{{ name }}", "company": None, "logo": None}}
 

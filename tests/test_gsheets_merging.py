@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sheets_standin import LINK, OWNER, Google, stand_in, write_key_file
 
 from batcher.errors import InputError
 from batcher.google_link import parse_link
 from batcher.gsheets.api import Tab, open_tab
 from batcher.gsheets.door import Door
 from batcher.gsheets.merging import Line, Wanted, compare
-from tests.sheets_standin import LINK, OWNER, Google, stand_in, write_key_file
 
 HEADER = ["id", "name"]
 OURS = ["batcher_status", "video_url"]
