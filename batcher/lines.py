@@ -140,7 +140,8 @@ def _line(bound: BoundJob, tasks: Sequence[Standing], *, item: str, status: str,
     reason = next((each for each in tasks if each.state is worst), tasks[-1])
     reason = next((each for each in tasks if each.state is worst and _lacking(bound, each)), reason)
     attempts, submitted_at, completed_at = _stamp(tasks)
-    expiries = [moment for each in tasks if (moment := link_expiry(bound.operation(each.key.step), each)) is not None]
+    known = [each for each in tasks if each.key.step in bound.steps]  # a row left out may have none but removed steps
+    expiries = [moment for each in known if (moment := link_expiry(bound.operation(each.key.step), each)) is not None]
     return [
         *([item] if bound.layout.item else []),
         status,

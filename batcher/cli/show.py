@@ -193,6 +193,8 @@ def _price_words(step: BoundStep) -> str:
         return f"{step.operation.name}: no price is known"
     amount, per = price.of(dict(step.step.request))  # a case that is the same for every row stands in the job
     words = f"{step.operation.name}: {amount:g} {price.currency} a {per}"
+    if not amount and price.note:
+        return f"{words} ({price.note})"
     if per not in ("second", "minute"):
         return words
     if step.length:

@@ -24,6 +24,7 @@ class Choices:
         members: All of them.
         codes: What else they are called, in lower case, to the names under which they may be listed.
         is_open: A text that is none of them may be an id all the same: it is looked up on its own.
+        listing: The command that shows them all; that for HeyGen's when empty.
         renew: Where `members` are of some minutes ago, what they are now: asked once, before a text is called unknown.
     """
 
@@ -34,10 +35,12 @@ class Choices:
         *,
         codes: Mapping[str, tuple[str, ...]] | None = None,
         is_open: bool = False,
+        listing: str = "",
         renew: Callable[[], Iterable[Choice]] | None = None,
     ) -> None:
         self.kind = kind
         self.is_open = is_open
+        self.listing = listing or f"batcher list {kind}"
         self.codes = codes or {}
         self.renew = renew
         self._learn(members)
@@ -99,7 +102,7 @@ class Choices:
         near = self._near(text.strip().casefold())
         if near:
             return f"; did you mean {' or '.join(repr(name) for name in near)}?"
-        return f"; see `batcher list {self.kind}`"
+        return f"; see `{self.listing}`"
 
     def _coded(self, wanted: str) -> tuple[str, ...]:
         """The names that a code may stand for; `es_ES` is read as `es-ES`."""

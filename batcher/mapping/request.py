@@ -128,7 +128,14 @@ class RequestMapping:
         if problems:
             raise InputError(*problems)
         self._choices = {
-            kind: Choices(kind, known.members, codes=_codes(provider, kind), is_open=known.is_open, renew=known.renew)
+            kind: Choices(
+                kind,
+                known.members,
+                codes=_codes(provider, kind),
+                is_open=known.is_open,
+                listing=_listing(provider, kind),
+                renew=known.renew,
+            )
             for kind, known in choices.items()
         }
         self._attach()
@@ -365,6 +372,13 @@ def _anywhere(path: BodyPath) -> BodyPath:
 def _words(job_path: BodyPath) -> str:
     """A key of the request as the person has written it."""
     return ".".join(str(part) for part in job_path[1:])
+
+
+def _listing(provider: Provider, kind: str) -> str:
+    """The command that shows the valid values."""
+    if provider.is_own:
+        return f"batcher list {kind} --catalog FILE"
+    return f"batcher list {kind} --provider {provider.name}"
 
 
 def _codes(provider: Provider, kind: str) -> Mapping[str, tuple[str, ...]]:

@@ -45,7 +45,7 @@ def _report(at_hand: OpenJob, tally: Tally, *, spent: str, at: float) -> Report:
 
 def _rows(at_hand: OpenJob) -> Iterator[ReportRow]:
     for standing in at_hand.ledger.standings(at_hand.job.name):
-        outputs = standing.outputs
+        outputs, step = standing.outputs, at_hand.bound.steps.get(standing.key.step)
         invalid = "; ".join(message for _, message in standing.flaws)
         yield ReportRow(
             title=str(standing.key).replace("\x00", ""),
@@ -59,7 +59,7 @@ def _rows(at_hand: OpenJob) -> Iterator[ReportRow]:
             duration_s=_number(outputs.get("duration_s", "")),
             completed_at=standing.completed_at,
             took_s=_took(standing),
-            links_expire_at=link_expiry(at_hand.bound.operation(standing.key.step), standing),
+            links_expire_at=link_expiry(step.operation, standing) if step else None,
         )
 
 
