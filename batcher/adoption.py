@@ -11,7 +11,8 @@ from batcher.api.sweep import sweep
 from batcher.bound import BoundJob
 from batcher.carried import carriers, unmade_ids
 from batcher.errors import ApiError
-from batcher.ledger.protocol import Ledger, News
+from batcher.ledger.protocol import Ledger
+from batcher.ledger.values import News
 from batcher.model import Outcome, Source, State, TaskKey
 
 GROUP = 400

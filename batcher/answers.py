@@ -10,7 +10,7 @@ from batcher.api.client import Receipt
 from batcher.api.search import Found
 from batcher.catalog.model import ErrorTable, Kind
 from batcher.errors import ApiError, Rejected, StopEverything, Throttled
-from batcher.ledger.protocol import InFlight, News
+from batcher.ledger.values import InFlight, News
 from batcher.model import Attempt, Outcome, Source, State
 
 

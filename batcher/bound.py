@@ -16,7 +16,7 @@ from batcher.files import SeenFile
 from batcher.filing import columns_with_files, file_places
 from batcher.job import CONTENT, Job
 from batcher.layout import Layout, lay_out
-from batcher.ledger.protocol import Blocked, Need, Planned
+from batcher.ledger.values import Blocked, Need, Planned
 from batcher.mapping.asset import NamedFile, files_of
 from batcher.mapping.choice import Choices
 from batcher.mapping.expression import ExpressionError

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from batcher.bound import BoundJob
 from batcher.errors import InputError, Problem
-from batcher.ledger.protocol import Known, Planned
+from batcher.ledger.values import Known, Planned
 from batcher.model import Row, State, TaskKey
 
 Carriers = Mapping[tuple[str, str], int]

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 
 from batcher.bound import BoundJob
 from batcher.expiry import is_renewable, iso, link_expiry, renew_at
-from batcher.ledger.protocol import Blocked, Ledger, Planned, Standing
+from batcher.ledger.protocol import Ledger
+from batcher.ledger.values import Blocked, Planned, Standing
 from batcher.mapping.request import to_json
 from batcher.model import State
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 
 from batcher.job import Job
-from batcher.ledger.protocol import Approval
+from batcher.ledger.values import Approval
 from batcher.opening import OpenJob
 from batcher.units import Money
 

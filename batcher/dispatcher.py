@@ -22,7 +22,8 @@ from batcher.doubt import Way
 from batcher.doubts import Doubt, Doubts, repeat_of, titles_carry_token
 from batcher.errors import ApiError, InDoubt, LeaseLost, Rejected, StopEverything, Throttled
 from batcher.ledger.identity import attempt_key, attempt_token
-from batcher.ledger.protocol import Admission, Admitted, Candidate, Gate, Ledger, News, Prepared
+from batcher.ledger.protocol import Ledger
+from batcher.ledger.values import Admission, Admitted, Candidate, Gate, News, Prepared
 from batcher.limits import AccountLimits
 from batcher.mapping.asset import with_assets
 from batcher.mapping.finish import Finish

@@ -19,7 +19,8 @@ from batcher.fetch.client import Fetched, Fetcher
 from batcher.fetch.errors import DiskTrouble, FetchError, LinkExpired, Occupied, Refused, TryLater
 from batcher.filenames import FileNames
 from batcher.filing import FilePlace
-from batcher.ledger.protocol import FileRecord, Ledger, News, Standing
+from batcher.ledger.protocol import Ledger
+from batcher.ledger.values import FileRecord, News, Standing
 from batcher.model import FileState, Outcome, State
 from batcher.renewal import renewed
 from batcher.senders import Returned, ThreadedSenders

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from batcher.catalog.model import Operation
-from batcher.ledger.protocol import Standing
+from batcher.ledger.values import Standing
 from batcher.model import State
 
 MARGIN_S = 86400.0

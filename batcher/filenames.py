@@ -9,7 +9,7 @@ from batcher.bound import BoundJob
 from batcher.errors import InputError, Problem
 from batcher.fetch.names import Name, Names
 from batcher.filing import FilePlace
-from batcher.ledger.protocol import Standing
+from batcher.ledger.values import Standing
 from batcher.marks import Identified
 from batcher.model import TaskKey
 

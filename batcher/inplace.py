@@ -10,7 +10,8 @@ from pathlib import Path
 from batcher.bound import BoundJob
 from batcher.errors import InputError, Problem
 from batcher.layout import STATUS
-from batcher.ledger.protocol import Ledger, Standing
+from batcher.ledger.protocol import Ledger
+from batcher.ledger.values import Standing
 from batcher.results import Tally, Written, rows_and_lines, write_results
 from batcher.sheet import SheetSpec, open_sheet
 from batcher.sheet.address import column_index

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from batcher.ledger.protocol import Standing
+from batcher.ledger.values import Standing
 from batcher.model import State, TaskKey
 
 Sources = Mapping[str, frozenset[str]]

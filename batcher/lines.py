@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from batcher.bound import BoundJob
 from batcher.expiry import iso, link_expiry
 from batcher.layout import ERROR, STATUS, OutputColumn
-from batcher.ledger.protocol import FileRecord, Standing
+from batcher.ledger.values import FileRecord, Standing
 from batcher.lineage import hindrance, outdated
 from batcher.marks import Identified, Mark, shown_day
 from batcher.model import HELD, WORST_FIRST, FileState, Row, State, TaskKey

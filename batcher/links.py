@@ -11,7 +11,8 @@ from batcher.bound import BoundJob
 from batcher.bound_step import BoundStep
 from batcher.errors import Problem
 from batcher.fetch.probe import Probed, Prober
-from batcher.ledger.protocol import Ledger, Planned
+from batcher.ledger.protocol import Ledger
+from batcher.ledger.values import Planned
 from batcher.marks import Identified
 from batcher.model import Json, State, TaskKey
 from batcher.senders import ThreadedSenders

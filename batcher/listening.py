@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from batcher.bound import BoundJob
 from batcher.errors import Problem
-from batcher.ledger.protocol import Planned
+from batcher.ledger.values import Planned
 from batcher.model import Json, Row
 from batcher.oddities import cell_oddities, gap, text_oddities
 from batcher.persons import PersonColumns, Persons

@@ -16,7 +16,8 @@ from batcher.catalog.model import Provider
 from batcher.errors import InputError, Problem
 from batcher.files import SeenFile
 from batcher.job import Job
-from batcher.ledger.protocol import JobRecord, Known, Ledger, Planned, Standing
+from batcher.ledger.protocol import Ledger
+from batcher.ledger.values import JobRecord, Known, Planned, Standing
 from batcher.lineage import Sources, hindrance, stale, unfinished
 from batcher.lines import is_misread, tasks_asked_again
 from batcher.listening import Listener, Spoken

@@ -11,7 +11,8 @@ from batcher.api.sweep import Sweep, sweep
 from batcher.bound import BoundJob
 from batcher.catalog.model import Settle
 from batcher.errors import ApiError, StopEverything, Throttled
-from batcher.ledger.protocol import InFlight, Ledger, News
+from batcher.ledger.protocol import Ledger
+from batcher.ledger.values import InFlight, News
 from batcher.model import Outcome, Source, State
 from batcher.pacing import next_look
 from batcher.senders import Returned, Senders

@@ -11,7 +11,8 @@ from batcher.api.sweep import Sweep, fresh
 from batcher.bound import BoundJob
 from batcher.catalog.model import Settle
 from batcher.expiry import is_renewable, renew_at
-from batcher.ledger.protocol import Ledger, News, Standing
+from batcher.ledger.protocol import Ledger
+from batcher.ledger.values import News, Standing
 from batcher.model import Outcome, Source, State
 from batcher.senders import Returned, Senders
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from batcher.errors import LedgerError, NotRecorded
-from batcher.ledger.protocol import News
 from batcher.ledger.unrecorded import Unrecorded, line_of
+from batcher.ledger.values import News
 from batcher.model import Attempt, State
 
 

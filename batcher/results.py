@@ -9,7 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from batcher.bound import BoundJob
-from batcher.ledger.protocol import Ledger, Standing
+from batcher.ledger.protocol import Ledger
+from batcher.ledger.values import Standing
 from batcher.lines import SKIPPED, row_lines, row_word
 from batcher.marks import Identified
 from batcher.sheet import write_rows

@@ -17,7 +17,7 @@ from batcher.errors import Exit, InputError, LedgerError
 from batcher.expiry import iso
 from batcher.fetch.client import Fetcher
 from batcher.lease import Lease
-from batcher.ledger.protocol import Gate, News
+from batcher.ledger.values import Gate, News
 from batcher.limits import limits_of
 from batcher.model import State
 from batcher.opening import OpenJob, Surroundings

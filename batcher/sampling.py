@@ -12,7 +12,7 @@ from statistics import fmean
 from batcher.api.client import AccountInfo
 from batcher.bound import BoundJob
 from batcher.errors import ApiError
-from batcher.ledger.protocol import Sample, Standing
+from batcher.ledger.values import Sample, Standing
 from batcher.limits import limits_of
 from batcher.lines import word_of
 from batcher.listening import Listener

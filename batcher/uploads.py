@@ -11,7 +11,8 @@ from batcher.api.client import Client
 from batcher.api.upload import Changed, upload
 from batcher.bound import BoundJob
 from batcher.errors import ApiError, Rejected, StopEverything, Throttled
-from batcher.ledger.protocol import Ledger, Need, News
+from batcher.ledger.protocol import Ledger
+from batcher.ledger.values import Need, News
 from batcher.model import Asset
 from batcher.senders import Returned, Senders
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from batcher.bound import BoundJob
 from batcher.filing import FilePlace
-from batcher.ledger.protocol import FileRecord, Ledger, Standing
+from batcher.ledger.protocol import Ledger
+from batcher.ledger.values import FileRecord, Standing
 from batcher.model import FileState, State
 
 

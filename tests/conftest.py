@@ -22,8 +22,8 @@ from proofs.leaks import seen_in
 from batcher.bound import BoundJob
 from batcher.finding import find_operations, open_job_sheet
 from batcher.job import Job, load_job
-from batcher.ledger.protocol import Admission, News, Prepared
 from batcher.ledger.sqlite import SqliteLedger
+from batcher.ledger.values import Admission, News, Prepared
 from batcher.mapping.choice import Choices
 from batcher.model import Source, State
 from batcher.simulator import Behaviour, Running, start

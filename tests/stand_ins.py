@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from batcher.ending import Ending, Verbs
 from batcher.job import load_job
-from batcher.ledger.protocol import Standing
+from batcher.ledger.values import Standing
 from batcher.opening import Surroundings, opened
 from batcher.run import Run
 from batcher.senders import ThreadedSenders

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from batcher.ledger.identity import attempt_key, attempt_token
-from batcher.ledger.protocol import Admission, Admitted, Candidate, JobRecord, Ledger, News, Planned, Prepared
+from batcher.ledger.protocol import Ledger
+from batcher.ledger.values import Admission, Admitted, Candidate, JobRecord, News, Planned, Prepared
 from batcher.model import Attempt, Source, State, TaskKey
 from batcher.senders import Returned, ThreadedSenders
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import ACCOUNT, OPERATION, accept, admit, news, plan, planned, rows, states, task_key
 
-from batcher.ledger.protocol import Gate
 from batcher.ledger.sqlite import SqliteLedger
+from batcher.ledger.values import Gate
 from batcher.model import State
 from batcher.units import Rate, parse_rates
 

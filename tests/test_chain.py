@@ -17,8 +17,8 @@ from support import BATCHER, open_ledger, run_job
 from batcher.bound import BoundJob
 from batcher.chain import release
 from batcher.errors import InputError
-from batcher.ledger.protocol import Admission, News, Prepared
 from batcher.ledger.sqlite import SqliteLedger
+from batcher.ledger.values import Admission, News, Prepared
 from batcher.model import Attempt, Source, State
 from batcher.plan import make_plan
 from batcher.simulator import Running

@@ -24,7 +24,7 @@ from support import Hurry, Killed, batcher, environment, open_ledger, run_hurrie
 from batcher.errors import Exit, InputError
 from batcher.inplace import write_in_place
 from batcher.job import load_job
-from batcher.ledger.protocol import Admission, News, Prepared
+from batcher.ledger.values import Admission, News, Prepared
 from batcher.model import Source, State
 from batcher.opening import opened
 from batcher.results import Tally

@@ -28,21 +28,21 @@ from support import (
 
 from batcher.errors import InputError, NotFinished
 from batcher.files import SeenFile
-from batcher.ledger.protocol import (
+from batcher.ledger.protocol import Ledger
+from batcher.ledger.sqlite import SqliteLedger
+from batcher.ledger.values import (
     Approval,
     Candidate,
     FileRecord,
     Gate,
     Handed,
     JobRecord,
-    Ledger,
     Need,
     Planned,
     Prepared,
     Sample,
     Waiting,
 )
-from batcher.ledger.sqlite import SqliteLedger
 from batcher.model import Asset, FileState, Length, Source, State
 from batcher.units import Rate
 

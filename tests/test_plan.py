@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from batcher.bound import BoundJob
 from batcher.errors import InputError
-from batcher.ledger.protocol import Admission, Prepared
 from batcher.ledger.sqlite import SqliteLedger
+from batcher.ledger.values import Admission, Prepared
 from batcher.model import State
 from batcher.plan import SHOWN, Plan, look, make_plan
 

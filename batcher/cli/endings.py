@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from batcher.expiry import iso, link_expiry
-from batcher.ledger.protocol import Standing
+from batcher.ledger.values import Standing
 from batcher.lines import word_of
 from batcher.listening import shortened
 from batcher.model import State

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from batcher.cli.show import job_name, time_line
-from batcher.ledger.protocol import Sample
+from batcher.ledger.values import Sample
 from batcher.model import Length
 from batcher.opening import OpenJob
 from batcher.plan import Plan

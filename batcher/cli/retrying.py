@@ -11,7 +11,7 @@ from batcher.cli.say import say
 from batcher.cli.sheets import each_sheet
 from batcher.errors import Exit, InputError, Problem
 from batcher.job import Job
-from batcher.ledger.protocol import Standing
+from batcher.ledger.values import Standing
 from batcher.lineage import Sources, stale
 from batcher.model import State, TaskKey
 from batcher.opening import OpenJob, opened

@@ -13,7 +13,7 @@ from batcher.cli.sheets import each_sheet
 from batcher.ending import write_job_results
 from batcher.errors import Exit, InputError, Problem
 from batcher.job import Job
-from batcher.ledger.protocol import News
+from batcher.ledger.values import News
 from batcher.model import Attempt, Source, State
 from batcher.opening import OpenJob, opened
 from batcher.units import Money

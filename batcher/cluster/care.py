@@ -11,7 +11,7 @@ from batcher.cluster.workplace import Workplace, ledgers
 from batcher.ending import Ending, exit_code, is_written, write_job_results
 from batcher.errors import InputError
 from batcher.lease import LEASE_S
-from batcher.ledger.protocol import Handed
+from batcher.ledger.values import Handed
 from batcher.model import FileState, State
 from batcher.opening import OpenJob
 from batcher.ops.telling import report_run, tell_ending

@@ -11,7 +11,7 @@ from batcher.cluster.slices import fresh
 from batcher.cluster.workplace import handed_of
 from batcher.ending import Ending
 from batcher.errors import Exit
-from batcher.ledger.protocol import Handed
+from batcher.ledger.values import Handed
 from batcher.model import State
 from batcher.opening import OpenJob
 from batcher.run import Progress

@@ -16,7 +16,7 @@ from batcher.ending import Ending, Verbs, write_job_results
 from batcher.errors import BatcherError, Exit, InputError, NotFinished, Stopped
 from batcher.job import load_job
 from batcher.lease import Lease
-from batcher.ledger.protocol import Handed
+from batcher.ledger.values import Handed
 from batcher.model import State
 from batcher.opening import OpenJob, check_results_file, opened
 from batcher.ops.telling import tell_refusal

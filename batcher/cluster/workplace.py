@@ -13,7 +13,8 @@ from batcher.cluster.queue import Order, Queue, Task
 from batcher.errors import BatcherError
 from batcher.job import load_job
 from batcher.ledger.place import has_ledger, open_ledger
-from batcher.ledger.protocol import Handed, Ledger
+from batcher.ledger.protocol import Ledger
+from batcher.ledger.values import Handed
 from batcher.opening import OpenJob, Surroundings, opened
 from batcher.run import Progress
 

@@ -10,7 +10,7 @@ from batcher.ledger.db import Db, among, insert_rows
 from batcher.ledger.filing import HAS_ALL, assets_of, only_rows
 from batcher.ledger.identity import batch_key
 from batcher.ledger.moving import Move, note
-from batcher.ledger.protocol import Admission, Admitted, Candidate, Gate, Prepared
+from batcher.ledger.values import Admission, Admitted, Candidate, Gate, Prepared
 from batcher.model import Asset, Attempt, Source, State, TaskKey
 from batcher.units import Rate
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from batcher.ledger.db import Db
-from batcher.ledger.protocol import Approval, Sample
+from batcher.ledger.values import Approval, Sample
 from batcher.model import Length
 
 _SAMPLE = "SELECT row_ids, lengths, priced, charged FROM samples WHERE job = ?"

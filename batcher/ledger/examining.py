@@ -8,7 +8,7 @@ from operator import itemgetter
 
 from batcher.ledger.db import Db
 from batcher.ledger.moving import may_move
-from batcher.ledger.protocol import Contradiction
+from batcher.ledger.values import Contradiction
 from batcher.model import Source, State
 
 _FINAL = ("done", "failed")

@@ -9,7 +9,7 @@ from itertools import islice
 from batcher.files import SeenFile
 from batcher.ledger.db import Db, among
 from batcher.ledger.moving import move_task
-from batcher.ledger.protocol import Need, Planned
+from batcher.ledger.values import Need, Planned
 from batcher.model import Asset, Source, State
 
 GROUP = 500

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from batcher.ledger.admission import ATTEMPT, attempt_from
 from batcher.ledger.db import Db
-from batcher.ledger.protocol import Handed
+from batcher.ledger.values import Handed
 from batcher.model import Attempt
 
 _ALIVE = """

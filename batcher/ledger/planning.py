@@ -12,7 +12,7 @@ from batcher.errors import InputError, LedgerError, Problem
 from batcher.ledger.db import Db
 from batcher.ledger.filing import set_needs
 from batcher.ledger.moving import move_task
-from batcher.ledger.protocol import Blocked, JobRecord, Known, Planned
+from batcher.ledger.values import Blocked, JobRecord, Known, Planned
 from batcher.model import Source, State, TaskKey
 
 GROUP = 500

@@ -8,7 +8,7 @@ from itertools import islice
 
 from batcher.ledger.admission import ATTEMPT, attempt_from
 from batcher.ledger.db import Db
-from batcher.ledger.protocol import FileRecord, InFlight, Standing, Waiting
+from batcher.ledger.values import FileRecord, InFlight, Standing, Waiting
 from batcher.model import Attempt, FileState, State, TaskKey
 
 _IN_FLIGHT = """

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from batcher.ledger.db import Db, among
 from batcher.ledger.moving import Move, may_move, move_task, note, require_allowed, set_states
 from batcher.ledger.planning import block
-from batcher.ledger.protocol import FileRecord, News
+from batcher.ledger.values import FileRecord, News
 from batcher.model import Source, State, TaskKey
 
 FINAL = (State.DONE, State.FAILED)

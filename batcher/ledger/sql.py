@@ -10,7 +10,7 @@ from typing import TypeVar
 from batcher.files import SeenFile
 from batcher.ledger import admission, deciding, examining, filing, holding, planning, reading, recording
 from batcher.ledger.db import Db, Touched
-from batcher.ledger.protocol import (
+from batcher.ledger.values import (
     Admission,
     Admitted,
     Approval,

@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 from batcher.errors import LedgerError
 from batcher.ledger.db import Db, Touched
 from batcher.ledger.lock import job_lock, making_lock
-from batcher.ledger.protocol import Admission, Admitted, Candidate, Contradiction, News, Prepared
 from batcher.ledger.reserve import Reserve
 from batcher.ledger.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, TABLES, statements
 from batcher.ledger.sql import SqlLedger, T
+from batcher.ledger.values import Admission, Admitted, Candidate, Contradiction, News, Prepared
 
 BUSY_S = 60
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from batcher.errors import LedgerError
 from batcher.ledger.lock import label_hash
-from batcher.ledger.protocol import Ledger, News
+from batcher.ledger.protocol import Ledger
+from batcher.ledger.values import News
 from batcher.model import Attempt, Source, State, TaskKey
 
 

@@ -8,7 +8,7 @@ from batcher.api.account import Settings
 from batcher.ending import Ending
 from batcher.errors import BatcherError
 from batcher.expiry import link_expiry
-from batcher.ledger.protocol import Standing
+from batcher.ledger.values import Standing
 from batcher.lines import word_of
 from batcher.opening import OpenJob, Surroundings
 from batcher.ops.notify import Situation, announce

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from batcher.layout import ERROR, STATUS
-from batcher.ledger.protocol import Contradiction
+from batcher.ledger.values import Contradiction
 from batcher.limits import limits_of
 from batcher.model import Attempt
 from batcher.opening import OpenJob

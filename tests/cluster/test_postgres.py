@@ -13,9 +13,9 @@ from support import ACCOUNT, JOB, accept, admit, job_record, news, plan, prepare
 
 from batcher.errors import Exit, LedgerError, LedgerUnreachable
 from batcher.ledger.postgres import PostgresLedger
-from batcher.ledger.protocol import Admitted, Candidate, Planned, Prepared
 from batcher.ledger.schema import SCHEMA_VERSION
 from batcher.ledger.server import connected, shown
+from batcher.ledger.values import Admitted, Candidate, Planned, Prepared
 from batcher.model import Attempt, State
 from batcher.units import Rate
 from cluster.server import Server

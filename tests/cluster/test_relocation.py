@@ -12,11 +12,11 @@ from batcher.errors import LedgerError, NotFinished
 from batcher.files import SeenFile
 from batcher.ledger.place import open_ledger
 from batcher.ledger.postgres import PostgresLedger
-from batcher.ledger.protocol import Approval, FileRecord, Handed, Need, Sample
 from batcher.ledger.relocation import relocate
 from batcher.ledger.schema import key_of_tables
 from batcher.ledger.sql import SqlLedger
 from batcher.ledger.sqlite import SqliteLedger
+from batcher.ledger.values import Approval, FileRecord, Handed, Need, Sample
 from batcher.model import Asset, FileState, State
 from batcher.units import Rate
 from cluster.server import Server
