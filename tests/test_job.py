@@ -220,7 +220,9 @@ def test_every_key_of_a_job_is_explained() -> None:
 
 def test_the_schema_is_sound_json_schema(make_job: Make) -> None:
     """Editors compile it too."""
-    validator_for(json.loads(json.dumps(job_schema()))).validate(json.loads(json.dumps(make_job().document.value)))
+    validator = validator_for(json.loads(json.dumps(job_schema())))
+    assert validator.is_valid(json.loads(json.dumps(make_job().document.value)))
+    assert not validator.is_valid({"job": "alone"})
 
 
 def test_keys_and_amounts_that_are_wrong_are_told_together(write_job: Callable[..., Path]) -> None:

@@ -957,13 +957,13 @@ def test_one_run_holds_a_job_at_a_time(open_ledger: Open) -> None:
 
 def test_a_run_that_dies_lets_go_of_its_job(open_ledger: Open) -> None:
     """Nobody has to clean up."""
-    one, other = open_ledger(), open_ledger()
+    one, other, third = open_ledger(), open_ledger(), open_ledger()
     held = ExitStack()
     held.enter_context(one.lock(JOB))
     held.close()
     one.close()
 
-    with other.lock(JOB):
+    with other.lock(JOB), pytest.raises(NotFinished), third.lock(JOB):
         pass
 
 

@@ -87,8 +87,9 @@ def test_lengths_of_sounds_are_read_from_their_headers() -> None:
 def test_a_header_that_ends_anywhere_is_no_fault(cut: int) -> None:
     """What comes from outside may be anything."""
     for name in ("x.mp4", "x.wav", "x.png"):
-        seconds(content(name)[:cut], cut)
-        seconds(content(name)[:8] + b"\xff" * cut, None)
+        for head, size in ((content(name)[:cut], cut), (content(name)[:8] + b"\xff" * cut, None)):
+            told = seconds(head, size)
+            assert told is None or told >= 0
 
 
 @pytest.fixture

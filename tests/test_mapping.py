@@ -674,7 +674,7 @@ def test_bodies_are_what_the_api_describes(bind: Bind, make_row: Row, case: str)
     """The real API rejects unknown fields: the description, made strict, accepts every body of ours."""
     operation, described, request = REQUESTS[case]
     (body,) = bodies(bind(make_row(), operation=operation, request=request))
-    strict_schema(described).validate(body)
+    assert [each.message for each in strict_schema(described).iter_errors(body)] == []
     check(described, body)  # as the simulator does, which knows some limits from the prose as well
 
 

@@ -321,6 +321,7 @@ def test_a_lock_is_not_inherited(tmp_path: Path) -> None:
     with job_lock(tmp_path, "job"):
         child = _begin("import sys; sys.stdin.readline()")
     with job_lock(tmp_path, "job"):
+        assert child.poll() is None, "the child lives, and holds nothing"
         child.communicate("end\n", timeout=60)
 
 

@@ -60,15 +60,23 @@ def open_archive(data: bytes, name: str) -> Archive:
         InputError: It is damaged, encrypted, or would unpack to something enormous.
     """
     try:
-        with zipfile.ZipFile(BytesIO(data)) as file:
-            entries = [entry for entry in file.infolist() if not entry.is_dir()]
+        entries = _entries(data)
         _require_sane(data, entries)
         for entry in entries:
             for _ in inflated(data, entry):
                 pass
-    except (zipfile.BadZipFile, Damaged, OSError, ValueError, NotImplementedError) as exc:
+    except Damaged as exc:
         raise unreadable(name, str(exc)) from exc
     return Archive(data=data, parts={entry.filename.replace("\\", "/").lstrip("/").lower(): entry for entry in entries})
+
+
+def _entries(data: bytes) -> list[zipfile.ZipInfo]:
+    """What the directory lists; besides its own error zipfile lets through what its reading of broken bytes meets."""
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as file:
+            return [entry for entry in file.infolist() if not entry.is_dir()]
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as exc:
+        raise Damaged(str(exc)) from exc
 
 
 def unreadable(name: str, reason: str) -> InputError:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batcher.simulator import contract
-from batcher.simulator.library import Asset
 from batcher.simulator.media import sniffed
 from batcher.simulator.paging import page_of
+from batcher.simulator.stock import Asset
 from batcher.simulator.wire import Answer, Call, Handler, Json, Refused, data, invalid
 from batcher.simulator.world import World
 
@@ -78,7 +78,7 @@ def _kept(world: World, part: Part) -> Asset:
         created_at=world.clock(),
         content=part.content,
     )
-    world.library.add_asset(asset)
+    world.stock.add_asset(asset)
     return asset
 
 
@@ -117,7 +117,7 @@ def announce(world: World, call: Call) -> Answer:
         checksum=body.get("checksum_sha256"),
         complete=False,
     )
-    world.library.add_asset(asset)
+    world.stock.add_asset(asset)
     return data(
         {
             "asset_id": asset.asset_id,
@@ -132,7 +132,7 @@ def announce(world: World, call: Call) -> Answer:
 
 def receive(world: World, call: Call) -> Answer:
     """PUT of the bytes; wants the headers of the announcement verbatim, and no API key."""
-    asset = world.library.assets.get(call.params["asset_id"])
+    asset = world.stock.assets.get(call.params["asset_id"])
     headers_right = asset is not None and (
         call.headers.get("x-simulated-token") == _upload_token(world, asset)
         and call.headers.get("Content-Type") == asset.media_type
@@ -149,7 +149,7 @@ def complete(world: World, call: Call) -> Answer:
     """POST /v3/assets/{asset_id}/complete: the same answer however often it is asked."""
     body = call.body()
     contract.check("POST /v3/assets/{asset_id}/complete", body)
-    asset = world.library.assets.get(call.params["asset_id"])
+    asset = world.stock.assets.get(call.params["asset_id"])
     if asset is None:
         raise Refused(404, "asset_not_found", f"Asset {call.params['asset_id']} not found")
     if asset.complete:
@@ -163,28 +163,28 @@ def complete(world: World, call: Call) -> Answer:
     if kind != asset.media_type:
         raise invalid(f"Content type not match {kind} != {asset.media_type}", param="content_type")
     asset.complete = True
-    asset.place = world.library.asset_shelf.put(asset)
+    asset.place = world.stock.asset_shelf.put(asset)
     return data({**_uploaded(call, asset), "status": "completed"})
 
 
 def listed(world: World, call: Call) -> Answer:
     """GET /v3/assets"""
-    shelf = world.library.asset_shelf
+    shelf = world.stock.asset_shelf
     page = page_of(world, call, lambda limit, token: shelf.page(limit=limit, token=token))
     return page.answer(lambda asset: _shape(call, asset))
 
 
 def single(world: World, call: Call) -> Answer:
     """GET /v3/assets/{asset_id}"""
-    return data(_shape(call, world.library.asset(call.params["asset_id"])))
+    return data(_shape(call, world.stock.asset(call.params["asset_id"])))
 
 
 def delete(world: World, call: Call) -> Answer:
     """DELETE /v3/assets/{asset_id}"""
-    asset = world.library.asset(call.params["asset_id"])
-    del world.library.assets[asset.asset_id]
+    asset = world.stock.asset(call.params["asset_id"])
+    del world.stock.assets[asset.asset_id]
     if asset.place is not None:
-        world.library.asset_shelf.remove(asset.place)
+        world.stock.asset_shelf.remove(asset.place)
     return data({"id": asset.asset_id})
 
 

@@ -19,7 +19,7 @@ def groups(world: World, call: Call) -> Answer:
     """GET /v3/avatars: groups of looks, newest first."""
     limit = call.limit(default=20, most=50)
     by_group: dict[str, list[Look]] = {}
-    for look in reversed(world.library.looks.values()):
+    for look in reversed(world.stock.looks.values()):
         if call.query.get("ownership", _ownership(look)) == _ownership(look):
             by_group.setdefault(look.group_id, []).append(look)
     ids = list(by_group)
@@ -35,7 +35,7 @@ def looks(world: World, call: Call) -> Answer:
     """GET /v3/avatars/looks"""
     labels = {"group_id": "group {}", "avatar_type": "type {}", "ownership": "{}"}
     wanted = [pattern.format(call.query[name]) for name, pattern in labels.items() if call.query.get(name)]
-    shelf = world.library.look_shelf
+    shelf = world.stock.look_shelf
     page = page_of(
         world,
         call,
@@ -48,12 +48,12 @@ def looks(world: World, call: Call) -> Answer:
 
 def look(world: World, call: Call) -> Answer:
     """GET /v3/avatars/looks/{look_id}"""
-    return data(_look(world, call, world.library.look(call.params["look_id"])))
+    return data(_look(world, call, world.stock.look(call.params["look_id"])))
 
 
 def group(world: World, call: Call) -> Answer:
     """GET /v3/avatars/{group_id}"""
-    members = [look for look in world.library.looks.values() if look.group_id == call.params["group_id"]]
+    members = [look for look in world.stock.looks.values() if look.group_id == call.params["group_id"]]
     if not members:
         raise Refused(404, "avatar_group_not_found", f"Avatar group {call.params['group_id']} not found")
     return data(_group(call, members[0].group_id, members))
@@ -88,7 +88,7 @@ def create(world: World, call: Call) -> Answer:
         private=True,
         created_at=work.created_at,
     )
-    world.library.add_look(made)
+    world.stock.add_look(made)
     return data({"avatar_item": _look(world, call, made), "avatar_group": _group(call, made.group_id, [made])})
 
 

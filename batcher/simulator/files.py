@@ -27,7 +27,7 @@ def serve(world: World, call: Call) -> Answer:
 
 
 def preview(world: World, call: Call) -> Answer:
-    """GET /previews/{name}: pictures and sound of the library, unsigned."""
+    """GET /previews/{name}: pictures and sound in stock, unsigned."""
     name = call.params["name"]
     extension = name.rpartition(".")[2]
     if extension not in media.MEDIA_TYPES:
@@ -37,7 +37,7 @@ def preview(world: World, call: Call) -> Answer:
 
 def uploaded(world: World, call: Call) -> Answer:
     """GET /uploads/{asset_id}: what was uploaded."""
-    asset = world.library.assets.get(call.params["asset_id"])
+    asset = world.stock.assets.get(call.params["asset_id"])
     if asset is None or asset.content is None or not asset.complete:
         return Answer(body=_ABSENT, status=404, media_type="application/xml")
     return _part(call, asset.content, asset.media_type)

@@ -63,9 +63,9 @@ def start_agent(world: World, call: Call) -> Answer:
     contract.check("POST /v3/video-agents", body)
     callback(call, body)
     if body.get("avatar_id"):
-        world.library.look(body["avatar_id"])
+        world.stock.look(body["avatar_id"])
     if body.get("voice_id"):
-        world.library.voice(body["voice_id"])
+        world.stock.voice(body["voice_id"])
     sources = [
         asset_source(world, call, value, param=f"files.{index}") for index, value in enumerate(body.get("files") or ())
     ]

@@ -53,20 +53,20 @@ def list_templates(world: World, call: Call) -> Answer:
             "name": template.name,
             "thumbnail_image_url": f"{call.base}/previews/{template.template_id}.png",
         }
-        for template in world.library.templates.values()
+        for template in world.stock.templates.values()
     ]
     return _v2({"templates": items})
 
 
 def template(world: World, call: Call) -> Answer:
     """GET /v2/template/{template_id}: variables with their values in `properties`."""
-    found = world.library.template(call.params["template_id"])
+    found = world.stock.template(call.params["template_id"])
     return _v2({"variables": {name: _nested(name, value) for name, value in found.variables.items()}})
 
 
 def template_with_scenes(world: World, call: Call) -> Answer:
     """GET /v3/template/{template_id}: the new studio's template, generated through version 2."""
-    found = world.library.template(call.params["template_id"])
+    found = world.stock.template(call.params["template_id"])
     variables = {name: _nested(name, value) for name, value in found.variables.items()}
     scenes = [
         {
@@ -84,7 +84,7 @@ def template_with_scenes(world: World, call: Call) -> Answer:
 def generate(world: World, call: Call) -> Answer:
     """POST /v2/template/{template_id}/generate"""
     body = call.body()
-    found = world.library.template(call.params["template_id"])
+    found = world.stock.template(call.params["template_id"])
     variables = body.get("variables")
     if not isinstance(variables, dict):
         raise invalid("variables is required", param="variables")
@@ -127,20 +127,20 @@ def _input(world: World, call: Call, value: Json, *, at: str) -> tuple[str, floa
         raise invalid("voice is required", param=f"{at}.voice")
     character, voice = value.get("character") or {}, value["voice"]
     if isinstance(character, dict) and (character.get("avatar_id") or character.get("talking_photo_id")):
-        world.library.look(character.get("avatar_id") or character["talking_photo_id"])
+        world.stock.look(character.get("avatar_id") or character["talking_photo_id"])
     if voice.get("type") == "audio":
         if (voice.get("audio_url") is None) == (voice.get("audio_asset_id") is None):
             raise invalid("Exactly one of audio_url or audio_asset_id is required", param=f"{at}.voice")
         url = voice.get("audio_url")
         if url is None:
-            world.library.asset(str(voice["audio_asset_id"]), param=f"{at}.voice.audio_asset_id")
+            world.stock.asset(str(voice["audio_asset_id"]), param=f"{at}.voice.audio_asset_id")
         return "", UNKNOWN_LENGTH_S, link_source(call, url, param=f"{at}.voice.audio_url") if url else None
     if voice.get("type") == "silence":
         return "", float(voice.get("duration") or 1.0), None
     text = voice.get("input_text")
     if not isinstance(text, str) or not 1 <= len(text) <= 5000:
         raise invalid("input_text must have 1 to 5000 characters", param=f"{at}.voice.input_text")
-    world.library.voice(str(voice.get("voice_id")))
+    world.stock.voice(str(voice.get("voice_id")))
     return text, spoken_s(text), None
 
 
@@ -269,14 +269,14 @@ def list_voices(world: World, call: Call) -> Answer:
             "emotion_support": False,
             "support_interactive_avatar": False,
         }
-        for voice in world.library.voices.values()
+        for voice in world.stock.voices.values()
     ]
     return _v2({"voices": items})
 
 
 def list_avatars(world: World, call: Call) -> Answer:
     """GET /v2/avatars: photo avatars are called talking photos."""
-    looks = world.library.looks.values()
+    looks = world.stock.looks.values()
     preview = f"{call.base}/previews/{{}}.png"
     avatars = [
         {

@@ -80,7 +80,7 @@ def asset_source(world: World, call: Call, value: Json, *, param: str) -> Failur
     if not isinstance(value, dict):
         return None
     if value["type"] == "asset_id":
-        world.library.asset(value["asset_id"], param=f"{param}.asset_id")
+        world.stock.asset(value["asset_id"], param=f"{param}.asset_id")
         return None
     return link_source(call, value["url"], param=f"{param}.url") if value["type"] == "url" else None
 
@@ -110,11 +110,11 @@ def voice_source(world: World, call: Call, body: Mapping[str, Json], *, at: str,
     if len(given) != 1:
         raise invalid("Exactly one of script, audio_url or audio_asset_id must be provided", param=f"{at}script")
     if body.get("voice_id") is not None:
-        world.library.voice(body["voice_id"])
+        world.stock.voice(body["voice_id"])
     elif given == ["script"] and default is None:
         raise invalid("voice_id is required when script is provided", param=f"{at}voice_id")
     if given == ["audio_asset_id"]:
-        world.library.asset(body["audio_asset_id"], param=f"{at}audio_asset_id")
+        world.stock.asset(body["audio_asset_id"], param=f"{at}audio_asset_id")
     return link_source(call, body["audio_url"], param=f"{at}audio_url") if given == ["audio_url"] else None
 
 

@@ -26,7 +26,7 @@ def speak(world: World, call: Call) -> Answer:
     """POST /v1/heygen/tts/create: the same parameters bring the same recording, and cost nothing again."""
     body = call.body()
     _check(body)
-    voice = world.library.voice(body["voice_id"])
+    voice = world.stock.voice(body["voice_id"])
     if "[daily limit]" in body["prompt"]:
         raise Refused(429, "limit", "Daily voice duration limit reached, please upgrade or try tomorrow.")
     same = json.dumps(body, sort_keys=True)

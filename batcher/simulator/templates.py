@@ -18,14 +18,14 @@ _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 def listed(world: World, call: Call) -> Answer:
     """GET /v3/templates"""
-    shelf = world.library.template_shelf
+    shelf = world.stock.template_shelf
     page = page_of(world, call, lambda limit, token: shelf.page(limit=limit, token=token))
     return page.answer(lambda template: _summary(call, template))
 
 
 def single(world: World, call: Call) -> Answer:
     """GET /v3/templates/{template_id}"""
-    template = world.library.template(call.params["template_id"])
+    template = world.stock.template(call.params["template_id"])
     scenes = [
         {
             "scene_id": scene_id,
@@ -50,7 +50,7 @@ def single(world: World, call: Call) -> Answer:
 def generate(world: World, call: Call) -> Answer:
     """POST /v3/templates/{template_id}: answers with the whole video, as it was when it was created."""
     body = call.body()
-    template = world.library.template(call.params["template_id"])
+    template = world.stock.template(call.params["template_id"])
     contract.check("POST /v3/templates/{template_id}", body)
     work = world.create([order(world, call, template, body)], key=call.key)[0]
     return data(shapes.video(world, call, work, Sight(phase=work.phase(work.created_at))))
@@ -104,9 +104,9 @@ def _variable(world: World, call: Call, template: Template, *, name: str, value:
     if value["type"] != default["type"]:
         raise invalid(f"Variable {name} is of type {default['type']}, not {value['type']}", param=f"{param}.type")
     if value["type"] == "voice":
-        world.library.voice(value["voice_id"])
+        world.stock.voice(value["voice_id"])
     if value["type"] == "character":
-        world.library.look(value["character_id"], param=f"{param}.character_id")
+        world.stock.look(value["character_id"], param=f"{param}.character_id")
     return asset_source(world, call, value["asset"], param=f"{param}.asset") if "asset" in value else None
 
 

@@ -59,7 +59,7 @@ Asked = tuple[float, float, Omen]
 
 
 def _avatar(world: World, call: Call, body: Mapping[str, Json], at: str) -> Asked:
-    look = world.library.look(body["avatar_id"])
+    look = world.stock.look(body["avatar_id"])
     voice = voice_source(world, call, body, at=at, default=look.voice_id)
     engine = (body.get("engine") or {}).get("type", "avatar_iv")
     if engine not in (*look.engines, "avatar_iv"):
@@ -85,7 +85,7 @@ def _cinematic(world: World, call: Call, body: Mapping[str, Json], at: str) -> A
     if not 1 <= len(body["avatar_id"]) <= 3:
         raise invalid("avatar_id must hold 1 to 3 look IDs", param=f"{at}avatar_id")
     for look_id in body["avatar_id"]:
-        world.library.look(look_id)
+        world.stock.look(look_id)
     if body.get("auto_duration") and body.get("duration") is not None:
         raise invalid("Omit duration when auto_duration is true", param=f"{at}duration")
     references = [
@@ -125,7 +125,7 @@ def _scene(world: World, call: Call, scene: Mapping[str, Json], at: str) -> tupl
         )
     spoken = scene["input"]
     if spoken["type"] == "avatar":
-        look = world.library.look(spoken["avatar_id"])
+        look = world.stock.look(spoken["avatar_id"])
         failure = voice_source(world, call, spoken, at=f"{at}input.", default=look.voice_id)
     else:
         failure = asset_source(world, call, spoken["image"], param=f"{at}input.image")

@@ -16,7 +16,7 @@ from batcher.simulator.world import World
 def listed(world: World, call: Call) -> Answer:
     """GET /v3/voices: public ones unless `type=private`."""
     ownership = call.query.get("type", "public")
-    shelf = world.library.voice_shelf
+    shelf = world.stock.voice_shelf
     if not any(name in call.query for name in ("engine", "language", "gender")):
         page = page_of(
             world, call, lambda limit, token: shelf.page(limit=limit, token=token, label=ownership), default=20
@@ -24,14 +24,14 @@ def listed(world: World, call: Call) -> Answer:
         return page.answer(lambda voice: _list_item(call, voice))
     # Filtered lists are short: there are a dozen voices.
     limit = call.limit(default=20, most=100)
-    kept = [voice for voice in world.library.voices.values() if _matches(voice, call, ownership)][:limit]
+    kept = [voice for voice in world.stock.voices.values() if _matches(voice, call, ownership)][:limit]
     items = [_list_item(call, voice) for voice in kept]
     return Answer(body={"data": items, "has_more": False, "next_token": None})
 
 
 def single(world: World, call: Call) -> Answer:
     """GET /v3/voices/{voice_id}: how the making of a clone is followed; its last word is `complete`."""
-    voice = world.library.voice(call.params["voice_id"])
+    voice = world.stock.voice(call.params["voice_id"])
     work = world.find(Kind.CLONE, voice.voice_id)
     status, failure = "complete", None
     if work is not None:
@@ -64,7 +64,7 @@ def clone(world: World, call: Call) -> Answer:
     contract.check("POST /v3/voices/clone", body)
     source = asset_source(world, call, body["audio"], param="audio")
     ending = omen([body["voice_name"]], [source])
-    clones = sum(voice.private for voice in world.library.voices.values())
+    clones = sum(voice.private for voice in world.stock.voices.values())
     if clones >= world.behaviour.clones:
         raise Refused(400, "resource_limit_reached", f"Voice clone limit reached ({world.behaviour.clones})")
     order = Order(
@@ -86,16 +86,16 @@ def clone(world: World, call: Call) -> Answer:
         private=True,
         created_at=work.created_at,
     )
-    world.library.add_voice(voice)
+    world.stock.add_voice(voice)
     return data({"voice_clone_id": work.work_id})
 
 
 def delete(world: World, call: Call) -> Answer:
     """DELETE /v3/voices/{voice_id}: clones only."""
-    voice = world.library.voice(call.params["voice_id"])
+    voice = world.stock.voice(call.params["voice_id"])
     if not voice.private:
         raise Refused(403, "forbidden", "Only your own voices can be deleted")
-    world.library.remove_voice(voice.voice_id)
+    world.stock.remove_voice(voice.voice_id)
     return data({"voice_id": voice.voice_id})
 
 
@@ -103,7 +103,7 @@ def speak(world: World, call: Call) -> Answer:
     """POST /v3/voices/speech: synchronous."""
     body = call.body()
     contract.check("POST /v3/voices/speech", body)
-    voice = world.library.voice(body["voice_id"])
+    voice = world.stock.voice(body["voice_id"])
     if "starfish" not in voice.engines:
         raise Refused(400, "voice_unavailable", "This voice does not support the starfish engine", param="voice_id")
     ending = omen([body["text"]])

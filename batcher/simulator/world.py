@@ -12,9 +12,9 @@ from heapq import heappop, heappush
 from batcher.simulator import chance
 from batcher.simulator.behaviour import Behaviour, parsed_rate
 from batcher.simulator.grant import Grant
-from batcher.simulator.library import Library
 from batcher.simulator.media import Links
 from batcher.simulator.shelf import Shelf
+from batcher.simulator.stock import Stock
 from batcher.simulator.tally import Tally
 from batcher.simulator.wire import Json, Refused
 from batcher.simulator.work import Kind, Order, Phase, Work
@@ -76,7 +76,7 @@ class World:
         self.behaviour = behaviour
         self.clock = chance.Clock(now) if now else chance.Clock()
         self.wallet = behaviour.balance
-        self.library = Library()
+        self.stock = Stock()
         self.tally = Tally()
         self.events: Shelf[Mapping[str, Json]] = Shelf()
         self.batches: dict[str, Batch] = {}

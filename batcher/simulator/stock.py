@@ -38,7 +38,7 @@ class Asset:
     place: int | None = None
 
 
-class Library:
+class Stock:
     """The voices, looks, templates and assets of the account."""
 
     def __init__(self) -> None:
