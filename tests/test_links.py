@@ -120,5 +120,6 @@ def test_the_check_names_the_cell_and_knows_the_exact_price(tmp_path: Path, simu
         {"where": "clips.csv!B3", "message": "Link opens a sign-in page, not a video → share the file publicly"}
     ]
     assert told["cost"] == pytest.approx(0.0333 * (95 + 60 + 95), abs=0.01)
+    assert "2 addresses looked at, the length of 1 known: 1.58 min" in told["notes"]
     assert len(heard.requests) == 2
     assert simulator.report()["posts_at"] == []

@@ -98,7 +98,8 @@ def _look_at_links(at_hand: OpenJob, plan: Plan, *, quiet: bool) -> None:
     plan.add_problems(found.problems)
     if found.cost_change is not None and plan.cost is not None:
         plan.cost += found.cost_change
-    measured = f", the length of {len(found.seconds)} known" if found.seconds else ""
+    minutes = sum(found.seconds.values()) / 60
+    measured = f", the length of {len(found.seconds)} known: {minutes:.3g} min" if found.seconds else ""
     at_hand.notes.append(f"{found.addresses} addresses looked at{measured}")
 
 

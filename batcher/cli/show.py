@@ -132,7 +132,7 @@ def _cost_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
         amount = Money(amount=plan.cost, currency=bound.currency)
         yield f"Cost     ≈ {amount} for {_to_come(plan)}; {_prices_words(bound)}, {ROUNDING}"
         for step in bound.steps.values():
-            yield f"         {_price_words(step)}"
+            yield f"         {_price_words(step, rows=plan.to_come if len(bound.steps) == 1 else 0)}"
         yield from _cover_lines(opened, plan)
     if line := time_line(opened, plan.to_come):
         yield line
@@ -187,7 +187,13 @@ def _prices_words(bound: BoundJob) -> str:
     return " and ".join(words)
 
 
-def _price_words(step: BoundStep) -> str:
+def _price_words(step: BoundStep, *, rows: int) -> str:
+    """
+    What one piece of work costs, and where its length is known the minutes of all.
+
+    Args:
+        rows: How many there are to come; 0 where that is not told step by step.
+    """
     price = step.operation.price
     if price is None:
         return f"{step.operation.name}: no price is known"
@@ -198,11 +204,15 @@ def _price_words(step: BoundStep) -> str:
     if per not in ("second", "minute"):
         return words
     if step.length:
-        rows = f"{step.length.rows} sample rows" if step.length.rows > 1 else "the sample row"
-        return f"{words}, {step.length.seconds:.3g} s each as {rows} came out"
+        sample = f"{step.length.rows} sample rows" if step.length.rows > 1 else "the sample row"
+        return f"{words}, {step.length.seconds:.3g} s each as {sample} came out{_minutes(rows, step.length.seconds)}"
     if step.step.estimate_s:
-        return f"{words}, {step.step.estimate_s:g} s each (your guess)"
+        return f"{words}, {step.step.estimate_s:g} s each (your guess){_minutes(rows, step.step.estimate_s)}"
     return f"{words}, {price.guess_s:g} s each where nothing is known (a guess)"
+
+
+def _minutes(rows: int, seconds: float) -> str:
+    return f": {rows * seconds / 60:.3g} min in all" if rows else ""
 
 
 def _cover_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
