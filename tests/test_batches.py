@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -134,14 +135,40 @@ def test_a_batch_is_sent_again_whole_and_in_its_order(ledger: SqliteLedger) -> N
 
 
 def test_a_batch_that_was_never_made_is_a_new_one_the_next_time(ledger: SqliteLedger) -> None:
-    """The old key would bring the old answer again: that its items could not be made."""
+    """The old key would bring the old answer again: that its items could not be made. What never was a batch has no old answer."""
     plan(ledger, *rows(2))
-    first = admit(ledger, 0.0, batch={"heygen.template": 2}).attempts
-    ledger.record([news(attempt, State.WAITING, 1.0) for attempt in first])
-    second = admit(ledger, 2.0, batch={"heygen.template": 2}).attempts
 
-    assert [each.body for each in second] == [each.body for each in first]
-    assert second[0].key != first[0].key
+    def begin(batch_id: str) -> tuple[str, list[str]]:
+        attempts = admit(ledger, batch={"heygen.template": 2}).attempts
+        said = [news(attempt, State.SENDING, batch_id=batch_id) for attempt in attempts if batch_id]
+        ledger.record([*said, *(news(attempt, State.WAITING) for attempt in attempts)])
+        return attempts[0].key, [each.body for each in attempts]
+
+    refused, first, second = begin(""), begin("b-1"), begin("b-2")
+    assert refused == first
+    assert second[1] == first[1]
+    assert second[0] != first[0]
+
+
+@pytest.mark.parametrize("credit", [500.0, 12.0])
+def test_a_lost_ledger_costs_nothing_where_rows_went_together(make_site: Callable[..., Site], credit: float) -> None:
+    """
+    The key of a batch is that of its rows. Where the credit ran out on some of them, the batches that there were come
+    back one after the other, each with what it had to say.
+    """
+    site = make_site(balance=credit)
+    site.run()
+    site.simulator.behave(balance=500.0)
+    site.run()
+    made = site.simulator.report()["creations"]
+
+    shutil.rmtree(site.folder / "state")
+    (site.folder / "out.csv").unlink()
+    endings = [site.run() for _ in range(1 if credit == 500.0 else 2)]
+
+    check(site, endings[-1])
+    assert (made, site.simulator.report()["creations"]) == (ROWS, ROWS)
+    assert (endings[-1].exit, site.words()) == (Exit.DONE, {"done": ROWS})
 
 
 def test_the_id_of_a_batch_outlives_the_process(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -41,6 +42,7 @@ _ATTEMPTS = """
 INSERT INTO attempts (task_id, number, submission_id, account, operation, state, path, body, key, token, estimate, place)
 VALUES {rows} RETURNING attempt_id, task_id"""
 _SENDING = "UPDATE tasks SET state = 'sending', made_hash = input_hash WHERE task_id IN ({values}) RETURNING task_id"
+_HAS_BECOME = "SELECT 1 FROM submissions WHERE key = ? AND batch_id <> '' LIMIT 1"
 _SENDS = "INSERT INTO sends (account, at, submission_id) VALUES {rows}"
 _SUBMISSION_OF = "SELECT submission_id, place, attempt_id FROM attempts WHERE attempt_id = ? AND state = 'sending'"
 _AGAIN = "UPDATE submissions SET sends = sends + 1 WHERE submission_id = ?"
@@ -219,7 +221,7 @@ def _begin(db: Db, wish: Admission, groups: list[list[Any]], prepare: Callable[[
     held = assets_of(db, [row[0] for rows in groups for row in rows], wish.account)
     for rows in groups:
         made = [_Begun(row, wish.job, held.get(row[0], {}), prepare) for row in rows]
-        key = made[0].ready.key if len(made) == 1 else batch_key([each.ready.key for each in made], at=wish.now)
+        key = made[0].ready.key if len(made) == 1 else _key_of_batch(db, [each.ready.key for each in made])
         begun.append((key, made))
     values = [(wish.account, made[0].operation, key, wish.now, len(made), wish.holder) for key, made in begun]
     submissions = {key: submission_id for submission_id, key in insert_rows(db, _SUBMISSIONS, values)}
@@ -237,6 +239,12 @@ def _begin(db: Db, wish: Admission, groups: list[list[Any]], prepare: Callable[[
         for key, made in begun
         for place, each in enumerate(made)
     ]
+
+
+def _key_of_batch(db: Db, keys: Sequence[str]) -> str:
+    """The first key of these attempts under which the API has made no batch yet; what was refused may ask again under its own."""
+    tried = (batch_key(keys, times=times) for times in itertools.count())
+    return next(key for key in tried if db.execute(_HAS_BECOME, (key,)).fetchone() is None)
 
 
 def _admitted(wish: Admission, task_id: int, attempt_id: int) -> Move:

@@ -24,14 +24,19 @@ def attempt_key(task: TaskKey, *, body: str, number: int) -> str:
     return "b1-" + _digest(task, body, number)[:32]
 
 
-def batch_key(keys: Sequence[str], *, at: float) -> str:
+def batch_key(keys: Sequence[str], *, times: int) -> str:
     """
-    The idempotency key of a batch: that of these attempts in this order, begun at this instant.
+    The idempotency key of a batch: of these attempts in this order, and nothing else but a count.
 
     Items of an accepted batch may turn out never to have been made. Sent together once more they are a new batch, while
-    the old key would bring the old one again; a resend takes its key from the ledger.
+    the old key would bring the old one again. A ledger that was lost begins to count anew, and is led along the batches
+    that there were, one after the other.
+
+    Args:
+        keys: Of the attempts, in their order.
+        times: How many batches the API has made of just these.
     """
-    raw = hashlib.blake2b("\x1f".join([*keys, repr(at)]).encode("ascii"), digest_size=20).digest()
+    raw = hashlib.blake2b("\x1f".join([*keys, str(times)]).encode("ascii"), digest_size=20).digest()
     return "b1-" + base64.b32encode(raw).decode("ascii").lower()
 
 

@@ -149,6 +149,8 @@ CREATE TABLE submissions (               -- one HTTP write, with the time its fi
     holder TEXT NOT NULL DEFAULT ''      -- the worker that sends it; '' for the run that holds the job's lock
 ) STRICT;
 
+CREATE INDEX submissions_batches ON submissions (key) WHERE batch_id <> '';
+
 CREATE TABLE holders (                   -- workers, and until when each is believed to be alive
     holder TEXT PRIMARY KEY,
     alive_until REAL NOT NULL
@@ -238,6 +240,7 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "ALTER TABLE submissions ADD COLUMN size INTEGER NOT NULL DEFAULT 1",
         "ALTER TABLE attempts ADD COLUMN place INTEGER",
         "CREATE INDEX attempts_batched ON attempts (submission_id, place) WHERE place IS NOT NULL",
+        "CREATE INDEX submissions_batches ON submissions (key) WHERE batch_id <> ''",
         "ALTER TABLE submissions ADD COLUMN holder TEXT NOT NULL DEFAULT ''",
         "CREATE TABLE holders (holder TEXT PRIMARY KEY, alive_until REAL NOT NULL) STRICT",
         "CREATE TABLE moved (place TEXT PRIMARY KEY, at REAL NOT NULL) STRICT",
