@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from batcher.api.batch import BatchSeen
@@ -71,13 +71,22 @@ def still_in_doubt(attempt: Attempt, cause: str, *, now: float) -> News:
     )
 
 
-def unsure(attempt: Attempt, cause: str, *, resend_lost: bool, now: float, exhausted: bool = False) -> list[News]:
+def unsure(
+    attempt: Attempt,
+    cause: str,
+    *,
+    resend_lost: bool,
+    now: float,
+    exhausted: bool = False,
+    lost: str = "the answer was lost",
+) -> list[News]:
     """
     A person decides.
 
     Args:
         resend_lost: The job has decided beforehand: lost rows are sent again.
         exhausted: All of the account's work was searched, and it was not there.
+        lost: What is missing, in words.
     """
     made = "probably not made" if exhausted else "maybe made and charged"
     news = News(
@@ -88,7 +97,7 @@ def unsure(attempt: Attempt, cause: str, *, resend_lost: bool, now: float, exhau
         at=now,
         answered=True,
         error_code="unsure",
-        error=f"the answer was lost ({cause}); {made}, never resent blindly",
+        error=f"{lost} ({cause}); {made}, never resent blindly",
         advice="decide with: batcher settle",
     )
     if not resend_lost:
@@ -131,6 +140,12 @@ def batch_accepted(attempts: Sequence[Attempt], batch_id: str, *, now: float) ->
         batch_id=batch_id,
     )
     return [news]
+
+
+def without_id(attempts: Iterable[Attempt], cause: str, *, now: float) -> list[News]:
+    """Taken in a batch, and nothing more is to be learned from that: a person decides, whatever the job says of lost rows."""
+    lost = "its id has never come"
+    return [news for each in attempts for news in unsure(each, cause, resend_lost=False, now=now, lost=lost)]
 
 
 @dataclass(kw_only=True, slots=True)

@@ -44,9 +44,6 @@ REREAD_S = 1.0
 MAX_ATTEMPTS = 3
 """Attempts at one row without a person's word, where the job lets lost rows be sent again."""
 
-FORGOTTEN_S = 24 * 3600.0
-"""Age from which a batch that the API does not show is given up."""
-
 TOLD_WAIT_S = 10.0
 """A hold-off of this length is worth a word."""
 
@@ -306,7 +303,9 @@ class Dispatcher:
 
     def _looked_into(self, batch: OpenBatch, seen: BatchSeen, now: float) -> list[News]:
         read = answers.items_read(batch.attempts, seen, self.bound.provider.errors, now=now)
-        self.batches.put_back(batch, read.left, now=now)
+        late = [each for each in read.left if self._is_overdue(each, now)]
+        self.batches.put_back(batch, [each for each in read.left if each not in late], now=now)
+        read.news += answers.without_id(late, f"accepted in batch {batch.batch_id}, which shows none for it", now=now)
         self.accepted.update((each.attempt_id, each) for each in read.made)
         if read.made:
             self.watch.accepted()
@@ -318,14 +317,17 @@ class Dispatcher:
 
     def _not_looked_into(self, batch: OpenBatch, error: ApiError, now: float) -> list[News]:
         """A batch that the API does not show is asked for again, until nothing can be learned from it any more."""
-        first = batch.attempts[0].first_sent_at
-        if isinstance(error, Rejected) and first is not None and now - first.timestamp() > FORGOTTEN_S:
+        if isinstance(error, Rejected) and self._is_overdue(batch.attempts[0], now):
             self.batches.put_back(batch, (), now=now)
             cause = f"accepted in batch {batch.batch_id}, which the API no longer shows"
-            unsure = [answers.unsure(each, cause, resend_lost=False, now=now) for each in batch.attempts]
-            return [news for each in unsure for news in each]
+            return answers.without_id(batch.attempts, cause, now=now)
         self.batches.put_back(batch, batch.attempts, now=now)
         return []
+
+    def _is_overdue(self, attempt: Attempt, now: float) -> bool:
+        """Whether it was sent so long ago that a batch has surely begun it, if it ever will."""
+        settle, first = self._operation(attempt).settle, attempt.first_sent_at
+        return settle is not None and first is not None and now - first.timestamp() > settle.overdue_h * 3600
 
     def _heed(self, error: ApiError, now: float) -> None:
         """What a failure means for the whole account."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +265,30 @@ def test_reconcile_collects_the_ids_that_submit_did_not_wait_for(make_site: Call
             break
     check(site, ending)
     assert (site.words(), site.posts()) == ({"done": ROWS}, posts)
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_an_item_that_never_gets_an_id_is_a_persons_matter(make_site: Callable[..., Site], is_shown: bool) -> None:
+    """A day after it was taken it is unsure, with the batch to ask about; `on_lost: resend` is not for what was accepted."""
+    site = make_site(in_flight=3, render_s=40 * 3600.0, spread=0.0)
+    site.job.write_text(json.dumps({**json.loads(site.job.read_text()), "on_lost": "resend"}))
+    assert site.run(verbs=Verbs.SUBMIT).exit is Exit.NOT_FINISHED
+    site.clock.advance(23 * 3600.0)
+    site.run(verbs=Verbs.RECONCILE)
+    assert set(site.words()) == {"in progress"}
+
+    site.clock.advance(2 * 3600.0)
+    if not is_shown:
+        with closing(sqlite3.connect(site.folder / "state" / "loopback.db")) as db, db:
+            db.execute("UPDATE submissions SET batch_id = 'b_none'")
+    site.run(verbs=Verbs.RECONCILE)
+    ending = site.run(deadline=site.clock() + 60.0)
+
+    check(site, ending)
+    assert site.words() == {"in progress": 3, "unsure": ROWS - 3}
+    assert site.posts() == 3
+    why = {row["error"] for row in site.results() if row["batcher_status"] == "unsure"}
+    assert all("its id has never come (accepted in batch" in each and "never resent blindly" in each for each in why)
 
 
 # --- lost answers and kills
