@@ -187,6 +187,7 @@ UNREADABLE = {
     "NaN": b'{"data": NaN}',
     "Infinity": b'{"data": -Infinity}',
     "100,000 brackets": b"[" * 100_000,
+    "nested deeper than its readers can follow": b'{"data": ' + b"[" * 150 + b"]" * 150 + b"}",
     "an integer of 5,000 digits": b"1" * 5000,
     "latin-1": '{"data": "é"}'.encode("latin-1"),
     "two values": b"{}{}",
@@ -222,6 +223,7 @@ def test_an_empty_answer_says_so() -> None:
         (b'{"a": "\\ud83d"}', {"a": "?"}),
         (b'{"a": "\\ud83d\\ude00"}', {"a": "😀"}),
         (b'{"\\udead": 1}', {"?": 1}),
+        (b'[{"a": []}' + b', {"a": []}' * 500 + b"]", [{"a": []}] * 501),
     ],
 )
 def test_odd_json_is_read(raw: bytes, value: Any) -> None:
@@ -363,7 +365,24 @@ def test_a_write_carries_key_and_idempotency_key(submit: Submit) -> None:
     assert "X-Api-Key: canary-key" in heard.text
 
 
-@pytest.mark.parametrize("found", ["null", '""', "{}", "[]", "0", "-1", "true", "false", "1.5", '"  "', '{"id": "x"}'])
+@pytest.mark.parametrize(
+    "found",
+    [
+        "null",
+        '""',
+        "{}",
+        "[]",
+        "0",
+        "-1",
+        "true",
+        "false",
+        "1.5",
+        '"  "',
+        '{"id": "x"}',
+        '"a\\u0000"',
+        f'"{"9" * 501}"',
+    ],
+)
 def test_a_200_without_a_usable_id_is_in_doubt(submit: Submit, found: str) -> None:
     """Charged, perhaps, and nameless: it is looked for, not believed (A23)."""
     error, _ = submit(http(f'{{"data": {{"video_id": {found}}}}}'.encode()))

@@ -15,13 +15,14 @@ from batcher.api.sorting import sort_answer, sort_break
 from batcher.api.wire import READ_S, WRITE_S, Answer, Broken, Wire
 from batcher.catalog.model import Batch, Operation, ReadAtOnce, Retired, Settle
 from batcher.catalog.outcome import read_outcome
-from batcher.catalog.pick import as_text
+from batcher.catalog.pick import as_number, as_text
 from batcher.catalog.source import ChoiceList, ListSource, Pages, Paging
 from batcher.errors import ApiError, InDoubt, Rejected, StopEverything, TryAgain
 from batcher.hosts import host_of, is_loopback_host
 from batcher.model import Json, Outcome, State
 
 UNAUTHORISED = 401
+MAX_ID = 500
 MAX_PAGES = 200
 """Pages of one list that are read at most: a cursor that runs in circles must end."""
 
@@ -248,7 +249,7 @@ class Client:
         return AccountInfo(
             name=as_text(call.name.find(value)) if call.name else "",
             plan=as_text(call.plan.find(value)).replace("_", " ") if call.plan else "",
-            balance=float(balance) if isinstance(balance, int | float) and not isinstance(balance, bool) else None,
+            balance=as_number(balance),
             unit=as_text(call.unit.find(value)).upper() if call.unit else "",
         )
 
@@ -351,10 +352,9 @@ def server_time(date: str) -> float | None:
 
 
 def usable_id(found: Json) -> str:
-    """An id as text: one that is no text and no number of things counted from one is none at all."""
-    if isinstance(found, str):
-        return found.strip()
-    return str(found) if type(found) is int and found > 0 else ""
+    """An id as text: what is no text and no number counted from one, or can stand in no address, is none at all."""
+    text = found.strip() if isinstance(found, str) else str(found) if type(found) is int and found > 0 else ""
+    return text if text.isprintable() and len(text) <= MAX_ID else ""
 
 
 def with_id(path: str, remote_id: str) -> str:

@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from batcher.api.wire import READ_S, Answer, Break, Broken, Wire
 from batcher.catalog.model import Provider
+from batcher.catalog.pick import as_number
 from batcher.errors import StopEverything, Throttled
 from batcher.hosts import host_of, is_loopback_host
 
@@ -156,9 +157,11 @@ def _tokens(address: str, form: Mapping[str, str], *, refusal: str) -> Tokens:
     if answer.status != 200 or not isinstance(access, str) or not access.isascii() or not access.isprintable():
         raise Throttled(f"the sign-in server answers with HTTP {answer.status} and no token", code="no_token")
     refresh = value.get("refresh_token")
-    life_s = float(life) if isinstance(life, int | float) and not isinstance(life, bool) else 3600.0
+    life_s = as_number(life)
     return Tokens(
-        access=access, refresh=refresh if isinstance(refresh, str) else "", life_s=max(life_s, SHORTEST_LIFE_S)
+        access=access,
+        refresh=refresh if isinstance(refresh, str) else "",
+        life_s=max(3600.0 if life_s is None else life_s, SHORTEST_LIFE_S),
     )
 
 

@@ -20,6 +20,8 @@ WRITE_S = 120.0
 """Whole time of a request that may cost money: the 99th percentile of POST /v3/videos is about 31 s (heygen-cli)."""
 CONNECT_S = 10.0
 MAX_BYTES = 10_000_000
+MAX_DEPTH = 100
+"""How deeply lists and objects of an answer may be nested: what was just parsed must not overflow whoever reads it."""
 STALE_S = 3.0
 """Age of an idle connection from which a write gets a fresh one: the server may have closed it unseen."""
 
@@ -218,7 +220,7 @@ def _answer(response: Any, raw: bytes) -> Answer:
 
 
 def parse_json(raw: bytes) -> tuple[Json, bool]:
-    """The value of a JSON text and True; (None, False) for everything that is not quite JSON."""
+    """The value of a JSON text and True; (None, False) for everything that is not quite JSON, or is nested too deeply."""
 
     def refuse(constant: str) -> None:
         raise ValueError(constant)
@@ -227,9 +229,26 @@ def parse_json(raw: bytes) -> tuple[Json, bool]:
         value = json.loads(raw.decode("utf-8-sig"), parse_constant=refuse)
         if b"\\ud" in raw.lower():  # perhaps half a character, which no file and no database takes
             value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-        return value, True
     except (ValueError, RecursionError):
         return None, False
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deep(value):
+        return None, False
+    return value, True
+
+
+def _is_deep(value: Json) -> bool:
+    """Whether anything stands deeper than it may."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _broken(error: Exception, deadline: Deadline) -> Broken:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from batcher.catalog.model import Reading
-from batcher.catalog.pick import as_text
+from batcher.catalog.pick import as_number, as_text
 from batcher.model import Json, Outcome, State
 
 MAX_ERROR = 500
+MAX_WORD = 80
+_YEAR_9999 = 253_370_764_800
 
 
 def read_outcome(reading: Reading, item: Json) -> Outcome:
@@ -22,8 +24,8 @@ def read_outcome(reading: Reading, item: Json) -> Outcome:
         item: Any JSON; an item of quite another form is in progress with an empty word.
     """
     outputs = {column: text for column, pick in reading.outputs.items() if (text := as_text(pick.find(item)))}
-    word = as_text(reading.word.find(item)) if reading.word else ""
-    code = as_text(reading.error_code.find(item)) if reading.error_code else ""
+    word = _one_line(as_text(reading.word.find(item)), MAX_WORD) if reading.word else ""
+    code = _one_line(as_text(reading.error_code.find(item)), MAX_WORD) if reading.error_code else ""
     error = readable(reading.error.find(item)) if reading.error else ""
     completed_at = instant(reading.completed_at.find(item)) if reading.completed_at else None
     if reading.done.holds(item):
@@ -48,18 +50,23 @@ def readable(value: Json) -> str:
     """An error of any form as one line for a person: control characters out, at most 500 characters."""
     if isinstance(value, dict):
         value = value.get("message") or value.get("detail") or value.get("code") or value
-    text = as_text(value).encode("utf-8", "replace").decode("utf-8")
+    return _one_line(as_text(value), MAX_ERROR)
+
+
+def _one_line(text: str, most: int) -> str:
+    """A text without what breaks lines, terminals or databases, cut where it is longer than anybody reads."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
     text = " ".join("".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in text).split())
-    return text if len(text) <= MAX_ERROR else text[: MAX_ERROR - 1] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def instant(value: Json) -> float | None:
-    """Unix seconds of a number or an ISO date; None for anything else."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+    """Unix seconds of a number or an ISO date; None for anything else, and for what no calendar holds."""
     if isinstance(value, str):
         try:
-            return datetime.fromisoformat(value).timestamp()
-        except ValueError:
+            seconds: float | None = datetime.fromisoformat(value).timestamp()
+        except (ValueError, OverflowError):
             return None
-    return None
+    else:
+        seconds = as_number(value)
+    return seconds if seconds is not None and 0 <= seconds < _YEAR_9999 else None
