@@ -78,6 +78,7 @@ class BoundStep:
     ) -> None:
         self.step = step
         self.operation = operation
+        self._errors = provider.errors
         self.is_later = bool(earlier)
         self.price = PriceTag(operation.price, estimate_s=step.estimate_s, length=length)
         self.length = length
@@ -121,6 +122,17 @@ class BoundStep:
         members = re.split(f"[{re.escape(fan.separators)}]", row.cells[self.item_column].replace("\r\n", "\n"))
         items = self._distinct(member.strip() for member in members if member.strip())
         return (items, ()) if items else (("",), ((place(self.item_column), f"{fan.column} is empty"),))
+
+    def columns_about(self, row: Row, *, item: str, code: str, error: str) -> tuple[int, ...]:
+        """
+        The columns of the cells that have caused a failure; none where it names none.
+
+        Args:
+            item: The member of the fan-out; empty without one.
+            code, error: The failure, as the API tells it.
+        """
+        about = self._errors.about.get(code, ())
+        return self.mapping.columns_about(error, cells=row.cells, item=item, about=about, item_column=self.item_column)
 
     def _distinct(self, members: Iterable[str]) -> tuple[str, ...]:
         """Each member once, by what is meant: `de`, `german` and `German` are one language, and paid once."""

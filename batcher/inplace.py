@@ -12,12 +12,16 @@ from batcher.errors import InputError, Problem
 from batcher.layout import STATUS
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import Standing
+from batcher.lines import is_misread
+from batcher.marks import Mark
+from batcher.model import Row, State
 from batcher.results import Tally, Written, rows_and_lines, write_results
-from batcher.sheet import SheetSpec, open_sheet
+from batcher.sheet import SheetSpec, clean, open_sheet
 from batcher.sheet.address import column_index
 from batcher.workbook import CellNote, InPlaceUpdate, WorkbookBusy, WorkbookRefused, update_workbook
 
 _CELL = re.compile(r"!([A-Z]{1,3})(\d+)\Z")
+_PUT_BACK = "; put back to: "
 
 
 def write_in_place(bound: BoundJob, ledger: Ledger, *, fingerprint: str) -> Written:
@@ -72,27 +76,52 @@ def file_beside(workbook: Path) -> Path:
 def _update(bound: BoundJob, ledger: Ledger, tally: Tally) -> InPlaceUpdate:
     layout = bound.layout
     prefix, header = bound.job.results.prefix, layout.header[layout.own_from :]
+    status = header.index(f"{prefix}{STATUS}")
     rows: dict[int, Sequence[str]] = {}
     notes: list[CellNote] = []
+    lasting: dict[int, str] = {}
     for identified, standings, (line,) in rows_and_lines(bound, ledger, tally):
-        rows[identified.row.number] = line[layout.own_from :]
-        notes += _notes(standings)
+        number, texts = identified.row.number, line[layout.own_from :]
+        rows[number] = texts
+        if is_misread(bound, identified.row):
+            notes.append(CellNote(row=number, column=None, text=_misread(bound, identified.row, texts[status])))
+        elif bound.marks.word(identified.row):
+            lasting[number] = f"{_PUT_BACK}{texts[status]}"
+        notes += [note for standing in standings for note in _notes(bound, identified.row, standing)]
     return InPlaceUpdate(
         header=header,
         rows=rows,
         notes=notes,
         links=layout.links,
-        status=header.index(f"{prefix}{STATUS}"),
+        status=status,
         numbers=layout.numbers,
+        stays=lambda row, line: row in lasting and line.endswith(lasting[row]),
     )
 
 
-def _notes(standings: Sequence[Standing]) -> Iterator[CellNote]:
-    """The reasons why a row is invalid, each on the cell that a person mends; one of the whole row has no cell."""
-    for standing in standings:
-        for place, message in standing.flaws:
-            if cell := _CELL.search(place):
-                yield CellNote(row=int(cell[2]), column=column_index(cell[1]), text=message)
+def _misread(bound: BoundJob, row: Row, word: str) -> str:
+    """What a person is told whose word was replaced; as long as this word stands there, by `InPlaceUpdate.stays`."""
+    known = ", ".join(mark.value for mark in Mark if mark.value)
+    return f"'{clean(bound.marks.word(row))[:40]}' is none of the words that count here ({known}){_PUT_BACK}{word}"
+
+
+def _notes(bound: BoundJob, row: Row, standing: Standing) -> Iterator[CellNote]:
+    """The reasons why a task is not done, each on the cell that has caused it; without one, beside the row's word."""
+    for place, message in standing.flaws if standing.state is State.INVALID else ():
+        cell = _CELL.search(place)
+        at, column = (int(cell[2]), column_index(cell[1])) if cell else (row.number, None)
+        yield CellNote(row=at, column=column, text=message)
+    if standing.state not in (State.FAILED, State.UNSURE):
+        return
+    reason = clean(" → ".join(filter(None, [standing.error, standing.advice])))
+    step = bound.steps.get(standing.key.step) if standing.state is State.FAILED else None
+    found = (
+        step.columns_about(row, item=standing.key.item, code=standing.error_code, error=standing.error) if step else ()
+    )
+    label = f"{standing.key.step}: " if len(bound.steps) > 1 else ""
+    label += f"{standing.key.item}: " if standing.key.item else ""
+    for column in found or (None,):
+        yield CellNote(row=row.number, column=column, text=f"{label}{reason}")
 
 
 def require_ours(bound: BoundJob, file: Path) -> None:

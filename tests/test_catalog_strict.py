@@ -282,7 +282,7 @@ OPTIONAL = (
     *("note", "state", "description", "advice", "title", "retired", "account", "name", "plan", "balance", "unit"),
     *("limits", "in_flight", "submissions", "base_url_variable", "choices", "codes", "also", "paged", "most"),
     *("shapes", "shape", "rest", "pages", "more", "size", "first", "total", "last", "ready", "list", "bulk", "then"),
-    *("kinds", "codes", "texts", "wrong", "code", "param", "slots_only", "missing", "error", "error_code", "stops"),
+    *("kinds", "codes", "texts", "wrong", "code", "param", "about", "slots_only", "missing", "error", "error_code", "stops"),
     *("columns", "completed_at", "links", "days", "usual_s", "overdue_h", "price", "when", "step_s", "guess_s"),
     *("text", "token", "title_field", "extends", "type", "by", "settings", "rules", "definitions", "word", "id"),
     *("find", "key", "in", "query", "failed", "free", "per"),

@@ -141,6 +141,63 @@ def test_results_stand_in_the_persons_own_workbook(simulate: Make, tmp_path: Pat
     assert tab["C2"].value == "note 1"
 
 
+def notes(path: Path) -> dict[str, str]:
+    """Every note below the header, by its cell."""
+    tab = openpyxl.load_workbook(path)["Leads"]
+    return {cell.coordinate: cell.comment.text for row in tab.iter_rows(min_row=2) for cell in row if cell.comment}
+
+
+def test_a_failure_stands_as_a_note_on_the_cell_that_caused_it(simulate: Make, tmp_path: Path) -> None:
+    """What the API refuses or fails to fetch is led back to its column; where it names nothing, to the row's word."""
+    variables = {"first_name": "{{ name }}", "company": None, "logo": {"image": "https://example.com/{{ Notes }}.png"}}
+    book = Book(tmp_path, ["Ann", "[policy]", "[fail]", "Dan"], request={"variables": variables})
+    for row, picture in enumerate(("ann", "bob", "cem", "missing/dan"), 2):
+        book.edit(row, "Notes", picture)
+    book.run(simulate())
+
+    assert book.words() == ["done", "failed", "failed", "failed"]
+    found = notes(book.path)
+    assert sorted(found) == ["B3", "C5", "D4"]
+    assert "content policy" in found["B3"] and "reword it" in found["B3"]
+    assert "Failed to download" in found["C5"]
+    assert "Rendering failed" in found["D4"]
+
+
+def test_the_note_of_a_failure_goes_when_it_is_made_again(simulate: Make, tmp_path: Path) -> None:
+    """A mended cell carries no old reason."""
+    simulator, book = simulate(), Book(tmp_path, ["[policy]"])
+    book.run(simulator)
+    before = notes(book.path)
+    book.edit(2, "name", "Ann")
+    book.edit(2, "batcher_status", "again")
+    book.run(simulator)
+
+    assert list(before) == ["B2"]
+    assert book.words() == ["done"]
+    assert notes(book.path) == {}
+
+
+def test_a_misspelt_word_is_told_at_its_cell_for_as_long_as_it_matters(simulate: Make, tmp_path: Path) -> None:
+    """The word is put back, and the note that says so outlives later writings; a word that counts takes it away."""
+    simulator, book = simulate(), Book(tmp_path, ["[fail]", "Bob"])
+    book.run(simulator)
+    book.edit(2, "batcher_status", "agian")
+    book.run(simulator)
+    told = notes(book.path)["D2"]
+    book.edit(3, "batcher_status", "again")
+    book.run(simulator)
+    later = notes(book.path)["D2"]
+    book.edit(2, "name", "Ann")
+    book.edit(2, "batcher_status", "again")
+    book.run(simulator)
+
+    assert "'agian' is none of the words that count here (again, hold, sample); put back to: failed" in told
+    assert "Rendering failed" in told
+    assert later == told
+    assert book.words() == ["done", "done"]
+    assert notes(book.path) == {}
+
+
 def test_a_tick_after_our_own_writing_has_nothing_to_do(simulate: Make, tmp_path: Path) -> None:
     """What we wrote is no change of the sheet: no network, and the file stays as it is."""
     simulator, book = simulate(), Book(tmp_path, ["Ann", "Bob"])

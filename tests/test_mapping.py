@@ -727,3 +727,91 @@ def test_an_avatar_of_a_template_goes_by_its_name(
     first, second = (task for row in bound.rows() for task in bound.tasks(row))
     assert json.loads(first.body)["variables"]["host"]["character_id"] == "look_1"
     assert second.flaws[0][1].startswith("unknown avatar 'Nobody'")
+
+
+# --- which cell a failure is about
+
+SCENES = {
+    "type": "studio",
+    "title": "{{ first }} {{ last }}",
+    "scenes": [
+        {"type": "avatar", "input": {"avatar_id": "av", "voice_id": "{{ voice? }}", "script": "{{ intro? }}"}},
+        {"type": "avatar", "input": {"avatar_id": "{{ avatar }}", "voice_id": "{{ voice }}", "script": "{{ outro }}"}},
+    ],
+}
+TEMPLATE = {
+    "template_id": "{{ template }}",
+    "title": "fixed",
+    "variables": {"first_name": "{{ first }}", "city": "{{ last }}", "logo": {"image": "{{ logo? }}"}},
+}
+LIPSYNC = {"video": "{{ clip }}", "audio": "{{ sound }}", "title": "{{ first }}"}
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "code", "said", "headers"),
+    [
+        ("heygen.template", TEMPLATE, "invalid_parameter", "variables.first_name.content: too long", ["first"]),
+        ("heygen.template", TEMPLATE, "invalid_parameter", "variables.logo.asset.url: not reachable", ["logo"]),
+        ("heygen.template", TEMPLATE, "invalid_parameter", "body.variables[city]: too long", ["last"]),
+        ("heygen.template", TEMPLATE, "invalid_parameter", "first_name has to be shorter", ["first"]),
+        ("heygen.template", TEMPLATE, "invalid_parameter", "the variable 'city' is not known", ["last"]),
+        ("heygen.template", TEMPLATE, "invalid_parameter", "no city has this name", []),
+        ("heygen.template", TEMPLATE, "invalid_parameter", "see https://docs.example.com/first_name", []),
+        ("heygen.template", TEMPLATE, "template_not_found", "Template tpl_9 not found", ["template"]),
+        ("heygen.template", TEMPLATE, "download_failed", "Failed to download video from url", ["logo"]),
+        ("heygen.template", TEMPLATE, "content_policy_violation", "The text is not allowed", []),
+        ("heygen.template", TEMPLATE, "invalid_parameter", "title: too long", []),
+        ("heygen.template", TEMPLATE, "rendering_failed", "Rendering failed, please try again", []),
+        ("heygen.lipsync", LIPSYNC, "download_failed", "Failed to download audio from url", ["sound"]),
+        ("heygen.lipsync", LIPSYNC, "download_failed", "It could not be fetched", []),
+        ("heygen.video", SCENES, "invalid_parameter", "title: too long", ["first", "last"]),
+        ("heygen.video", SCENES, "invalid_parameter", "scenes.1.input.script: too long", ["outro"]),
+        ("heygen.video", SCENES, "voice_not_found", "Voice v9 not found", ["voice"]),
+        ("heygen.video", SCENES, "avatar_not_found", "Avatar a9 not found", ["avatar"]),
+    ],
+)
+def test_a_failure_is_led_back_to_the_cells_it_names(
+    bind: Bind, operation: str, request_: dict[str, Any], code: str, said: str, headers: list[str]
+) -> None:
+    """By the path of a field, its name, or what is known of the code; where several could be meant, to none."""
+    header = ["id", "first", "last", "logo", "template", "clip", "sound", "voice", "intro", "avatar", "outro"]
+    link = "https://example.com/a.png"
+    cells = ["r1", "Ann", "Bern", link, "tpl_9", link, link, "v9", "Hi", "a9", "Bye"]
+    bound = bind(cells, header=header, operation=operation, request=request_)
+    (row,) = [each.row for each in bound.rows()]
+    found = bound.steps[""].columns_about(row, item="", code=code, error=said)
+
+    assert [header[column] for column in found] == headers
+
+
+def test_a_member_of_a_list_is_counted_as_it_was_sent(bind: Bind) -> None:
+    """A row that leaves the first reference out has sent its second one as the first."""
+    request = {
+        "type": "cinematic_avatar",
+        "prompt": "A walk",
+        "avatar_id": ["av"],
+        "references": ["{{ one? }}", "{{ two }}"],
+    }
+    bound = bind(
+        ["r1", "", "https://example.com/b.png"], header=["id", "one", "two"], operation="heygen.video", request=request
+    )
+    (row,) = [each.row for each in bound.rows()]
+    said = "references.0: not reachable"
+
+    assert bound.steps[""].columns_about(row, item="", code="invalid_parameter", error=said) == (2,)
+
+
+def test_a_language_that_is_refused_is_led_back_to_the_cell_with_the_languages(bind: Bind) -> None:
+    """The request holds a member of the fan-out, and the person has written the members."""
+    request = {"video": "{{ clip }}", "output_languages": ["{{ language }}"]}
+    bound = bind(
+        ["r1", "https://example.com/a.mp4", "German"],
+        header=["id", "clip", "Languages"],
+        operation="heygen.translation",
+        request=request,
+        for_each={"language": {"column": "Languages"}},
+    )
+    (row,) = [each.row for each in bound.rows()]
+    said = "output_languages: this language is not supported"
+
+    assert bound.steps[""].columns_about(row, item="German", code="invalid_parameter", error=said) == (2,)

@@ -181,6 +181,7 @@ def _errors(root: At) -> ErrorTable:
         param=at.maybe("param"),
         wrong=at.maybe("wrong"),
         retired=_retired(root.get("retired")),
+        about={code: tuple(each["fields"]) for each in at.get("about") or () for code in each["codes"]},
     )
 
 

@@ -72,6 +72,7 @@ class ErrorTable:
         rules: By the API's code as text, and by the names of the rules that go by the message.
         texts: Part of a message, in lower case, to the rule that it means; the first that fits counts.
         retired: How endpoints answer that are no longer there; None when none is known to go.
+        about: The API's code to the fields of the body that such a failure may be about, where the answer names none.
     """
 
     rules: Mapping[str, ErrorRule]
@@ -81,6 +82,7 @@ class ErrorTable:
     param: Pick | None = None
     wrong: Pick | None = None
     retired: Retired | None = None
+    about: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def rule(self, code: str, message: str) -> ErrorRule | None:
         """What is known about a failure: by its words first, then by its code; None when nothing is."""

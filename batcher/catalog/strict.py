@@ -51,6 +51,12 @@ def _errors(at: At) -> Iterator[Problem]:
                 if word.casefold() in seen:
                     yield at.problem(f"'{word}' stands twice", "kinds", index, part, place)
                 seen[word.casefold()] = index
+    told: set[str] = set()
+    for index, each in enumerate(at.get("about") or ()):
+        for place, code in enumerate(each["codes"]):
+            if code in told:
+                yield at.problem(f"'{code}' stands twice", "about", index, "codes", place)
+            told.add(code)
 
 
 def _placeholders(

@@ -347,10 +347,15 @@ class Items:
             row.kept[id(self)] = [place for place, value in enumerate(values) if value is not OMIT]
         return OMIT if values and not kept else kept
 
+    def members(self, row: Filling) -> Sequence[Node]:
+        """The members of the filled list."""
+        kept = row.kept.get(id(self))
+        return self.nodes if kept is None else [self.nodes[place] for place in kept]
+
     def member(self, index: int, row: Filling) -> Node | None:
         """The member that stands at an index of the filled list; None when there is none."""
-        places = row.kept.get(id(self), range(len(self.nodes)))
-        return self.nodes[places[index]] if index < len(places) else None
+        members = self.members(row)
+        return members[index] if index < len(members) else None
 
     def columns(self) -> Iterator[int]:
         for node in self.nodes:

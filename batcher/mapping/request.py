@@ -16,6 +16,7 @@ from batcher.errors import InputError, Problem
 from batcher.files import Files
 from batcher.job import Job, Step
 from batcher.mapping.asset import NamedFile, shown, stored
+from batcher.mapping.blame import blamed_leaf, uses_member
 from batcher.mapping.choice import Choices
 from batcher.mapping.leaf import Lookup, NamePart, mentioned_headers
 from batcher.mapping.node import BodyPath, Constant, Filling, Group, Items, Leaf, Merged, Node, Omit, ShapedLeaf
@@ -343,6 +344,30 @@ class RequestMapping:
                 raise InputError(self._step.problem(nodes[0].job_path, rule.say))
             found.append(Flaw(column=from_sheet, message=f"{rule.fields[0]}: {rule.say}"))
         return found
+
+    def columns_about(
+        self, said: str, *, cells: Sequence[str], item: str, about: Sequence[str], item_column: int | None
+    ) -> tuple[int, ...]:
+        """
+        The columns from which the value was made that a failure is about; none where it names none of them.
+
+        Args:
+            said: The failure, in the API's words.
+            cells: The row's texts.
+            item: As for `render`.
+            about: The fields that such a failure is about, where it names none.
+            item_column: The column that holds the members of the fan-out; None without one.
+        """
+        names = {self._step.for_each.name: item} if self._step.for_each else {}
+        row = Filling(cells=cells, names=names, files=self._files)
+        self._root.fill(row)
+        tops = (((), self._root), *(((field,), node) for field, node in self._path_nodes.items()))
+        places = [each for path, top in tops for each in walk(top, path, row=row)]
+        leaf = blamed_leaf(said, places=places, about=about)
+        if not isinstance(leaf, Leaf):
+            return ()
+        member = [item_column] if item_column is not None and uses_member(leaf) else []
+        return tuple(dict.fromkeys([*leaf.columns(), *member]))
 
     def _node_at(self, fault: Fault, row: Filling) -> tuple[Node, bool]:
         """The node that a fault is about, and whether it is a single value rather than a group around several."""

@@ -12,6 +12,7 @@ from batcher.mapping.node import (
     BodyPath,
     Case,
     Constant,
+    Filling,
     Group,
     Items,
     Leaf,
@@ -213,17 +214,22 @@ def matches(pattern: str, path: BodyPath) -> bool:
     return len(parts) == len(path) and all(part in ("*", str(each)) for part, each in zip(parts, path, strict=True))
 
 
-def walk(node: Node, path: BodyPath = ()) -> Iterator[tuple[BodyPath, Node]]:
-    """Every node that holds a value of its own, with its place in the body."""
+def walk(node: Node, path: BodyPath = (), *, row: Filling | None = None) -> Iterator[tuple[BodyPath, Node]]:
+    """
+    Every node that holds a value of its own, with its place in the body.
+
+    Args:
+        row: A row that was filled in: members that it leaves out of lists are passed over; None passes over none.
+    """
     if isinstance(node, Group):
         for key, each in node.entries.items():
-            yield from walk(each, (*path, key))
+            yield from walk(each, (*path, key), row=row)
     elif isinstance(node, Items):
-        for index, each in enumerate(node.nodes):
-            yield from walk(each, (*path, index))
+        for index, each in enumerate(node.members(row) if row else node.nodes):
+            yield from walk(each, (*path, index), row=row)
     elif isinstance(node, Merged):
         for each in node.nodes:
-            yield from walk(each, path)
+            yield from walk(each, path, row=row)
     else:
         yield path, node
 

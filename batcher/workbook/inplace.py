@@ -174,7 +174,14 @@ def _set_notes(work: _Work) -> tuple[str, ...]:
     status = work.columns.places[work.update.status]
     wanted = texts_by_cell(work.update.notes, header_row=work.header_row, status=status)
     touched = {work.header_row, *work.texts, *(note.row for note in work.update.notes)}
-    return set_notes(work.package, work.tab, work.relations, wanted, is_ours=lambda cell: cell.top in touched)
+    return set_notes(
+        work.package,
+        work.tab,
+        work.relations,
+        wanted,
+        is_ours=lambda cell: cell.top in touched,
+        stays=lambda cell, line: cell.left == status and cell.top in work.texts and work.update.stays(cell.top, line),
+    )
 
 
 def _set_widths(work: _Work) -> None:

@@ -32,7 +32,8 @@ def texts_by_cell(notes: Sequence[CellNote], *, header_row: int, status: int) ->
     """Cell to the text of our note there: the reasons, and the legend on the header of the column `status`."""
     texts: dict[str, list[str]] = {cell_name(status, header_row): [LEGEND]}
     for note in notes:
-        texts.setdefault(cell_name(note.column, note.row), []).append(note.text)
+        column = status if note.column is None else note.column
+        texts.setdefault(cell_name(column, note.row), []).append(note.text)
     return {cell: fit(_OPENING + "\n".join(dict.fromkeys(lines))) for cell, lines in texts.items() if any(lines)}
 
 
@@ -43,6 +44,7 @@ def set_notes(
     wanted: Mapping[str, str],
     *,
     is_ours: Callable[[Area], bool],
+    stays: Callable[[Area, str], bool],
 ) -> tuple[str, ...]:
     """
     Put our notes on cells, and take away those of ours that are no longer wanted.
@@ -51,6 +53,8 @@ def set_notes(
         wanted: Cell, such as `C17`, to text.
 
         is_ours: True for a cell whose note is ours to set.
+
+        stays: True for a line of an earlier note of ours that goes on standing on its cell.
 
     Returns:
         The cells that carry a note of the user's, where ours therefore was not put.
@@ -61,8 +65,14 @@ def set_notes(
     part = next((part for _, part in relations.parts("comments")), None)
     root = parse(package.read(part)) if part else _empty()
     theirs, ours = _told_apart(root, is_ours)
+    earlier = {cell: rich_text(_text_of(note)) for cell, note in ours.items()}
     put = {cell: text for cell, text in wanted.items() if cell not in theirs}
-    if {cell: rich_text(_text_of(note)) for cell, note in ours.items()} != put:
+    for cell, text in earlier.items():
+        lines = [line for line in text.removeprefix(_OPENING).splitlines() if (at := area(cell)) and stays(at, line)]
+        if lines:
+            new = put.get(cell, "").removeprefix(_OPENING).splitlines()
+            put[cell] = fit(_OPENING + "\n".join(dict.fromkeys([*lines, *new])))
+    if earlier != put:
         _set_texts(root, list(ours.values()), put)
         _set_boxes(package, tab, relations, gone=list(ours), new=put)
         _store(package, relations, part, serialised(root))

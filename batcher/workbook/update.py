@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from batcher.model import HELD, State
@@ -40,19 +40,23 @@ LEGEND = "\n".join(
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CellNote:
     """
-    A note on a cell of the user's: the reason why its row did not work.
+    A note on a cell: the reason why its row did not work.
 
     Attributes:
         row: The row's number, as the spreadsheet shows it.
 
-        column: The cell's column, counted from 0.
+        column: The cell's column, counted from 0; None for the row's cell in our status column.
 
         text: What the person reads; several notes on one cell become one.
     """
 
     row: int
-    column: int
+    column: int | None
     text: str
+
+
+def _goes(row: int, line: str) -> bool:  # noqa: ARG001 - as `InPlaceUpdate.stays`
+    return False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +71,10 @@ class InPlaceUpdate:
         rows: Number of a row, as the spreadsheet shows it, to our texts, one per column; an empty text empties the
             cell. Rows that are not named keep what they have, our notes included.
 
-        notes: Reasons on the user's cells. Earlier notes of ours on the named rows go.
+        notes: Reasons on cells. Earlier notes of ours on the named rows go.
+
+        stays: Whether a line of an earlier note of ours on a row's status cell goes on standing there; it gets the
+            row's number and the line.
 
         links: Indexes of our columns whose http addresses can be clicked.
 
@@ -82,6 +89,7 @@ class InPlaceUpdate:
     links: Collection[int]
     status: int
     numbers: Collection[int] = ()
+    stays: Callable[[int, str], bool] = _goes
 
     def require_sound(self, header_row: int) -> None:
         """ValueError when rows and columns do not fit together: a fault of the caller, not of the user."""
@@ -93,7 +101,7 @@ class InPlaceUpdate:
         wrong = [number for number, texts in self.rows.items() if len(texts) != width or number <= header_row]
         if wrong or any(number > MAX_ROWS for number in self.rows):
             raise ValueError(f"row {min(wrong, default=MAX_ROWS + 1)} has another width, or is no row below the header")
-        if any(note.row <= header_row or not 0 <= note.column < MAX_COLUMNS for note in self.notes):
+        if any(note.row <= header_row or not 0 <= (note.column or 0) < MAX_COLUMNS for note in self.notes):
             raise ValueError("notes belong to cells below the header")
 
     def fitted_rows(self) -> Mapping[int, Sequence[str]]:
