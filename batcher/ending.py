@@ -10,8 +10,7 @@ from batcher.errors import Exit
 from batcher.model import State
 from batcher.opening import OpenJob
 from batcher.plan import Plan
-from batcher.renewal import first_renewal
-from batcher.results import Tally, Written
+from batcher.results import Tally
 from batcher.wanted import NO_FILES, FileTally, is_settled_file, wanted_files
 
 
@@ -48,16 +47,6 @@ class Ending:
     results_note: str = ""
     files: FileTally = NO_FILES
     again_at: float | None = None
-
-
-def write_job_results(opened: OpenJob, *, at: float) -> Written:
-    """
-    Write the results, and remember what they show and when their links should be renewed.
-
-    Raises:
-        InputError, OSError: As `OpenJob.write_results`.
-    """
-    return opened.write_results(renew_at=first_renewal(opened.bound, opened.ledger, at))
 
 
 def is_settled(opened: OpenJob, plan: Plan, *, at: float, fetches: bool = True) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from batcher.catalog.model import Operation
@@ -12,6 +13,9 @@ from batcher.model import State
 
 MARGIN_S = 86400.0
 """Links are renewed so long before they stop working; short-lived ones when a quarter of their life is left."""
+
+AGAIN_S = 6 * 3600.0
+"""Links that could not be renewed are asked for again after this."""
 
 _SIGNED = re.compile(r"[?&]((?:x-(?:amz|goog)-)?expires|x-(?:amz|goog)-date)=([^&#]+)", re.IGNORECASE)
 """What a link says about its end."""
@@ -25,7 +29,13 @@ def iso(moment: float | None) -> str:
     # an API may say anything: what is no date is left out
     if moment is None or not 0 <= moment < _YEAR_9999:
         return ""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _iso_second(int(moment))
+
+
+@lru_cache(maxsize=4096)
+def _iso_second(second: int) -> str:
+    """Rows that were sent or finished together share their seconds."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def link_expiry(operation: Operation, standing: Standing) -> float | None:
@@ -36,7 +46,8 @@ def link_expiry(operation: Operation, standing: Standing) -> float | None:
     """
     if standing.state is not State.DONE:
         return None
-    links = [standing.outputs[name] for name in operation.link_columns if standing.outputs.get(name)]
+    outputs, reading = standing.outputs, operation.reading
+    links = [link for name in reading.link_columns if (link := outputs.get(name))] if reading else []
     if not links:
         return None
     told = [expiry for link in links if (expiry := signed_until(link)) is not None]
@@ -61,6 +72,14 @@ def renew_at(operation: Operation, standing: Standing) -> float | None:
     return expiry - min(MARGIN_S, (expiry - read_at) / 4)
 
 
+def next_renewal(operation: Operation, standing: Standing, now: float) -> float | None:
+    """When a task's links should be asked for again; what has just been asked for in vain comes later."""
+    if standing.is_gone or not is_renewable(operation, standing):
+        return None
+    moment = renew_at(operation, standing)
+    return moment if moment is None or moment > now else now + AGAIN_S
+
+
 def is_renewable(operation: Operation, standing: Standing) -> bool:
     """Whether a task has links that the API can be asked for again."""
     if standing.state is not State.DONE or not standing.remote_id or operation.settle is None:
@@ -68,12 +87,17 @@ def is_renewable(operation: Operation, standing: Standing) -> bool:
     return any(standing.outputs.get(name) for name in operation.link_columns)
 
 
+@lru_cache(maxsize=256)  # a row's links are asked for their end twice: for its cell, and for the next renewal
 def signed_until(link: str) -> float | None:
     """The expiry that a signed link carries (CloudFront and S3 in both of its forms), unix seconds; None without one."""
+    question = link.find("?")
+    query_at = question if question >= 0 else link.find("&")
+    if query_at < 0:
+        return None
     try:
         if "[" in link:
             urlsplit(link)  # refuses what is no address; a whole parse of every link would make results dear
-        query = {match[1].lower(): match[2] for match in _SIGNED.finditer(link)}
+        query = {match[1].lower(): match[2] for match in _SIGNED.finditer(link, query_at)}
         if "expires" in query and _YEAR_2001 < int(query["expires"]) < _YEAR_9999:
             return float(int(query["expires"]))
         for vendor in ("amz", "goog"):

@@ -15,7 +15,7 @@ from batcher.sheet import clean
 
 SKIPPED = "skipped"
 _RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
-_SHOWN = {State.SENDING: State.IN_PROGRESS.value}
+_SHOWN = {state: State.IN_PROGRESS.value if state is State.SENDING else state.value for state in State}
 _UNSENT = (State.WAITING, State.INVALID)
 _PRICED = (State.IN_PROGRESS, State.DONE)
 _IS = {State.FAILED: "which failed", State.INVALID: "which is invalid", State.UNSURE: "which is unsure"}
@@ -26,7 +26,7 @@ _WORDS = {SKIPPED, HELD, *(each.value for each in (*State, *Mark))}
 
 def word_of(state: State) -> str:
     """The word that a person sees; *sending* is a moment of *in progress*."""
-    return _SHOWN.get(state, state.value)
+    return _SHOWN[state]
 
 
 def row_word(bound: BoundJob, identified: Identified, standings: Sequence[Standing]) -> str:
@@ -136,9 +136,7 @@ def _line(bound: BoundJob, tasks: Sequence[Standing], *, item: str, status: str,
         paid: Those of the tasks whose cost is told here.
     """
     by_task = {(each.key.step, each.key.item if bound.layout.is_wide else ""): each for each in tasks}
-    worst = _worst(tasks)
-    reason = next((each for each in tasks if each.state is worst), tasks[-1])
-    reason = next((each for each in tasks if each.state is worst and _lacking(bound, each)), reason)
+    reason = _telling(bound, tasks)
     attempts, submitted_at, completed_at = _stamp(tasks)
     known = [each for each in tasks if each.key.step in bound.steps]  # a row left out may have none but removed steps
     expiries = [moment for each in known if (moment := link_expiry(bound.operation(each.key.step), each)) is not None]
@@ -157,7 +155,18 @@ def _line(bound: BoundJob, tasks: Sequence[Standing], *, item: str, status: str,
     ]
 
 
+def _telling(bound: BoundJob, tasks: Sequence[Standing]) -> Standing:
+    """The task whose reasons a line gives: one of the worst, among these one that lacks a file."""
+    if len(tasks) == 1:
+        return tasks[0]
+    worst = _worst(tasks)
+    reason = next((each for each in tasks if each.state is worst), tasks[-1])
+    return next((each for each in tasks if each.state is worst and _lacking(bound, each)), reason)
+
+
 def _worst(standings: Sequence[Standing]) -> State:
+    if len(standings) == 1:
+        return standings[0].state
     return min((each.state for each in standings), key=_RANK.__getitem__)
 
 
@@ -184,6 +193,8 @@ def _file(standing: Standing, output: str) -> FileRecord | None:
 
 def _lacking(bound: BoundJob, standing: Standing) -> list[FileRecord]:
     """The files of a task that could not be fetched."""
+    if not bound.downloads:
+        return []
     places = [place for place in bound.downloads if place.step == standing.key.step]
     known = [_file(standing, place.output) for place in places] if standing.state is State.DONE else []
     return [file for file in known if file is not None and file.state is not FileState.HERE]
@@ -230,6 +241,8 @@ def _advice(bound: BoundJob, standing: Standing) -> str:
 def _notes(bound: BoundJob, tasks: Sequence[Standing]) -> list[str]:
     """How what was made differs from what the row would be made from now."""
     notes = ["the row has changed since this was made"] if any(each.changed for each in tasks) else []
+    if not any(each.made_from for each in tasks):
+        return notes
     older = {key.step: step for key, step in outdated(bound.sources, tasks).items()}
     return notes + [f"{step} was made from an earlier version of step {source}" for step, source in older.items()]
 

@@ -277,15 +277,12 @@ class OpenJob:
             self.ledger.again(keys, cause=cause, at=at)
         return make_plan(self.bound, self.ledger, account=self.account_name, mark=self.fingerprint, at=at)
 
-    def write_results(self, *, renew_at: float | None) -> Written:
+    def write_results(self) -> Written:
         """
-        Write the results where the job wants them, and remember which state they show.
+        Write the results where the job wants them; remember which state they show, and when their links are to be renewed.
 
         A workbook that takes its own results is changed by that: it goes on counting as planned, so that the next tick
         has nothing to do.
-
-        Args:
-            renew_at: When the first of their links should be renewed, unix seconds; None for never.
 
         Raises:
             InputError, OSError: As `batcher.results.write_results`.
@@ -293,7 +290,7 @@ class OpenJob:
         mark = self.ledger.mark()
         if not self.job.is_in_place:
             tally = write_results(self.bound, self.ledger)
-            self.ledger.written(self.job.name, mark, renew_at=renew_at)
+            self.ledger.written(self.job.name, mark, renew_at=tally.renew_at)
             return Written(tally=tally, file=self.job.results.file)
         written = self._write_in_place()
         if written.fingerprint:
@@ -302,9 +299,9 @@ class OpenJob:
             # what a plan has seen of local files stands behind the dot
             planned, dot, local = (record.fingerprint if record else "").partition(".")
             now = f"{self.fingerprint}{dot}{local}" if planned == before else ""
-            self.ledger.written(self.job.name, mark, renew_at=renew_at, fingerprint=now)
+            self.ledger.written(self.job.name, mark, renew_at=written.tally.renew_at, fingerprint=now)
         elif written.is_final:
-            self.ledger.written(self.job.name, mark, renew_at=renew_at)
+            self.ledger.written(self.job.name, mark, renew_at=written.tally.renew_at)
         return written
 
     def _write_in_place(self) -> Written:

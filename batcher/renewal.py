@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,9 +18,6 @@ from batcher.senders import Returned, Senders
 
 AT_ONCE = 2000
 """Pieces of work that one errand asks for: their list is read once, from the newest on."""
-
-AGAIN_S = 6 * 3600.0
-"""Links that could not be renewed are asked for again after this."""
 
 LOOK_EVERY_S = 60.0
 """How often a run looks whether a link is about to stop working."""
@@ -111,20 +108,6 @@ def dying_links(bound: BoundJob, ledger: Ledger, now: float) -> list[Standing]:
 def _is_renewable(bound: BoundJob, standing: Standing) -> bool:
     step = bound.steps.get(standing.key.step)
     return step is not None and is_renewable(step.operation, standing)
-
-
-def first_renewal(bound: BoundJob, ledger: Ledger, now: float) -> float | None:
-    """When the first link of a job should be renewed; what has just been asked for in vain comes later."""
-    moments = []
-    for each in ledger.standings(bound.job.name) if any(_links(bound)) else ():
-        moment = renew_at(bound.operation(each.key.step), each) if _is_renewable(bound, each) else None
-        if moment is not None:
-            moments.append(moment if moment > now else now + AGAIN_S)
-    return min(moments, default=None)
-
-
-def _links(bound: BoundJob) -> Iterable[bool]:
-    return (bool(step.operation.link_columns and step.operation.settle) for step in bound.steps.values())
 
 
 def batches(bound: BoundJob, standings: Sequence[Standing]) -> list[list[Standing]]:

@@ -9,10 +9,12 @@ from itertools import islice
 from pathlib import Path
 
 from batcher.bound import BoundJob
+from batcher.expiry import next_renewal
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import Standing
 from batcher.lines import SKIPPED, row_lines, row_word
 from batcher.marks import Identified
+from batcher.model import State
 from batcher.sheet import write_rows
 
 GROUP = 400
@@ -26,10 +28,12 @@ class Tally:
     Attributes:
         rows: Rows of the sheet.
         words: Rows by their word; `skipped` among them.
+        renew_at: When the first of its links should be renewed, unix seconds; None while there is none that can be.
     """
 
     rows: int = 0
     words: Counter[str] = field(default_factory=Counter)
+    renew_at: float | None = None
 
     def identity(self) -> str:
         """`40 rows = 37 done + 1 failed + 2 invalid`, with a mark when it does not add up."""
@@ -100,7 +104,7 @@ def rows_and_lines(
     bound: BoundJob, ledger: Ledger, tally: Tally
 ) -> Iterator[tuple[Identified, Sequence[Standing], Sequence[Sequence[str]]]]:
     """Every row of the sheet with its tasks and its lines, counted into the tally on the way."""
-    rows = bound.rows()
+    rows, now = bound.rows(), bound.clock()
     while some := list(islice(rows, GROUP)):
         ids = [identified.row_id for identified in some if identified.row_id]
         by_row: dict[str, list[Standing]] = {}
@@ -110,4 +114,16 @@ def rows_and_lines(
             standings = by_row.get(identified.row_id, [])
             tally.rows += 1
             tally.words[row_word(bound, identified, standings)] += 1
+            if (moment := _renew_at(bound, standings, now)) is not None:
+                tally.renew_at = moment if tally.renew_at is None else min(tally.renew_at, moment)
             yield identified, standings, row_lines(bound, identified, standings)
+
+
+def _renew_at(bound: BoundJob, standings: Sequence[Standing], now: float) -> float | None:
+    """When the first link of a row should be renewed."""
+    moments = [
+        next_renewal(step.operation, each, now)
+        for each in standings
+        if each.state is State.DONE and (step := bound.steps.get(each.key.step)) is not None
+    ]
+    return min((moment for moment in moments if moment is not None), default=None)

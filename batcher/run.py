@@ -12,7 +12,7 @@ from batcher.chain import release
 from batcher.dispatcher import SLOTS_AGAIN_S, Dispatcher
 from batcher.doubts import Doubts
 from batcher.downloads import FETCHERS, Downloads
-from batcher.ending import Ending, Verbs, exit_code, write_job_results
+from batcher.ending import Ending, Verbs, exit_code
 from batcher.errors import Exit, InputError, LedgerError
 from batcher.expiry import iso
 from batcher.fetch.client import Fetcher
@@ -410,7 +410,7 @@ class Run:
 
     def _write(self) -> Written:
         begun = self.around.clock()
-        written = write_job_results(self.opened, at=begun)
+        written = self.opened.write_results()
         self._written_at = self.around.clock()
         self._write_took = self._written_at - begun
         self._dirty = False

@@ -296,7 +296,7 @@ def test_what_a_person_saves_during_a_run_is_not_written_over(simulate: Make, tm
     with opened(job, surroundings(tmp_path, simulator.url)) as at_hand:
         at_hand.plan(at=1.0)
         book.edit(2, "Notes", "saved meanwhile")
-        written = at_hand.write_results(renew_at=None)
+        written = at_hand.write_results()
     assert "has changed since it was read" in written.note
     assert book.cells()[0]["Notes"] == "saved meanwhile"
     assert book.run(simulator).words == {"done": 1}
@@ -561,7 +561,7 @@ def test_sample_marks_rows_and_stays_while_they_wait(simulate: Make, tmp_path: P
     book.edit(3, "batcher_status", "sample")
     with opened(load_job(book.job), surroundings(tmp_path, simulator.url)) as at_hand:
         assert at_hand.plan(at=1.0).samples == ["r2"]
-        at_hand.write_results(renew_at=None)
+        at_hand.write_results()
     assert book.words() == ["waiting", "sample"]
     book.run(simulator)
     assert book.words() == ["done", "done"]
@@ -641,7 +641,7 @@ def play_run(book: Book, at: float = 1_800_000_000.0) -> None:
                 for each in sent.attempts
             ]
         )
-        at_hand.write_results(renew_at=None)
+        at_hand.write_results()
 
 
 def attempts(book: Book) -> list[int]:

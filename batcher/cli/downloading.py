@@ -8,7 +8,7 @@ from batcher.cli.options import JOB, QUIET, polite_stop, surroundings, together
 from batcher.cli.say import say
 from batcher.cli.sheets import each_sheet
 from batcher.downloads import Downloads
-from batcher.ending import exit_code, write_job_results
+from batcher.ending import exit_code
 from batcher.errors import Exit
 from batcher.job import Job
 from batcher.opening import check_results_file, opened
@@ -48,7 +48,7 @@ def download(job: Job, *, quiet: bool) -> int:
                 downloads.collect(wait_s=0.5)
         finally:
             downloads.close()
-        tally = write_job_results(at_hand, at=around.clock()).tally
+        tally = at_hand.write_results().tally
         files = count_files(bound, at_hand.ledger)
         say(f"{downloads.fetched} fetched\nFiles    {files.words() or 'no row is finished yet'}")
         if interrupted():

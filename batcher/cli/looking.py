@@ -10,7 +10,7 @@ from batcher.cli.paint import say_lines
 from batcher.cli.progress import LinksShown
 from batcher.cli.say import say
 from batcher.cli.sheets import each_sheet
-from batcher.ending import Ending, exit_code, write_job_results
+from batcher.ending import Ending, exit_code
 from batcher.errors import Exit
 from batcher.fetch.probe import Prober
 from batcher.filenames import check_file_names
@@ -153,7 +153,7 @@ def results(job: Job, *, quiet: bool, refresh: bool) -> int:
                 at_hand.bound, at_hand.ledger, at_hand.online(), at=around.clock(), tell=around.tell
             )
             renewed = f"\nLinks    {count} rows renewed" + (f", {left} could not be" if left else "")
-        written = write_job_results(at_hand, at=around.clock())
+        written = at_hand.write_results()
         files, identity = count_files(at_hand.bound, at_hand.ledger), written.tally.identity()
         ending = Ending(exit=exit_code(written.tally, files=files), tally=written.tally, results_file=written.file)
         ending.results_note = written.note

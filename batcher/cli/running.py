@@ -10,7 +10,7 @@ from batcher.cli.paint import say_lines
 from batcher.cli.say import say
 from batcher.cli.sending import agree
 from batcher.cli.sheets import each_sheet
-from batcher.ending import Ending, Verbs, exit_code, is_settled, is_written, write_job_results
+from batcher.ending import Ending, Verbs, exit_code, is_settled, is_written
 from batcher.errors import BatcherError, Exit, InputError, LedgerError, Stopped
 from batcher.inbox import is_finished, put_away
 from batcher.job import Job
@@ -254,7 +254,7 @@ def _say_settled(at_hand: OpenJob, plan: Plan, *, at: float, fetches: bool, quie
     A workbook that was open when its results came is tried again.
     """
     tally = show.plan_tally(plan)
-    written = None if is_written(at_hand) else write_job_results(at_hand, at=at)
+    written = None if is_written(at_hand) else at_hand.write_results()
     cost, expected = at_hand.ledger.spent(at_hand.job.name)
     files = count_files(at_hand.bound, at_hand.ledger) if fetches and at_hand.job.results.downloads else NO_FILES
     ending = Ending(exit=exit_code(tally, files=files), tally=tally, cost=cost, expected=expected, files=files)

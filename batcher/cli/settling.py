@@ -10,7 +10,6 @@ import click
 from batcher.cli.options import JOB, surroundings, together
 from batcher.cli.say import say
 from batcher.cli.sheets import each_sheet
-from batcher.ending import write_job_results
 from batcher.errors import Exit, InputError, Problem
 from batcher.job import Job
 from batcher.ledger.values import News
@@ -53,7 +52,7 @@ def settle(job: Job, *, rows: tuple[str, ...], word: str | None, remote_id: str 
         say(_worst_case(at_hand, unsure))
         for attempt in unsure:
             _settle_one(at_hand, attempt, word=word, remote_id=remote_id or "", now=around.clock())
-        tally = write_job_results(at_hand, at=around.clock()).tally
+        tally = at_hand.write_results().tally
         say(tally.identity())
         return int(Exit.SOME_FAILED if tally.words["unsure"] else Exit.DONE)
 

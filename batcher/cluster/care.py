@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from batcher.chain import release
 from batcher.cluster.queue import Order, Task
 from batcher.cluster.workplace import Workplace, ledgers
-from batcher.ending import Ending, exit_code, is_written, write_job_results
+from batcher.ending import Ending, exit_code, is_written
 from batcher.errors import InputError
 from batcher.lease import LEASE_S
 from batcher.ledger.values import Handed
@@ -181,7 +181,7 @@ def ending_of(at_hand: OpenJob, handed: Handed, *, at: float, writes: bool = Tru
     """
     written, results_error = None, ""
     try:
-        written = write_job_results(at_hand, at=at) if writes else None
+        written = at_hand.write_results() if writes else None
     except (InputError, OSError) as error:
         results_error = f"cannot be written: {error}"
     tally = written.tally if written else count_rows(at_hand.bound, at_hand.ledger)

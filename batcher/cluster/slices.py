@@ -12,7 +12,7 @@ from pathlib import Path
 from batcher.cluster.queue import Order, Task
 from batcher.cluster.workplace import Workplace, handed_of
 from batcher.consent import unapproved
-from batcher.ending import Ending, Verbs, write_job_results
+from batcher.ending import Ending, Verbs
 from batcher.errors import BatcherError, Exit, InputError, NotFinished, Stopped
 from batcher.job import load_job
 from batcher.lease import Lease
@@ -131,7 +131,7 @@ def write(work: Workplace, order: Order, should_end: Callable[[], bool]) -> None
     """Write the results."""
     with work.at(order.path) as (at_hand, _):
         try:
-            write_job_results(at_hand, at=work.around.clock())
+            at_hand.write_results()
         except (InputError, OSError) as error:
             work.note("the results cannot be written now", {"path": order.path, "error": str(error)})
 

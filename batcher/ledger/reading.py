@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
+from typing import Any
 
 from batcher.ledger.admission import ATTEMPT, attempt_from
 from batcher.ledger.db import Db
@@ -22,9 +24,11 @@ FROM attempts a JOIN tasks t USING (task_id) WHERE t.job = ?"""
 _STANDINGS = """
 SELECT t.row_id, t.step, t.item, t.row_number, t.state, t.flaws, t.input_hash, t.made_hash, t.estimate,
        a.number, a.remote_id, a.word, a.outputs, a.error_code, a.error, a.advice, a.cost, s.first_sent_at, a.completed_at,
-       a.checked_at, a.attempt_id, a.flag, t.made_from,
-       (SELECT COALESCE(SUM(COALESCE(b.cost, b.estimate, 0)), 0) FROM attempts b
-        WHERE b.task_id = t.task_id AND b.state = 'done' AND (b.number < a.number OR t.state IN ('waiting', 'invalid')))
+       a.checked_at, a.attempt_id, a.flag, t.made_from, t.gone,
+       CASE WHEN a.number > 1 OR t.state IN ('waiting', 'invalid') THEN
+           (SELECT SUM(COALESCE(b.cost, b.estimate, 0)) FROM attempts b
+            WHERE b.task_id = t.task_id AND b.state = 'done' AND (b.number < a.number OR t.state IN ('waiting', 'invalid')))
+       END
 FROM tasks t
 LEFT JOIN attempts a ON a.task_id = t.task_id AND a.number = (SELECT MAX(number) FROM attempts WHERE attempts.task_id = t.task_id)
 LEFT JOIN submissions s USING (submission_id)
@@ -118,6 +122,11 @@ def standings(db: Db, job: str, row_ids: Collection[str] | None) -> list[Standin
     return found
 
 
+_BY_WORD = {state.value: state for state in State}
+_UNSENT = (State.WAITING, State.INVALID)
+_NO_SOURCES: Mapping[str, int] = MappingProxyType({})
+_NO_FILES: Mapping[str, FileRecord] = MappingProxyType({})
+
 Files = dict[tuple[str, str, str], dict[str, FileRecord]]
 """What has become of the files of tasks: by row id, step and item, then by output."""
 
@@ -141,56 +150,47 @@ def _files(db: Db, job: str, rows: str = "", ids: Sequence[str] = ()) -> Files:
     return found
 
 
-def _standing(job: str, row: Sequence[object], files: Files) -> Standing:
+def _standing(job: str, row: Sequence[Any], files: Files) -> Standing:
     row_id, step, item, row_number, state, flaws, input_hash, made_hash, estimate, *attempt = row
-    key = TaskKey(job=job, row_id=str(row_id), step=str(step), item=str(item))
-    current = State(str(state))
-    waits = current in (State.WAITING, State.INVALID)
     number, remote_id, word, outputs, error_code, error, advice, cost, submitted_at, *rest = attempt
-    completed_at, checked_at, attempt_id, flag, sources, paid_before = rest
-    made_from = json.loads(str(sources)) if sources else {}
-    if number is None or waits:
+    completed_at, checked_at, attempt_id, flag, sources, gone, paid_before = rest
+    current = _BY_WORD[state]
+    if number is None or current in _UNSENT:
         return Standing(
-            key=key,
-            row_number=int(str(row_number)),
+            key=TaskKey(job=job, row_id=row_id, step=step, item=item),
+            row_number=row_number,
             state=current,
-            flaws=tuple((place, message) for place, message in json.loads(str(flaws) or "[]")),
-            attempts=_integer(number),
-            estimate=_number(estimate),
-            made_from=made_from,
-            paid_before=_number(paid_before) or 0.0,
+            flaws=tuple((place, message) for place, message in json.loads(flaws)) if flaws else (),
+            attempts=number or 0,
+            estimate=estimate,
+            made_from=json.loads(sources) if sources else _NO_SOURCES,
+            is_gone=gone == 1,
+            paid_before=paid_before or 0.0,
         )
     return Standing(
-        key=key,
-        row_number=int(str(row_number)),
+        key=TaskKey(job=job, row_id=row_id, step=step, item=item),
+        row_number=row_number,
         state=current,
-        changed=bool(made_hash) and made_hash != input_hash,
-        attempts=_integer(number),
-        remote_id=str(remote_id),
-        word=str(word),
-        outputs=json.loads(str(outputs)),
-        error_code=str(error_code),
-        error=str(error),
-        advice=str(advice),
-        cost=_number(cost),
-        estimate=_number(estimate),
-        submitted_at=_number(submitted_at),
-        completed_at=_number(completed_at),
-        links_at=_number(checked_at),
-        attempt_id=_integer(attempt_id),
-        files=files.get((key.row_id, key.step, key.item), {}),
-        flag=str(flag or ""),
-        made_from=made_from,
-        paid_before=_number(paid_before) or 0.0,
+        changed=made_hash != "" and made_hash != input_hash,
+        attempts=number,
+        remote_id=remote_id,
+        word=word,
+        outputs=json.loads(outputs),
+        error_code=error_code,
+        error=error,
+        advice=advice,
+        cost=cost,
+        estimate=estimate,
+        submitted_at=submitted_at,
+        completed_at=completed_at,
+        links_at=checked_at,
+        attempt_id=attempt_id,
+        files=files.get((row_id, step, item), _NO_FILES) if files else _NO_FILES,
+        flag=flag,
+        made_from=json.loads(sources) if sources else _NO_SOURCES,
+        is_gone=gone == 1,
+        paid_before=paid_before or 0.0,
     )
-
-
-def _number(value: object) -> float | None:
-    return None if value is None else float(str(value))
-
-
-def _integer(value: object) -> int:
-    return 0 if value is None else int(str(value))
 
 
 def render_times(db: Db, account: str, operation: str) -> list[float]:

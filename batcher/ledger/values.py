@@ -301,6 +301,7 @@ class Standing:
         files: Output to what has become of its file, of whichever attempt it was.
         flag: What a person should know of it, whatever its state; empty when there is nothing.
         made_from: As `Planned.made_from`, for what was made last or is about to be.
+        is_gone: The sheet does not ask for it any more: it only counts where its row is shown.
         paid_before: What its earlier attempts have cost, those that were done.
     """
 
@@ -325,6 +326,7 @@ class Standing:
     files: Mapping[str, FileRecord] = field(default_factory=dict)
     flag: str = ""
     made_from: Mapping[str, int] = field(default_factory=dict)
+    is_gone: bool = False
     paid_before: float = 0.0
 
 

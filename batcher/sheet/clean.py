@@ -16,6 +16,8 @@ def clean(text: str) -> str:
     Line breaks become a plain newline and tabs stay: both are legitimate in a cell. What remains can be encoded as
     UTF-8 and stand in XML.
     """
+    if text.isprintable():  # nothing of all that is: most texts by far
+        return text
     return _UNFIT.sub(REPLACEMENT, _LINE_END.sub("\n", text))
 
 

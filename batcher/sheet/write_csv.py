@@ -11,7 +11,7 @@ from pathlib import Path
 from batcher.sheet.atomic import replacing
 from batcher.sheet.clean import clean
 
-_RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
+_RISKY = frozenset("=+-@\t\r\n\0＝＋－＠")
 _PLAIN_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?\Z", re.ASCII)
 
 
@@ -47,9 +47,9 @@ def write_csv(
         writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")
         for cells in chain([header], rows):
             echoed = [harmless(cell) for cell in cells[:ours_from]] if escape_input else cells[:ours_from]
-            writer.writerow([*echoed, *(harmless(clean(cell)) for cell in cells[ours_from:])])
+            writer.writerow([*echoed, *[harmless(clean(cell)) if cell else "" for cell in cells[ours_from:]]])
 
 
 def harmless(text: str) -> str:
     """The text, with `'` before it when a spreadsheet would take it for a formula."""
-    return f"'{text}" if text.startswith(_RISKY) and not _PLAIN_NUMBER.match(text) else text
+    return f"'{text}" if text[:1] in _RISKY and not _PLAIN_NUMBER.match(text) else text
