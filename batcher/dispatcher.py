@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
@@ -89,6 +89,7 @@ class Dispatcher:
         batches: Accepted batches whose items have no ids yet.
         holder: The worker that sends; empty for a run that holds the job's lock.
         rows: The ids of the only rows of which anything new is sent; None for all of them.
+        sending: Receives the attempts of every request as it goes out.
         may_send: Asked by a sender right before the first byte leaves; False once others may have taken over what this worker holds.
     """
 
@@ -108,6 +109,7 @@ class Dispatcher:
     stop: str = ""
     accepted: dict[int, Attempt] = field(default_factory=dict)
     holder: str = ""
+    sending: Callable[[Sequence[Attempt]], None] = lambda _: None
     may_send: Callable[[], bool] = lambda: True
     batches: OpenBatches = field(default_factory=OpenBatches)
     _one_by_one: int = 0
@@ -249,6 +251,7 @@ class Dispatcher:
         else:
             ask = partial(self.client.submit, operation, path=first.path, body=first.body, key=first.key)
         errand = _Errand(aim=_Aim.SEND, attempts=attempts, sends=sends)
+        self.sending(attempts)
         self.senders.send(self, errand, partial(ask, before=partial(_require_held, self.may_send)))
 
     def _search_due(self, now: float) -> None:
