@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
@@ -86,7 +86,8 @@ class Dispatcher:
         batches: Accepted batches whose items have no ids yet.
         holder: The worker that sends; empty for a run that holds the job's lock.
         rows: The ids of the only rows of which anything new is sent; None for all of them.
-        may_send: Asked by a sender at the last moment; False once others may have taken over what this worker holds.
+        sending: Receives the attempts of every request as it goes out.
+        may_send: Asked by a sender right before the first byte leaves; False once others may have taken over what this worker holds.
     """
 
     bound: BoundJob
@@ -105,6 +106,7 @@ class Dispatcher:
     stop: str = ""
     accepted: dict[int, Attempt] = field(default_factory=dict)
     holder: str = ""
+    sending: Callable[[Sequence[Attempt]], None] = lambda _: None
     may_send: Callable[[], bool] = lambda: True
     batches: OpenBatches = field(default_factory=OpenBatches)
     _one_by_one: int = 0
@@ -239,14 +241,15 @@ class Dispatcher:
     def _send(self, attempts: tuple[Attempt, ...], *, sends: int) -> None:
         first, bodies = attempts[0], [attempt.body for attempt in attempts]
         operation = self._operation(first)
-        ask: Callable[[], object]
+        ask: Callable[..., object]
         if first.place is not None and operation.batch is not None:
             batch, retired = operation.batch, operation.retired
             ask = partial(self.client.submit_batch, batch, bodies=bodies, key=first.key, retired=retired)
         else:
             ask = partial(self.client.submit, operation, path=first.path, body=first.body, key=first.key)
         errand = _Errand(aim=_Aim.SEND, attempts=attempts, sends=sends)
-        self.senders.send(self, errand, partial(_while_held, self.may_send, ask))
+        self.sending(attempts)
+        self.senders.send(self, errand, partial(ask, before=partial(_require_held, self.may_send)))
 
     def _search_due(self, now: float) -> None:
         for each in self.doubts.due(Way.SEARCH, now)[: max(0, self.senders.free())]:
@@ -403,13 +406,12 @@ class Dispatcher:
             self.tell(f"the account is held off for {wait:.0f} s: {error.message}")
 
 
-def _while_held(may_send: Callable[[], bool], ask: Callable[[], object]) -> object:
+def _require_held(may_send: Callable[[], bool]) -> None:
     """
-    Send only what is still ours; carried out by a sender.
+    Let only what is still ours be sent; asked by a sender whose connection stands, before the first byte leaves.
 
     Raises:
-        LeaseLost: It may be another's; nothing was sent.
+        LeaseLost: It may be another's.
     """
     if not may_send():
         raise LeaseLost("not sent: others may have taken over")
-    return ask()

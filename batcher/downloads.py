@@ -21,7 +21,7 @@ from batcher.filenames import FileNames
 from batcher.filing import FilePlace
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import FileRecord, News, Standing
-from batcher.model import FileState, Outcome, State
+from batcher.model import FileState, Outcome, State, TaskKey
 from batcher.renewal import renewed
 from batcher.senders import Returned, ThreadedSenders
 from batcher.wanted import is_file, is_lacking, is_settled_file, wanted_files
@@ -93,6 +93,7 @@ class Downloads:
     Attributes:
         client: Asked for a fresh link where one has expired.
         takes: Whether a row, by its id, is this one's to fetch; others may be another worker's.
+        filed: Receives the task of a file and what has become of that, once it is written down.
         stop: Why nothing more is fetched; empty while all is well.
         disk_trouble: What a person must mend before more can be fetched; mostly empty.
         fetched: How many files this run has brought.
@@ -107,6 +108,7 @@ class Downloads:
     clock: Callable[[], float]
     tell: Callable[[str], None]
     takes: Callable[[str], bool] = lambda _: True
+    filed: Callable[[TaskKey, FileRecord], None] = lambda _task, _record: None
     stop: str = ""
     disk_trouble: str = ""
     fetched: int = 0
@@ -196,6 +198,7 @@ class Downloads:
         """Write down what came back; waits up to `wait_s` seconds for the first."""
         files: list[FileRecord] = []
         news: list[News] = []
+        filed: list[TaskKey] = []
         now = self.clock()
         for returned in self.pool.collect(wait_s=wait_s):
             want: Want = returned.about
@@ -204,10 +207,13 @@ class Downloads:
                 news.append(renewed(want.standing, brought.outcome, at=now))
             if (record := self._record(want, brought, now)) is not None:
                 files.append(record)
+                filed.append(want.standing.key)
         if news:
             self.ledger.record(news)
         if files:
             self.ledger.filed(files)
+            for task, record in zip(filed, files, strict=True):
+                self.filed(task, record)
         self.is_dirty = self.is_dirty or bool(files or news)
 
     def _brought(self, returned: Returned) -> Brought:

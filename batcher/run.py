@@ -16,6 +16,7 @@ from batcher.ending import Ending, Verbs, exit_code
 from batcher.errors import Exit, InputError, LedgerError
 from batcher.expiry import iso
 from batcher.fetch.client import Fetcher
+from batcher.journal import Journal
 from batcher.lease import Lease
 from batcher.ledger.values import Gate, News
 from batcher.limits import limits_of
@@ -78,6 +79,7 @@ class Run:
         rows: The ids of the only rows of which anything new is sent; None for all of them.
         interrupted: Asked now and then; True ends the run after what is in the air has come back.
         report: Receives the progress after every pass that changed something.
+        journal: Told what becomes of single rows; None where nobody keeps a log of it.
     """
 
     opened: OpenJob
@@ -91,6 +93,7 @@ class Run:
     rows: Collection[str] | None = None
     interrupted: Callable[[], bool] = lambda: False
     report: Callable[[Progress], None] = lambda _: None
+    journal: Journal | None = None
     progress: Progress = field(default_factory=Progress)
     _rescue: Rescue = field(init=False)
     _uploads: Uploads = field(init=False)
@@ -233,6 +236,7 @@ class Run:
             tell=self.around.tell,
             rows=self.rows,
             holder=self.lease.holder if self.lease else "",
+            sending=self.journal.sending if self.journal else lambda _: None,
             may_send=self.lease.holds if self.lease else lambda: True,
         )
 
@@ -299,10 +303,14 @@ class Run:
     def _learn(self, news: list[News], dispatcher: Dispatcher, reconciler: Reconciler) -> None:
         """Record news in one transaction, then let both verbs know."""
         try:
+            if self.journal is not None:
+                self.journal.meet(news)
             recorded = self.opened.ledger.record(news)
         except LedgerError:
             self._rescue.keep(news, dispatcher.accepted)
             raise
+        if self.journal is not None:
+            self.journal.learned(recorded)
         for each in recorded:
             if each.state is State.IN_PROGRESS and each.remote_id:
                 reconciler.accepted(flying(dispatcher.accepted.pop(each.attempt_id), each))

@@ -20,7 +20,7 @@ LAYERS = (
     ("notebook", "ops"),
     ("run",),
     ("consent", "dispatcher", "downloads", "ending", "links", "reconciler", "sampling", "uploads"),
-    ("answers", "batches", "chain", "doubts", "opening", "renewal", "rescue"),
+    ("answers", "batches", "chain", "doubts", "journal", "opening", "renewal", "rescue"),
     ("gsheets",),
     ("adoption", "inplace"),
     ("plan", "results"),

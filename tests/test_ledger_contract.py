@@ -507,7 +507,7 @@ def test_a_doubt_about_what_another_process_has_settled_changes_nothing(ledger: 
     assert states(ledger) == {"r1": State.IN_PROGRESS}
 
 
-def test_attempts_are_found_by_job_account_and_key(ledger: Ledger) -> None:
+def test_attempts_are_found_by_job_account_key_and_number(ledger: Ledger) -> None:
     """In any state, oldest first."""
     plan(ledger, *rows(3))
     plan(ledger, planned("r9", job="other"), job="other")
@@ -518,8 +518,10 @@ def test_attempts_are_found_by_job_account_and_key(ledger: Ledger) -> None:
     assert [each.key for each in ledger.find(job=JOB)] == [first.key, second.key, third.key]
     assert [each.key for each in ledger.find(account="account-2")] == [other.key]
     assert [each.remote_id for each in ledger.find(keys=[third.key, first.key, "strange"])] == ["v1", ""]
+    assert [each.key for each in ledger.find(attempts=[third.attempt_id, first.attempt_id])] == [first.key, third.key]
+    assert [each.key for each in ledger.find(attempts=[first.attempt_id], keys=[third.key])] == []
     assert len(ledger.find()) == 4
-    assert list(ledger.find(keys=[])) == []
+    assert list(ledger.find(keys=[])) == list(ledger.find(attempts=[])) == []
 
 
 def test_a_ledger_that_agrees_with_itself_has_no_contradictions(ledger: Ledger) -> None:

@@ -19,6 +19,7 @@ from support import http, raw_server, read_request
 
 from batcher.api import wire
 from batcher.api.wire import Answer, Break, Broken, Wire
+from batcher.errors import LeaseLost
 
 Exchange = Callable[[str], Answer]
 
@@ -44,6 +45,28 @@ def how(exchange: Exchange, url: str) -> Break:
     assert str(caught.value)
     assert "canary-key" not in str(caught.value)
     return caught.value.how
+
+
+def test_the_last_question_is_asked_when_the_connection_stands_and_before_the_first_byte() -> None:
+    """Connecting can take seconds, in which a right to send can end: whoever says no then has sent nothing."""
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(5)
+
+        def refuse() -> None:
+            connection, _ = listener.accept()  # waits in vain where nobody has connected yet
+            with connection:
+                connection.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    heard.append(connection.recv(1))
+            raise LeaseLost("no longer ours")
+
+        made = Wire(f"http://127.0.0.1:{listener.getsockname()[1]}", {})
+        with pytest.raises(LeaseLost):
+            made.exchange("POST", "/v3/x", body="{}", deadline_s=60.0, before=refuse)
+        made.close()
+
+    assert heard == []
 
 
 # --- time

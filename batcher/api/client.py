@@ -93,7 +93,9 @@ class Client:
         self.server_ahead_s = 0.0
         """How far the API's clock is ahead of ours, by the newest answer; negative when it is behind."""
 
-    def submit(self, operation: Operation, *, path: str, body: str, key: str) -> Receipt:
+    def submit(
+        self, operation: Operation, *, path: str, body: str, key: str, before: Callable[[], None] | None = None
+    ) -> Receipt:
         """
         Ask for one piece of paid work.
 
@@ -102,6 +104,7 @@ class Client:
             path: Where, without the base address.
             body: JSON text, sent as it is.
             key: The idempotency key; sent where the operation has a place for it.
+            before: Called when the connection stands and nothing has left yet; what it raises is raised, nothing is sent.
 
         Raises:
             Rejected: This request will never be accepted.
@@ -117,6 +120,7 @@ class Client:
             headers={header: key} if header else {},
             deadline_s=WRITE_S,
             retired=operation.retired,
+            before=before,
         )
         remote_id = usable_id(operation.id.find(answer.value)) if operation.id else ""
         if operation.outcome is not None:
@@ -125,7 +129,15 @@ class Client:
             raise InDoubt("accepted, but the answer holds no id", code="no_id", status=answer.status)
         return Receipt(remote_id=remote_id)
 
-    def submit_batch(self, batch: Batch, *, bodies: Sequence[str], key: str, retired: Retired | None = None) -> str:
+    def submit_batch(
+        self,
+        batch: Batch,
+        *,
+        bodies: Sequence[str],
+        key: str,
+        retired: Retired | None = None,
+        before: Callable[[], None] | None = None,
+    ) -> str:
         """
         Ask for several pieces of paid work in one request.
 
@@ -134,6 +146,7 @@ class Client:
             bodies: JSON texts, sent as they are and in this order.
             key: The idempotency key of all of them together; sent where the batch has a place for it.
             retired: How the operation answers that is no longer there.
+            before: As for `submit`.
 
         Returns:
             The API's id of the batch; what has become of each body is learned by looking into it.
@@ -149,6 +162,7 @@ class Client:
             headers={header: key} if header else {},
             deadline_s=WRITE_S,
             retired=retired,
+            before=before,
         )
         batch_id = usable_id(batch.id.find(answer.value))
         if not batch_id:
@@ -316,6 +330,7 @@ class Client:
         deadline_s: float,
         retired: Retired | None = None,
         wire: Wire | None = None,
+        before: Callable[[], None] | None = None,
     ) -> Answer:
         is_write = method != "GET"
 
@@ -325,7 +340,7 @@ class Client:
                 body.seek(0)
             try:
                 return (wire or self._wire).exchange(
-                    method, path, query=query, body=body, headers=extra, deadline_s=deadline_s
+                    method, path, query=query, body=body, headers=extra, deadline_s=deadline_s, before=before
                 )
             except Broken as broken:
                 raise sort_break(broken, is_write=is_write) from broken

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 _air = threading.local()
@@ -20,10 +20,12 @@ class Deadline:
     Attributes:
         passed: The time was up before the exchange was over; its socket has been shut down.
         begun: The first byte of the request may have left.
+        before: Called when the connection stands and nothing has left yet; what it raises sends nothing.
     """
 
-    def __init__(self, watchdog: Watchdog, at: float) -> None:
+    def __init__(self, watchdog: Watchdog, at: float, *, before: Callable[[], None] | None = None) -> None:
         self.at = at
+        self.before = before
         self.passed = False
         self.begun = False
         self._watchdog = watchdog
@@ -75,9 +77,9 @@ class Watchdog:
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def watch(self, seconds: float) -> Deadline:
-        """Begin an exchange in the calling thread."""
-        deadline = Deadline(self, time.monotonic() + seconds)
+    def watch(self, seconds: float, *, before: Callable[[], None] | None = None) -> Deadline:
+        """Begin an exchange in the calling thread; `before` as in `Deadline`."""
+        deadline = Deadline(self, time.monotonic() + seconds, before=before)
         _air.deadline = deadline
         with self._condition:
             self._open.add(deadline)
@@ -165,5 +167,7 @@ def _request(connection: Any, send: Any, args: Any, kwargs: Any) -> None:
         deadline.holds(connection.sock)
         if deadline.passed:
             raise TimeoutError("the time was up before the request was sent")
+        if deadline.before is not None:
+            deadline.before()
         deadline.begun = True
     send(*args, **kwargs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, BinaryIO
@@ -91,12 +91,14 @@ class Wire:
         body: str | bytes | BinaryIO | None = None,
         headers: Mapping[str, str] | None = None,
         deadline_s: float,
+        before: Callable[[], None] | None = None,
     ) -> Answer:
         """
         Send one request and read its answer.
 
         Args:
             body: JSON when it is a text; otherwise the headers say what it is.
+            before: Called when the connection stands and nothing has left yet; what it raises is raised, nothing is sent.
 
         Raises:
             Broken: There is no answer.
@@ -105,7 +107,7 @@ class Wire:
         import urllib3
 
         data = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
-        deadline = self._watchdog.watch(deadline_s)
+        deadline = self._watchdog.watch(deadline_s, before=before)
         try:
             line = self._line(fresh=method != "GET")
             response = line.send(method, path, query=query, data=data, headers=headers, deadline_s=deadline_s)

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import FrameType
@@ -73,7 +73,9 @@ def worker(*, queues: str, drain: bool, metrics: str) -> int:
 def _note(event: str, about: Mapping[str, object]) -> None:
     """One line of JSON for whoever collects the logs."""
     line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **about}
-    print(json.dumps(line, ensure_ascii=False), file=sys.stderr, flush=True)
+    with suppress(OSError):  # whoever collects them has gone: what is in the air is worth more than a log
+        sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")  # at once: other threads write as well
+        sys.stderr.flush()
 
 
 def _queues(told: str) -> tuple[str, ...]:

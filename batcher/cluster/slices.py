@@ -15,6 +15,7 @@ from batcher.consent import unapproved
 from batcher.ending import Ending, Verbs
 from batcher.errors import BatcherError, Exit, InputError, NotFinished, Stopped
 from batcher.job import load_job
+from batcher.journal import Journal
 from batcher.lease import Lease
 from batcher.ledger.values import Handed
 from batcher.model import State
@@ -81,6 +82,7 @@ def _slice(
         deadline=deadline if until is None else min(deadline, until),
         interrupted=should_end,
         report=lambda progress: work.report(at_hand.job.name, progress),
+        journal=Journal(note=work.note, ledger=at_hand.ledger),
     ).go()
 
 
@@ -110,6 +112,7 @@ def fetch(work: Workplace, order: Order, should_end: Callable[[], bool]) -> None
     with work.at(order.path) as (at_hand, _):
         end, clock = work.around.clock() + SLICE_S, work.around.clock
         with closing(open_downloads(at_hand, work.around)) as downloads:
+            downloads.filed = Journal(note=work.note, ledger=at_hand.ledger).filed
             downloads.takes = lambda row_id: share_of(row_id, order.parts) == order.part
             downloads.begin()
             while downloads.is_busy and not should_end() and clock() < end:

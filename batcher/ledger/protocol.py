@@ -169,9 +169,22 @@ class Ledger(Protocol):
         """All attempts of a job whose fate a person must decide."""
 
     def find(
-        self, *, job: str | None = None, account: str | None = None, keys: Collection[str] | None = None
+        self,
+        *,
+        job: str | None = None,
+        account: str | None = None,
+        keys: Collection[str] | None = None,
+        attempts: Collection[int] | None = None,
     ) -> Sequence[Attempt]:
-        """Attempts in any state, oldest first: those of a job, of an account, sent under these keys; None means all."""
+        """
+        Attempts in any state, oldest first; None means all.
+
+        Args:
+            job: Those of this job.
+            account: Those of this account.
+            keys: Those that were sent under one of these keys.
+            attempts: Those with these numbers.
+        """
 
     def examine(self, job: str) -> Sequence[Contradiction]:
         """Everything in which the ledger, of which every page is read, contradicts itself about a job."""

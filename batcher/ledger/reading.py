@@ -75,18 +75,26 @@ def attempts(db: Db, job: str, state: State) -> list[Attempt]:
     return [attempt_from(row) for row in db.execute(query, (job, state.value))]
 
 
-def find(db: Db, *, job: str | None, account: str | None, keys: Collection[str] | None) -> list[Attempt]:
+def find(
+    db: Db,
+    *,
+    job: str | None,
+    account: str | None,
+    keys: Collection[str] | None,
+    attempts: Collection[int] | None,
+) -> list[Attempt]:
     """As `Ledger.find`."""
     narrow = "WHERE (CAST(? AS TEXT) IS NULL OR t.job = ?) AND (CAST(? AS TEXT) IS NULL OR a.account = ?)"
     values = (job, job, account, account)
-    if keys is None:
+    if keys is None and attempts is None:
         return [attempt_from(row) for row in db.execute(f"{ATTEMPT} {narrow} ORDER BY a.attempt_id", values)]
+    column = "a.key" if attempts is None else "a.attempt_id"
     found: list[Attempt] = []
-    left = iter(dict.fromkeys(keys))
+    left = iter(dict.fromkeys((keys or ()) if attempts is None else attempts))
     while some := list(islice(left, 500)):
-        query = f"{ATTEMPT} {narrow} AND a.key IN ({', '.join('?' * len(some))}) ORDER BY a.attempt_id"
+        query = f"{ATTEMPT} {narrow} AND {column} IN ({', '.join('?' * len(some))}) ORDER BY a.attempt_id"
         found += [attempt_from(row) for row in db.execute(query, (*values, *some))]
-    return sorted(found, key=lambda each: each.attempt_id)
+    return sorted((each for each in found if keys is None or each.key in keys), key=lambda each: each.attempt_id)
 
 
 def waiting(db: Db, job: str, *, now: float) -> Waiting:

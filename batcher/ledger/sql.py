@@ -167,11 +167,16 @@ class SqlLedger(ABC):
             self._write(work, Touched(attempts=[each.attempt_id for each in files]), repeats=True)
 
     def find(
-        self, *, job: str | None = None, account: str | None = None, keys: Collection[str] | None = None
+        self,
+        *,
+        job: str | None = None,
+        account: str | None = None,
+        keys: Collection[str] | None = None,
+        attempts: Collection[int] | None = None,
     ) -> Sequence[Attempt]:
         """See `Ledger.find`."""
         with self._reading() as db:
-            return reading.find(db, job=job, account=account, keys=keys)
+            return reading.find(db, job=job, account=account, keys=keys, attempts=attempts)
 
     def examine(self, job: str) -> Sequence[Contradiction]:
         """See `Ledger.examine`."""

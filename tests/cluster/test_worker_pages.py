@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from proofs.checker import assert_holds
-from proofs.scene import Scene, end_all, finish, until
+from proofs.leaks import seen_in
+from proofs.scene import KEY, Scene, end_all, finish, until
 from proofs.standin import StandIn, standing_in
 
 from cluster.crew import Crew, crew_for
@@ -71,6 +72,26 @@ def test_a_sheet_that_is_looked_at_again_has_its_new_rows_made(stand_in: StandIn
 
     assert first.exit == 0, first.stderr + crew.said()
     assert len(stand_in.charges("again")) == 4
+
+
+def test_the_log_of_workers_tells_of_every_row_its_job_its_attempt_and_what_became_of_it(
+    stand_in: StandIn, address: str, tmp_path: Path
+) -> None:
+    """In JSON, a line for each event, whoever of them it happened to; the key stands in none of them."""
+    results = {"file": "results.csv", "download": "videos/{{ id }}.mp4"}
+    scene = Scene(folder=tmp_path, url=stand_in.url, name="log", count=9, address=address, extra={"results": results})
+    with crew_for(scene, count=2) as crew:
+        ran = finish(scene.begin("run", "--cluster", "--yes"))
+        crew.dismiss()
+
+    assert ran.exit == 0, ran.stderr + crew.said()
+    assert all(isinstance(json.loads(line), dict) for line in crew.said().splitlines())
+    sent = {(each["job"], each["row"]): each["attempt"] for each in events(crew, "row sending")}
+    assert sorted(sent) == [("log", row) for row in scene.rows]
+    for event in ("row in progress", "row done", "row file"):
+        assert {(each["job"], each["row"]): each["attempt"] for each in events(crew, event)} == sent, event
+    assert all(each["remote_id"] and each["cause"] == "accepted" for each in events(crew, "row in progress"))
+    assert not seen_in(crew.said().encode(), KEY)
 
 
 def test_a_worker_shows_what_it_does_and_that_it_is_well(
