@@ -1,8 +1,8 @@
-"""Work that the sheet shows and the ledger does not know is taken over: looked at, written down, never made again."""
+"""Work that the sheet or the results show and the ledger does not know is taken over: looked at, written down, never made again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -38,23 +38,30 @@ class Adoption:
     error: ApiError | None = None
 
 
-def adopt(bound: BoundJob, ledger: Ledger, client: Client, *, account: str, at: float) -> Adoption:
+def adopt(places: Sequence[BoundJob], ledger: Ledger, client: Client, *, account: str, at: float) -> Adoption:
     """
     Take over the work whose ids stand in our columns, once the API has confirmed that it has it.
 
     The job must have been planned, so that there are tasks to take it over for.
 
     Args:
+        places: The job held against its sheet, and against whatever else may show such ids.
         account: Whose work it is.
     """
     done = Adoption()
+    for bound in places:
+        _adopt_shown(bound, ledger, client, account=account, at=at, done=done)
+    return done
+
+
+def _adopt_shown(bound: BoundJob, ledger: Ledger, client: Client, *, account: str, at: float, done: Adoption) -> None:
+    """Take over what stands in one place."""
     found, rows = _carried(bound, ledger, done)
     by_step: dict[str, dict[TaskKey, str]] = {}
     for key, remote_id in found.items():
         by_step.setdefault(key.step, {})[key] = remote_id
     for step, ids in by_step.items():
         _adopt_step(bound, ledger, client, ids, step=step, rows=rows, account=account, at=at, done=done)
-    return done
 
 
 def _carried(bound: BoundJob, ledger: Ledger, done: Adoption) -> tuple[dict[TaskKey, str], dict[TaskKey, int]]:

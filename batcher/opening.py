@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +21,7 @@ from batcher.filenames import check_file_names
 from batcher.finding import find_operations, open_job_sheet
 from batcher.gsheets.door import find_door
 from batcher.job import WORKBOOKS, Job
-from batcher.layout import STATUS
-from batcher.ledger.lock import job_lock
-from batcher.ledger.place import file_name, is_address, open_ledger, shared_clock
+from batcher.ledger.place import file_name, has_ledger, is_address, open_anyway, open_ledger, shared_clock
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.unrecorded import Unrecorded
 from batcher.lists import Lists
@@ -32,8 +29,10 @@ from batcher.live import learn_templates, with_template
 from batcher.mapping.choice import Choices
 from batcher.mapping.tree import uses
 from batcher.plan import Plan, fingerprint, make_plan, remembered, with_files
+from batcher.rehearsal import own_simulator, rehearsal
 from batcher.results import Written, write_results
-from batcher.sheet import Sheet, SheetSpec, open_sheet
+from batcher.sheet import Sheet
+from batcher.witness import check_ours, forgotten, refuse_forgotten
 
 STATE_VARIABLE = "BATCHER_STATE"
 
@@ -129,6 +128,7 @@ class OpenJob:
         self.lists = Lists(account=account, client=client, state=state, clock=around.clock, notes=self.notes)
         self._sheet_fingerprint = sheet.fingerprint
         self._bound: BoundJob | None = None
+        self._is_witnessed = False
 
     @property
     def account_name(self) -> str:
@@ -247,10 +247,14 @@ class OpenJob:
             waiting = self.ledger.waiting(self.job.name, now=at)
             if len(self.job.steps) > 1 and waiting.now + waiting.later:
                 self.bind(checked=True)  # later steps are still to be made from their cells, names looked up
-            return remembered(record, self.ledger, at=at)
-        bound = self.bind(checked=True)
-        self.notes += [str(each) for each in check_file_names(bound)]
-        return make_plan(bound, self.ledger, account=self.account_name, mark=mark, at=at)
+            plan = remembered(record, self.ledger, at=at)
+        else:
+            bound = self.bind(checked=True)
+            self.notes += [str(each) for each in check_file_names(bound)]
+            plan = make_plan(bound, self.ledger, account=self.account_name, mark=mark, at=at)
+        if plan.to_come or plan.again:
+            self.refuse_forgotten()
+        return plan
 
     def plan_for_adoption(self, *, at: float) -> None:
         """
@@ -288,6 +292,7 @@ class OpenJob:
             InputError, OSError: As `batcher.results.write_results`.
         """
         mark = self.ledger.mark()
+        self.refuse_forgotten()
         if not self.job.is_in_place:
             tally = write_results(self.bound, self.ledger)
             self.ledger.written(self.job.name, mark, renew_at=tally.renew_at)
@@ -322,19 +327,31 @@ class OpenJob:
         Raises:
             InputError: A file of that name is there, and no run of this job has written it.
         """
-        file = self.job.results.file
         record = self.ledger.job(self.job.name)
-        if self.job.is_in_place or not file.exists() or (record is not None and record.written):
-            return
-        try:
-            header = open_sheet(SheetSpec(path=file)).header
-        except InputError:
-            header = ()
-        if f"{self.job.results.prefix}{STATUS}" not in header and file.stat().st_size:
-            message = (
-                f"'{file.name}' is there already and was not written by batcher; name another file, or move that one"
-            )
-            raise InputError(self.job.problem(("results", "file"), message))
+        check_ours(self.job, was_written=bool(record and record.written))
+
+    def forgotten(self) -> list[int]:
+        """The lines of the results that show work which the ledger does not know: it is not the one that belongs here."""
+        return forgotten(self.bound, self.ledger, elsewhere=self._known_elsewhere)
+
+    def _known_elsewhere(self, ids: Collection[str]) -> Collection[str]:
+        """Those of some ids that the ledger of the simulators knows or, on a simulator, the one of real accounts."""
+        place, loopback = self._around.place, self.is_real
+        if not has_ledger(place, loopback=loopback):
+            return ()
+        with closing(open_anyway(place, loopback=loopback)) as other:
+            return other.known_ids(ids)
+
+    def refuse_forgotten(self) -> None:
+        """
+        Make sure that the results show no work that the ledger has forgotten; once is enough, what we write is known.
+
+        Raises:
+            InputError: They do.
+        """
+        if not self._is_witnessed:
+            refuse_forgotten(self.bound, self.forgotten())
+        self._is_witnessed = True
 
     def online(self) -> Client:
         """
@@ -384,9 +401,9 @@ def opened(
     with ExitStack() as stack:
         environ, state, place = around.environ, around.state, around.place
         if rehearse:
-            job, state = _rehearsal(job, state, stack)
+            job, state = rehearsal(job, state, stack)
             place = str(state)
-            address = stack.enter_context(_simulator())
+            address = stack.enter_context(own_simulator())
             environ = {**environ, provider.base_url_variable: address, provider.key_variable: "rehearsal"}
         account = _account(job, provider, environ, around, offline=offline)
         client = Client(account, clock=around.clock) if account and not offline else None
@@ -419,26 +436,6 @@ def _sheet(job: Job, around: Surroundings, *, offline: bool) -> Sheet:
 def ledger_name(account: Account | None) -> str:
     """The file of the ledger, and what the names of all that is kept beside it in the state folder begin with."""
     return file_name(loopback=account is not None and not account.is_real)
-
-
-def _rehearsal(job: Job, state: Path, stack: ExitStack) -> tuple[Job, Path]:
-    """A ledger and results of their own; the lock is taken before what an earlier rehearsal has left is removed."""
-    folder = state / "rehearsal" / job.name
-    stack.enter_context(job_lock(state / "rehearsal" / "locks", job.name))
-    shutil.rmtree(folder, ignore_errors=True)
-    file = job.results.file
-    suffix = ".xlsx" if job.is_in_place else file.suffix
-    downloads = tuple(replace(each, folder=folder / "files" / (each.name or "main")) for each in job.results.downloads)
-    results = replace(job.results, file=file.with_name(f"{file.stem}.rehearsal{suffix}"), downloads=downloads)
-    return replace(job, results=results, base_url=""), folder
-
-
-@contextmanager
-def _simulator() -> Iterator[str]:
-    from batcher.simulator import Behaviour, start
-
-    with start(Behaviour(render_s=1.0, hostile=frozenset({"v2=alive"}))) as running:
-        yield running.url
 
 
 def _account(

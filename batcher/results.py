@@ -15,9 +15,10 @@ from batcher.ledger.values import Standing
 from batcher.lines import SKIPPED, row_lines, row_word
 from batcher.marks import Identified
 from batcher.model import State
-from batcher.sheet import write_rows
+from batcher.sheet import Sheet, SheetSpec, open_sheet, write_rows
 
 GROUP = 400
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
 @dataclass(kw_only=True, slots=True)
@@ -85,6 +86,16 @@ def write_results(bound: BoundJob, ledger: Ledger, *, to: Path | None = None) ->
         links=[layout.own_from + index for index in layout.links],
     )
     return tally
+
+
+def open_results(file: Path) -> Sheet:
+    """
+    Open a results file to read it.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    return open_sheet(SheetSpec(path=file, delimiter=_DELIMITERS.get(file.suffix.lower(), "")))
 
 
 def count_rows(bound: BoundJob, ledger: Ledger) -> Tally:

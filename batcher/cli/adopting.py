@@ -11,6 +11,7 @@ from batcher.cli.sheets import each_sheet
 from batcher.errors import Exit
 from batcher.job import Job
 from batcher.opening import check_results_file, opened
+from batcher.witness import bound_to_results
 
 
 @click.command()
@@ -18,8 +19,9 @@ from batcher.opening import check_results_file, opened
 @each_sheet(takes=False)
 def adopt(job: Job) -> int:
     """
-    Take over work that was made on another machine, or before this ledger: the ids in our columns of the sheet are
-    looked up at the API and written down, so that nothing of it is made, and paid for, again. Costs nothing.
+    Take over work that was made on another machine, or that this ledger has forgotten: the ids in our columns of the
+    sheet and of the results file are looked up at the API and written down, so that nothing of it is made, and paid for,
+    again. Costs nothing.
 
     \b
     Example:
@@ -29,9 +31,9 @@ def adopt(job: Job) -> int:
     around = surroundings()
     with opened(job, around) as at_hand, at_hand.held(around.tell):
         at_hand.plan_for_adoption(at=around.clock())
-        done = adopt_shown(
-            at_hand.bound, at_hand.ledger, at_hand.online(), account=at_hand.account_name, at=around.clock()
-        )
+        places = [each for each in (at_hand.bound, bound_to_results(at_hand.bound)) if each]
+        done = adopt_shown(places, at_hand.ledger, at_hand.online(), account=at_hand.account_name, at=around.clock())
+        left = at_hand.forgotten() if not done.error else []
         said = [f"{done.adopted} taken over"]
         if done.missing:
             said.append(
@@ -39,10 +41,15 @@ def adopt(job: Job) -> int:
             )
         if done.shared:
             said.append(f"rows {_rows(done.shared)} show the same id: leave it only where it belongs")
+        if left:
+            said.append(
+                f"{job.results.file.name}: lines {_rows(left)} show work that is not in the ledger now; note their ids and move "
+                "the file away when they no longer count"
+            )
         if done.error:
             said.append(f"the rest could not be looked up: {done.error.message}; run this again")
         say("\n".join(said))
-        return int(Exit.EDIT if done.missing or done.shared else Exit.NOT_FINISHED if done.error else Exit.DONE)
+        return int(Exit.EDIT if done.missing or done.shared or left else Exit.NOT_FINISHED if done.error else Exit.DONE)
 
 
 def _rows(numbers: list[int]) -> str:

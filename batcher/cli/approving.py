@@ -48,6 +48,8 @@ def approve(job: Job, *, yes: bool, withdraw: bool, quiet: bool, verbose: bool) 
         check_results_file(job)
         bound = at_hand.bind(checked=True)
         plan = look(bound, at_hand.ledger, listener=Listener(bound=bound))
+        if plan.to_come:
+            at_hand.refuse_forgotten()
         if not quiet:
             say_lines([f"{show.heading(at_hand, 'APPROVE')}: nothing sent, nothing charged"])
             say_lines([*show.plan_lines(at_hand, plan, verbose=verbose), ""])

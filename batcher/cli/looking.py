@@ -71,6 +71,8 @@ def check(
         bound = at_hand.bind(checked=True)
         at_hand.notes += [str(each) for each in check_file_names(bound)]
         plan = look(bound, at_hand.ledger, listener=Listener(bound=bound))
+        if plan.to_come:
+            at_hand.refuse_forgotten()
         leave_out_held(plan, at_hand.ledger, account=at_hand.account_name, at=around.clock())
         if links:
             _look_at_links(at_hand, plan, quiet=quiet or as_json)

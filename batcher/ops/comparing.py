@@ -14,11 +14,10 @@ from batcher.finding import open_job_sheet
 from batcher.inplace import file_beside, update_copy
 from batcher.layout import STATUS
 from batcher.opening import OpenJob
-from batcher.results import Tally, write_results
-from batcher.sheet import Sheet, SheetSpec, open_sheet
+from batcher.results import Tally, open_results, write_results
+from batcher.sheet import Sheet
 from batcher.workbook import WorkbookRefused
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _OTHER_COLUMNS = "the columns are not those of this version or job"
 
 
@@ -82,14 +81,14 @@ def compare_results(opened: OpenJob) -> Comparison:
 
 
 def _compare_file(opened: OpenJob, file: Path, folder: Path) -> Comparison:
-    return _compare(opened, folder / file.name, (lambda: _read(file)) if file.exists() else None)
+    return _compare(opened, folder / file.name, (lambda: open_results(file)) if file.exists() else None)
 
 
 def _compare(opened: OpenJob, again: Path, standing: Callable[[], Sheet] | None) -> Comparison:
     """The results written into another file, held against those that stand somewhere; None when there are none."""
     prefix = opened.job.results.prefix
     tally = write_results(opened.bound, opened.ledger, to=again)
-    wanted = _read(again)
+    wanted = open_results(again)
     bad = list(_bad_lines(wanted, f"{prefix}{STATUS}"))
     if standing is None:
         return Comparison(tally=tally, prefix=prefix, is_missing=True, bad=bad)
@@ -122,10 +121,6 @@ def _compare_workbook(opened: OpenJob, folder: Path) -> Comparison:
 
 def _is_newer(one: Path, other: Path) -> bool:
     return one.exists() and one.stat().st_mtime_ns > other.stat().st_mtime_ns
-
-
-def _read(path: Path) -> Sheet:
-    return open_sheet(SheetSpec(path=path, delimiter=_DELIMITERS.get(path.suffix.lower(), "")))
 
 
 def _bad_lines(sheet: Sheet, status: str) -> Iterator[tuple[int, Mapping[str, str]]]:

@@ -72,7 +72,11 @@ def _of(name: str, contradictions: Sequence[Contradiction]) -> list[str]:
 def _nothing_forgotten(opened: OpenJob, contradictions: Sequence[Contradiction], existing: Existing) -> Verdict:
     kept = opened.unrecorded.read()
     waiting = [f"{len(kept)} ids wait in {opened.unrecorded.path} to be read back: run again"] if kept else []
-    found = [*_of("I2", contradictions), *waiting, *existing.orphans]
+    unknown = [
+        f"line {number} of {opened.job.results.file.name} shows an id that the ledger does not know"
+        for number in opened.forgotten()
+    ]
+    found = [*_of("I2", contradictions), *waiting, *unknown, *existing.orphans]
     return _judged("I2", "no payment is forgotten", found, remarks=existing.perhaps)
 
 
