@@ -30,6 +30,11 @@ class Site:
     def run(self) -> None:
         run_job(self.job, self.simulator.url)
 
+    def write(self) -> None:
+        """The results as the ledger has them now."""
+        env = environment(self.folder, self.simulator.url)
+        assert batcher("results", self.job, env=env, cwd=self.folder).returncode == 3
+
     def judged(self, *, offline: bool = False) -> dict[str, Verdict]:
         """Every verdict by its name."""
         around = surroundings(self.folder, self.simulator.url)
@@ -95,6 +100,18 @@ def narrow(site: Site) -> None:
     write_job(site.folder, names(3), limits={"submissions": "2/second"})
 
 
+def forget_a_reason(site: Site) -> None:
+    """A row has failed, and nobody has written down why; the results show just that."""
+    site.sql("UPDATE attempts SET state = 'failed', error = '', advice = '' WHERE task_id = 3")
+    site.sql("UPDATE tasks SET state = 'failed' WHERE task_id = 3")
+    site.write()
+
+
+def improve(site: Site) -> None:
+    """The ledger has learned something that the results do not show: a run with nothing to do would write it."""
+    site.sql("UPDATE attempts SET flag = 'look at it' WHERE task_id = 2")
+
+
 _SECOND = """
 INSERT INTO attempts (task_id, number, submission_id, account, operation, state, path, body, key, token)
 SELECT task_id, 2, submission_id, account, operation, 'done', path, body, 'b1-x', 'x' FROM attempts WHERE task_id = 1"""
@@ -115,8 +132,12 @@ TAMPERED: dict[str, tuple[Callable[[Site], None] | str, str, str]] = {
     ),
     "a row is gone": (cut, "I3", "line 4: is missing"),
     "pushed back": (_PUSHED, "I4", "row 3: waiting, but its history ends with done"),
+    "other results": (improve, "I5", "a run now would write other results"),
+    "results that are gone": (lambda site: site.results.unlink(), "I5", "a run now would write other results"),
     "sent too fast": (narrow, "I6", "3 requests within 0.00 s, and 2 in 1 s are allowed"),
     "the key in a log": (log_the_key, "I7", "holds-the-key.txt shows the key"),
+    "no reason": (forget_a_reason, "I8", "line 4: failed, and its error is empty"),
+    "no advice": (forget_a_reason, "I8", "line 4: failed, and its what_to_do is empty"),
     "no results": (lambda site: site.results.write_bytes(b"\xff\xfe\x00"), "I9", "out.csv"),
     "a word": (lambda site: edit(site, "done", "no"), "I10", "line 2: batcher_status is 'no', the ledger has 'done'"),
     "another id": (_OTHER_ID, "API", "row 2: v_none does not exist there"),

@@ -1,4 +1,4 @@
-"""A key is the row, its content and nothing else: even a ledger that was lost does not pay twice within a day."""
+"""A key is the row, its content and nothing else: even a ledger that was lost with its results does not pay twice within a day."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def test_a_lost_ledger_costs_nothing_within_a_day(stand_in: StandIn, tmp_path: P
     assert scene.run().exit == 0
 
     shutil.rmtree(scene.state)
+    scene.results.unlink()
     ran = scene.run()
 
     assert ran.exit == 0, ran.stderr
@@ -29,6 +30,7 @@ def test_an_edited_row_never_gets_the_video_of_its_old_text(stand_in: StandIn, t
     assert scene.run().exit == 0
 
     shutil.rmtree(scene.state)
+    scene.results.unlink()
     scene.sheet.write_text(scene.sheet.read_text(encoding="utf-8").replace(MARK, "Ben"), encoding="utf-8")
     ran = scene.run()
 
