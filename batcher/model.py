@@ -64,9 +64,7 @@ class Source(str, Enum):
     ANSWER = "answer"
     POLL = "poll"
     LIST = "list"
-    EVENT = "event"
     PERSON = "person"
-    RESTART = "restart"
 
 
 class FileState(str, Enum):

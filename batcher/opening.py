@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from batcher import files
@@ -21,7 +21,7 @@ from batcher.filenames import check_file_names
 from batcher.finding import find_operations, open_job_sheet
 from batcher.gsheets.door import find_door
 from batcher.job import WORKBOOKS, Job
-from batcher.ledger.place import file_name, has_ledger, is_address, open_anyway, open_ledger, shared_clock
+from batcher.ledger.place import file_name, ids_known, is_address, open_ledger, shared_clock
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.unrecorded import Unrecorded
 from batcher.lists import Lists
@@ -63,6 +63,7 @@ class Surroundings:
     Attributes:
         clock: Unix seconds.
         tell: Receives sentences for the person.
+        warn: The same, for what holds for whatever is done in this process: a sentence that comes again is not repeated.
     """
 
     environ: Mapping[str, str]
@@ -70,6 +71,7 @@ class Surroundings:
     clock: Callable[[], float] = field(default_factory=steady_clock)
     rng: random.Random = field(default_factory=random.Random)
     tell: Callable[[str], None] = lambda _: None
+    warn: Callable[[str], None] = lambda _: None
 
     @property
     def state(self) -> Path:
@@ -332,15 +334,8 @@ class OpenJob:
 
     def forgotten(self) -> list[int]:
         """The lines of the results that show work which the ledger does not know: it is not the one that belongs here."""
-        return forgotten(self.bound, self.ledger, elsewhere=self._known_elsewhere)
-
-    def _known_elsewhere(self, ids: Collection[str]) -> Collection[str]:
-        """Those of some ids that the ledger of the simulators knows or, on a simulator, the one of real accounts."""
-        place, loopback = self._around.place, self.is_real
-        if not has_ledger(place, loopback=loopback):
-            return ()
-        with closing(open_anyway(place, loopback=loopback)) as other:
-            return other.known_ids(ids)
+        elsewhere = partial(ids_known, self._around.place, loopback=self.is_real)  # a first try on a simulator
+        return forgotten(self.bound, self.ledger, elsewhere=elsewhere)
 
     def refuse_forgotten(self) -> None:
         """
@@ -406,6 +401,8 @@ def opened(
             address = stack.enter_context(own_simulator())
             environ = {**environ, provider.base_url_variable: address, provider.key_variable: "rehearsal"}
         account = _account(job, provider, environ, around, offline=offline)
+        if account and account.exposed:
+            around.warn(f"everybody on this machine can read your key: chmod 600 {account.exposed}")
         client = Client(account, clock=around.clock) if account and not offline else None
         if client:
             stack.callback(client.close)

@@ -355,6 +355,22 @@ def test_files_are_their_owners_alone(simulate: Make, place: Callable[..., Place
     assert wide == []
 
 
+@pytest.mark.parametrize(("mode", "is_told"), [(0o644, True), (0o604, True), (0o640, False), (0o600, False)])
+def test_a_key_that_everybody_can_read_is_told_once(
+    simulate: Make, place: Callable[..., Place], mode: int, is_told: bool
+) -> None:
+    """In the `.env` file beside the job; not with `--quiet`, and not where the key comes from elsewhere (S9)."""
+    here = place(simulate())
+    dotenv = here.folder / ".env"
+    dotenv.write_text("HEYGEN_API_KEY=test-key\n")
+    dotenv.chmod(mode)
+    without = {name: value for name, value in here.env.items() if name != "HEYGEN_API_KEY"}
+
+    said = f"everybody on this machine can read your key: chmod 600 {dotenv}"
+    assert here("check", env=without).stderr.count(said) == is_told
+    assert said not in here("check", "--quiet", env=without).stderr + here("check").stderr
+
+
 @pytest.mark.parametrize("command", list(_COMMANDS))
 def test_help_reads_like_a_manual_page(tmp_path: Path, command: str) -> None:
     """What it does, every option, and an example."""

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import batcher, environment, names, write_job
 
 from batcher.errors import Exit
 from batcher.ops import notify as notifying
 from batcher.ops.notify import Message, Situation, address_problems, announce, notify, what_to_tell
+from batcher.simulator import Behaviour, start
 
 MESSAGE = Message(title="welcome: finished", body="3 rows = 3 done ✓", needs_a_person=False)
 SECRET = "tok-3n-s3cret"
@@ -202,6 +204,18 @@ def test_addresses_are_checked_before_anything_is_sent() -> None:
         "slakc://… is no address that apprise understands, such as mailto://… or slack://…",
         "$MISSING is not set, in the environment or in a .env file",
     ]
+
+
+def test_check_tells_of_an_address_that_nobody_has(tmp_path: Path) -> None:
+    """Before a night's run has ended unheard."""
+    job = write_job(tmp_path, names(1), notify=["slakc://token", "$MISSING"])
+    simulator = start(Behaviour())
+    done = batcher("check", job, env=environment(tmp_path, simulator.url), cwd=tmp_path)
+    simulator.stop()
+
+    assert done.returncode == 0
+    assert "slakc://… is no address that apprise understands" in done.stdout
+    assert "$MISSING is not set" in done.stdout
 
 
 def test_the_same_ending_is_announced_once(inbox: Inbox, situation: Callable[..., Situation], tmp_path: Path) -> None:

@@ -251,7 +251,7 @@ def test_what_another_process_settles_is_not_waited_for(make_site: Callable[...,
     def settle() -> bool:
         made = {each["key"]: each["id"] for each in site.simulator.report()["charges"]}
         open_ones = [each for each in elsewhere.find() if not each.remote_id and each.key in made]
-        cause = {"source": Source.EVENT, "answered": True}
+        cause = {"source": Source.LIST, "answered": True}
         elsewhere.record(
             [news(each, State.IN_PROGRESS, site.clock(), remote_id=made[each.key], **cause) for each in open_ones]
         )

@@ -66,7 +66,6 @@ def test_rows_carry_the_numbers_that_a_spreadsheet_shows(tmp_path: Path) -> None
     sheet = opened(tmp_path, 'id,text\n1,"two\nlines"\n2,x\n')
 
     assert [row.number for row in sheet.rows()] == [2, 3]
-    assert sheet.first_row == 2
     assert sheet.where(1, 3) == "people.csv!B3"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ class Account:
         signature: Signs its requests; never shown.
         signed_in_as: Whose kept sign-in it is; empty with a key.
         is_real: False on a loopback address: nothing there costs money.
+        exposed: The file that holds its key, where everybody on this machine can read that; None otherwise.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Account:
     signature: Signature = field(repr=False)
     is_real: bool
     signed_in_as: str = ""
+    exposed: Path | None = None
 
     @property
     def upload_url(self) -> str:
@@ -100,6 +103,7 @@ def open_account(
         base_url=address,
         signature=KeySignature(signed={provider.key_header: provider.key_value.format(key=credential)}),
         is_real=is_real,
+        exposed=settings.exposed(provider.key_variable),
     )
 
 
@@ -170,14 +174,23 @@ class Settings:
 
     def get(self, variable: str) -> str:
         """The value of a variable; empty when it is nowhere."""
+        return self._find(variable)[0]
+
+    def exposed(self, variable: str) -> Path | None:
+        """The file that a variable is read from, where everybody on this machine can read it too; None otherwise."""
+        _, file = self._find(variable)
+        return file if file is not None and file.stat().st_mode & stat.S_IROTH else None
+
+    def _find(self, variable: str) -> tuple[str, Path | None]:
+        """The value of a variable, and the file that it stands in."""
         if not variable:
-            return ""
+            return "", None
         if value := self._environ.get(variable, "").strip():
-            return value
+            return value, None
         for file in self._files:
             if file.is_file():
                 from dotenv import dotenv_values
 
                 if value := (dotenv_values(file).get(variable) or "").strip():
-                    return value
-        return ""
+                    return value, file
+        return "", None

@@ -18,6 +18,7 @@ from batcher.job import Job
 from batcher.links import check_links
 from batcher.listening import Listener
 from batcher.opening import OpenJob, check_results_file, opened
+from batcher.ops.telling import untellable
 from batcher.plan import Plan, leave_out_held, look
 from batcher.renewal import renew_all
 from batcher.results import count_rows
@@ -69,7 +70,7 @@ def check(
     with opened(job, around, offline=offline, rehearse=rehearse) as at_hand:
         at_hand.lists.is_fresh = fresh
         bound = at_hand.bind(checked=True)
-        at_hand.notes += [str(each) for each in check_file_names(bound)]
+        at_hand.notes += [*map(str, check_file_names(bound)), *untellable(job, around)]
         plan = look(bound, at_hand.ledger, listener=Listener(bound=bound))
         if plan.to_come:
             at_hand.refuse_forgotten()

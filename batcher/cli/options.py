@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -62,7 +63,14 @@ def surroundings(*, quiet: bool = False) -> Surroundings:
         if not quiet:
             click.echo(sentence, err=True)
 
-    return Surroundings(environ=os.environ, folder=Path.cwd(), tell=tell, clock=clock_for(os.environ))
+    warn = tell if quiet else _warn
+    return Surroundings(environ=os.environ, folder=Path.cwd(), tell=tell, warn=warn, clock=clock_for(os.environ))
+
+
+@cache
+def _warn(sentence: str) -> None:
+    """Say it to stderr once in a process: what is wrong for all files of an inbox is said with the first of them."""
+    click.echo(sentence, err=True)
 
 
 @contextmanager

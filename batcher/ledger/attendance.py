@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -143,9 +143,3 @@ def roster(address: str) -> Sequence[Present]:
             Present(name=name, queues=queues, since_s=since_s, seen_s=seen_s, doing=json.loads(doing))
             for name, queues, since_s, seen_s, doing in connection.execute(_ROSTER.encode())
         ]
-
-
-def counts_of(present: Sequence[Present]) -> Mapping[bool, int]:
-    """How many are alive, and how many are not."""
-    alive = sum(each.is_alive for each in present)
-    return {True: alive, False: len(present) - alive}

@@ -14,10 +14,6 @@ class Rows(Protocol):
     def description(self) -> Any:
         """For each column a sequence that begins with its name."""
 
-    @property
-    def rowcount(self) -> int:
-        """How many rows it has changed."""
-
     def fetchone(self) -> Any:
         """The next row as a tuple; None when there is no more."""
 

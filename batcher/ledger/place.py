@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -72,6 +73,19 @@ def has_ledger(place: str, *, loopback: bool) -> bool:
     from batcher.ledger.server import has_schema
 
     return has_schema(place, _SCHEMAS[loopback])
+
+
+def ids_known(place: str, remote_ids: Collection[str], *, loopback: bool) -> Collection[str]:
+    """
+    Those of some ids that any attempt of a ledger has; none where there is no ledger.
+
+    Raises:
+        LedgerError: It cannot be used.
+    """
+    if not has_ledger(place, loopback=loopback):
+        return ()
+    with closing(open_anyway(place, loopback=loopback)) as ledger:
+        return ledger.known_ids(remote_ids)
 
 
 def has_password(address: str) -> bool:

@@ -44,7 +44,6 @@ class Unrecorded:
 
     def __init__(self, ledger: Path, job: str) -> None:
         self.path = ledger.with_name(f"{ledger.name}-unrecorded-{label_hash(job)}.jsonl")
-        self._job = job
 
     def keep(self, lines: Sequence[str]) -> None:
         """

@@ -8,10 +8,11 @@ from batcher.api.account import Settings
 from batcher.ending import Ending
 from batcher.errors import BatcherError
 from batcher.expiry import link_expiry
+from batcher.job import Job
 from batcher.ledger.values import Standing
 from batcher.lines import word_of
 from batcher.opening import OpenJob, Surroundings
-from batcher.ops.notify import Situation, announce
+from batcher.ops.notify import Situation, address_problems, announce
 from batcher.report import Report, ReportRow, write_report
 from batcher.results import Tally
 from batcher.units import Money
@@ -105,7 +106,16 @@ def _announce(at_hand: OpenJob, situation: Situation, around: Surroundings) -> N
     job = at_hand.job
     if not job.notify:
         return
-    folders = [job.path.parent, job.path.parent.parent] if job.path else []
-    setting: Callable[[str], str] = Settings(around.environ, [*folders, around.folder]).get
-    for said in announce(job.notify, situation, folder=at_hand.state / "told", setting=setting):
+    for said in announce(job.notify, situation, folder=at_hand.state / "told", setting=_setting(job, around)):
         around.tell(said)
+
+
+def untellable(job: Job, around: Surroundings) -> list[str]:
+    """What is wrong with the addresses of those who are to be told, as far as that can be seen without the network."""
+    return address_problems(job.notify, setting=_setting(job, around)) if job.notify else []
+
+
+def _setting(job: Job, around: Surroundings) -> Callable[[str], str]:
+    """What a variable holds that an address names."""
+    folders = [job.path.parent, job.path.parent.parent] if job.path else []
+    return Settings(around.environ, [*folders, around.folder]).get

@@ -83,7 +83,6 @@ def open_delimited(spec: SheetSpec, needs: Collection[str]) -> Sheet:
         header=header,
         notes=tuple(note for note in (text.note, said) if note),
         fingerprint=text.fingerprint,
-        first_row=layout.header_row + 1,
         read=lambda: guard_nameless(_rows(text, layout, header), header, where=name),
     )
 

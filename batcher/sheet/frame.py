@@ -44,4 +44,4 @@ def sheet_of_frame(frame: Any, *, name: str) -> Sheet:
     digest = hashlib.sha256("\x1f".join(header).encode("utf-8", "surrogatepass"))
     for row in read():
         digest.update("\x1f".join(row.cells).encode("utf-8", "surrogatepass") + b"\x1e")
-    return Sheet(name=name, header=header, notes=(), fingerprint=digest.hexdigest(), first_row=2, read=read)
+    return Sheet(name=name, header=header, notes=(), fingerprint=digest.hexdigest(), read=read)

@@ -53,8 +53,6 @@ class Sheet:
 
         fingerprint: SHA-256 of the file's bytes, in hexadecimal.
 
-        first_row: Number of the first row below the header.
-
         tab: The workbook's tab; empty for a text file.
 
         read: Makes a new pass over the rows; use `rows`.
@@ -64,7 +62,6 @@ class Sheet:
     header: tuple[str, ...]
     notes: tuple[str, ...]
     fingerprint: str
-    first_row: int
     tab: str = ""
     read: Callable[[], Iterator[Row]]
 

@@ -224,7 +224,6 @@ def sheet_of(
         header=header,
         notes=(*notes, *_notes(grid, header)),
         fingerprint=fingerprint,
-        first_row=spec.header_row + 1,
         tab=grid.name,
         read=lambda: guard_nameless(rows(), header, where=grid.name),
     )
