@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections import Counter
@@ -359,16 +360,21 @@ def test_files_are_their_owners_alone(simulate: Make, place: Callable[..., Place
 def test_a_key_that_everybody_can_read_is_told_once(
     simulate: Make, place: Callable[..., Place], mode: int, is_told: bool
 ) -> None:
-    """In the `.env` file beside the job; not with `--quiet`, and not where the key comes from elsewhere (S9)."""
-    here = place(simulate())
+    """In the `.env` file beside the job, for all files of an inbox together; not where the key comes from elsewhere (S9)."""
+    here = place(simulate(), sheet={"file": "inbox/*.csv"}, results={"file": "results/*.csv"})
+    (here.folder / "inbox").mkdir()
+    for name in ("one.csv", "two.csv"):
+        shutil.copy(here.folder / "people.csv", here.folder / "inbox" / name)
     dotenv = here.folder / ".env"
     dotenv.write_text("HEYGEN_API_KEY=test-key\n")
     dotenv.chmod(mode)
     without = {name: value for name, value in here.env.items() if name != "HEYGEN_API_KEY"}
 
+    told, quiet, elsewhere = here("check", env=without), here("check", "--quiet", env=without), here("check")
+    assert told.stdout.count("· CHECK: nothing sent") == 2
     said = f"everybody on this machine can read your key: chmod 600 {dotenv}"
-    assert here("check", env=without).stderr.count(said) == is_told
-    assert said not in here("check", "--quiet", env=without).stderr + here("check").stderr
+    assert told.stderr.count(said) == is_told
+    assert said not in quiet.stderr + elsewhere.stderr
 
 
 @pytest.mark.parametrize("command", list(_COMMANDS))
