@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from batcher.bound import BoundJob
@@ -14,6 +15,7 @@ from batcher.ledger.protocol import Ledger
 from batcher.results import open_results
 from batcher.sheet import normalise
 
+GROUP = 500
 SHOWN = 20
 
 
@@ -53,13 +55,16 @@ def forgotten(bound: BoundJob, ledger: Ledger, *, elsewhere: Callable[[Collectio
     """
     if not bound.trusts_ids or bound.job.is_in_place:
         return []
-    shown: dict[str, list[int]] = {}
-    for number, remote_id in _ids(bound, bound.job.results.file):
-        shown.setdefault(remote_id, []).append(number)
-    left = shown.keys() - set(ledger.known_ids(shown))
-    left -= set(_other_outputs(bound, ledger)) if left else set()
-    left -= set(elsewhere(left)) if left else set()
-    return sorted({number for remote_id in left for number in shown[remote_id]})
+    left: dict[str, list[int]] = {}
+    shown = _ids(bound, bound.job.results.file)
+    while some := list(islice(shown, GROUP)):
+        known = ledger.known_ids({remote_id for _, remote_id in some})
+        for number, remote_id in some:
+            if remote_id not in known:
+                left.setdefault(remote_id, []).append(number)
+    unknown = left.keys() - set(_other_outputs(bound, ledger)) if left else set()
+    unknown -= set(elsewhere(unknown)) if unknown else set()
+    return sorted({number for remote_id in unknown for number in left[remote_id]})
 
 
 def refuse_forgotten(bound: BoundJob, lines: Collection[int]) -> None:
