@@ -42,8 +42,9 @@ bench: $(VENV)/.installed-dev  ## Measure speed against the simulator: make benc
 proof: $(VENV)/.installed-dev  ## Measure the README's numbers anew: make proof, or make proof OF=lost-answers
 	@cd tests && ../$(BIN)/python -m proofs.headline $(OF)
 
-corpora: $(VENV)/.installed-dev  ## Throw a folder of sheets at the reader: make corpora DIR=…
-	BATCHER_CORPORA_EXTRA="$(abspath $(DIR))" $(BIN)/pytest tests/test_corpora.py
+corpora: $(VENV)/.installed-dev  ## Throw a folder of sheets, YAML and JSON at the readers: make corpora DIR=…
+	@test -d "$(DIR)" || { echo "make corpora DIR=… needs a folder"; exit 1; }
+	BATCHER_CORPORA_EXTRA="$$(cd "$(DIR)" && pwd)" $(BIN)/pytest tests/test_corpora.py
 
 pictures: $(VENV)/.installed-dev  ## Take the pictures in docs/ anew (LibreOffice, poppler-utils, chromium, chromium-driver)
 	$(BIN)/python docs/pictures/make.py

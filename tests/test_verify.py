@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -95,6 +96,12 @@ def log_the_key(site: Site) -> None:
     (site.folder / "state" / "logs" / "holds-the-key.txt").write_text("key: test-key")
 
 
+def pack_the_key(site: Site) -> None:
+    (site.folder / "state" / "logs").mkdir()
+    with zipfile.ZipFile(site.folder / "state" / "logs" / "holds-the-key.txt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/sharedStrings.xml", b"<t>test-key</t>" * 100)
+
+
 def narrow(site: Site) -> None:
     site.sql("UPDATE submissions SET first_sent_at = 4e9")
     write_job(site.folder, names(3), limits={"submissions": "2/second"})
@@ -138,6 +145,7 @@ TAMPERED: dict[str, tuple[Callable[[Site], None] | str, str, str]] = {
     "the key in a log": (log_the_key, "I7", "holds-the-key.txt shows the key"),
     "no reason": (forget_a_reason, "I8", "line 4: failed, and its error is empty"),
     "no advice": (forget_a_reason, "I8", "line 4: failed, and its what_to_do is empty"),
+    "the key in a workbook": (pack_the_key, "I7", "holds-the-key.txt shows the key"),
     "no results": (lambda site: site.results.write_bytes(b"\xff\xfe\x00"), "I9", "out.csv"),
     "a word": (lambda site: edit(site, "done", "no"), "I10", "line 2: batcher_status is 'no', the ledger has 'done'"),
     "another id": (_OTHER_ID, "API", "row 2: v_none does not exist there"),
@@ -151,6 +159,17 @@ def test_what_is_not_as_it_should_be_is_named_with_its_row(site: Site, name: str
     site.sql(tamper) if isinstance(tamper, str) else tamper(site)
 
     assert said in "\n".join(site.broken()[invariant])
+
+
+def test_what_is_damaged_ends_no_search_for_the_key(site: Site) -> None:
+    """A workbook that cannot be unpacked is told as a file that is not whole, not as a fault of batcher."""
+    pack_the_key(site)
+    packed = site.folder / "state" / "logs" / "holds-the-key.txt"
+    content = bytearray(packed.read_bytes())
+    content[60:64] = bytes(4)
+    packed.write_bytes(content)
+
+    assert site.judged()["I7"].holds
 
 
 def test_rows_that_went_together_are_one_request(tmp_path: Path) -> None:

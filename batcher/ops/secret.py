@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import mmap
 import zipfile
@@ -12,8 +13,9 @@ from urllib.parse import quote, quote_plus
 
 from batcher.api.account import REHEARSAL_KEY
 from batcher.api.signing import KeySignature
-from batcher.errors import ApiError
+from batcher.errors import ApiError, InputError
 from batcher.opening import OpenJob, ledger_name
+from batcher.sheet.archive import open_archive
 
 
 def secrets_of(opened: OpenJob) -> list[str]:
@@ -35,7 +37,7 @@ def places_of(secrets: Collection[str], opened: OpenJob) -> Iterator[str]:
         if secret == REHEARSAL_KEY:  # no secret, and a word that people write
             continue
         for path in _written(opened):
-            if any(_holds(path, form) for form in _forms(secret)):
+            if _shows(path, _forms(secret)):
                 yield f"{path} shows the key: remove it, and make a new key"
 
 
@@ -49,7 +51,7 @@ def _written(opened: OpenJob) -> Iterator[Path]:
 
 def _forms(secret: str) -> set[bytes]:
     raw = secret.encode()
-    texts = {quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], raw.hex()}
+    texts = {quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], html.escape(secret), raw.hex()}
     found = {raw, *(text.encode() for text in texts)}
     for shift in range(3):  # inside a longer text, base64 begins at one of three places in the secret
         inner = raw[shift : len(raw) - (len(raw) - shift) % 3]
@@ -57,11 +59,15 @@ def _forms(secret: str) -> set[bytes]:
     return found
 
 
-def _holds(path: Path, form: bytes) -> bool:
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            return any(form in archive.read(name) for name in archive.namelist())
+def _shows(path: Path, forms: Collection[bytes]) -> bool:
+    """Whether a file holds one of the forms; the parts of a workbook are packed."""
     if not path.stat().st_size:
         return False
+    if zipfile.is_zipfile(path):
+        try:
+            archive = open_archive(path.read_bytes(), path.name)
+        except InputError:
+            return False  # damaged, which is told elsewhere: nobody can read it
+        return any(form in part for part in map(archive.read, archive.parts) for form in forms)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(form) >= 0
+        return any(content.find(form) >= 0 for form in forms)

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import bz2
+import gzip
+import io
+import lzma
 import os
+import quopri
 import sqlite3
-from collections.abc import Callable, Iterator
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -119,16 +128,77 @@ def test_no_process_shows_the_key_in_its_command_line(stand_in: StandIn, tmp_pat
 
 
 def test_the_search_finds_what_is_there(stand_in: StandIn, tmp_path: Path) -> None:
-    """A marked cell is found in results and ledger, and the key in every form in which it could be written."""
+    """A marked cell is found in results and ledger: where it were not, the search for the key would find nothing either."""
     scene = Scene(folder=tmp_path / "job", url=stand_in.url, name="marked")
     scene.run()
 
     leaks = "\n".join(leaks_below(tmp_path, MARK))
 
     assert "results.csv" in leaks
-    assert "dump of" in leaks
-    for form in forms(KEY):
-        assert seen_in(b"before " + form + b" after", KEY)
+    assert "its dump" in leaks
+
+
+def test_no_form_hides_the_key() -> None:
+    """Escaped, encoded, in lines of base64, in UTF-16: each is found in the middle of a text, and named."""
+    for form, name in forms(KEY).items():
+        assert seen_in(b"before " + form + b" after", KEY) == name
+        assert seen_in(form.decode().encode("utf-16"), KEY) == name
+    assert seen_in(quopri.encodestring(b"x" * 70 + KEY.encode()), KEY) == "as mails have it"
+    assert seen_in(base64.encodebytes(b"x" * 50 + KEY.encode() + b"x" * 50), KEY) == "base64"
+    assert not seen_in(KEY[:-1].encode(), KEY)
+
+
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zlib": zlib.compress,
+    "zip": lambda raw: zipped({"xl/sharedStrings.xml": raw}),
+    "zip in zip": lambda raw: zipped({"a.xlsx": zipped({"b": raw})}),
+    "gzip in zip": lambda raw: zipped({"log.gz": gzip.compress(raw)}),
+    "zip behind a preamble": lambda raw: b"MZ" + bytes(100) + zipped({"a": raw}),
+    "tar.gz": lambda raw: gzip.compress(tarred(raw)),
+    "the second member of a damaged zip": lambda raw: damaged(raw),
+}
+
+
+@pytest.mark.parametrize("packed", PACKED)
+def test_no_packing_hides_the_key(packed: str, tmp_path: Path) -> None:
+    """Whatever an artefact is packed in, and however the key is written in it."""
+    for number, form in enumerate((KEY.encode(), KEY.encode("utf-16"), base64.b64encode(KEY.encode()))):
+        content = b"A" * 3000 + form + b"B" * 3000
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "holds-the-key.txt").write_bytes(PACKED[packed](content))
+
+    leaks = "\n".join(leaks_below(tmp_path, KEY))
+
+    assert [number for number in range(3) if f"/{number}/holds-the-key" in leaks] == [0, 1, 2]
+
+
+def zipped(members: Mapping[str, bytes]) -> bytes:
+    """A zip archive."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def tarred(content: bytes) -> bytes:
+    """A tar archive of one file."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        member = tarfile.TarInfo("a.log")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return file.getvalue()
+
+
+def damaged(content: bytes) -> bytes:
+    """A zip archive whose first member cannot be unpacked."""
+    whole = bytearray(zipped({"first": b"x" * 3000, "second": content}))
+    whole[40:45] = bytes(5)
+    return bytes(whole)
 
 
 def _command_lines(group: int) -> Iterator[bytes]:
