@@ -12,7 +12,8 @@ from batcher.bound import BoundJob
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import Standing
 from batcher.lines import SKIPPED, row_lines, row_word
-from batcher.marks import Identified
+from batcher.marks import Identified, Mark
+from batcher.model import HELD
 from batcher.sheet import write_rows
 
 GROUP = 400
@@ -26,10 +27,13 @@ class Tally:
     Attributes:
         rows: Rows of the sheet.
         words: Rows by their word; `skipped` among them.
+        held: Of those that are held, how many wait for which instant, unix seconds; 0 is a person's word. Empty where
+            the sheet was not gone through.
     """
 
     rows: int = 0
     words: Counter[str] = field(default_factory=Counter)
+    held: Counter[float] = field(default_factory=Counter)
 
     def identity(self) -> str:
         """`40 rows = 37 done + 1 failed + 2 invalid`, with a mark when it does not add up."""
@@ -109,5 +113,8 @@ def rows_and_lines(
         for identified in some:
             standings = by_row.get(identified.row_id, [])
             tally.rows += 1
-            tally.words[row_word(bound, identified, standings)] += 1
+            word = row_word(bound, identified, standings)
+            tally.words[word] += 1
+            if word == HELD:
+                tally.held[0.0 if identified.mark is Mark.HOLD else identified.not_before] += 1
             yield identified, standings, row_lines(bound, identified, standings)

@@ -206,6 +206,21 @@ def test_an_unsure_row_is_left_to_the_person_who_looks_after_the_work(tmp_path: 
     assert advice in notes(book.path)["D2"]
 
 
+def test_status_tells_what_held_rows_wait_for(simulate: Make, tmp_path: Path) -> None:
+    """How many a person keeps back, and how many wait for which day."""
+    simulator, book = simulate(), Book(tmp_path, ["Ann", "Bob", "Cem", "Dan"])
+    book.edit(2, "batcher_status", "hold")
+    for row, day in ((3, "2099-01-31"), (4, "2099-01-31"), (5, "31.12.2098")):
+        book.edit(row, "not_before", day)
+    book(simulator, "run")
+    told = book(simulator, "status").stdout
+    summary = json.loads(book(simulator, "status", "--json").stdout)
+
+    assert "4 rows = 4 held" in told
+    assert "Held     1 by the word hold, 1 until 2098-12-31, 2 until 2099-01-31" in told
+    assert summary["held"] == {"hold": 1, "2098-12-31": 1, "2099-01-31": 2}
+
+
 def test_the_note_of_a_failure_goes_when_it_is_made_again(simulate: Make, tmp_path: Path) -> None:
     """A mended cell carries no old reason."""
     simulator, book = simulate(), Book(tmp_path, ["[policy]"])
