@@ -157,7 +157,7 @@ class Files:
         except OSError as error:
             raise Unusable(f"'{text}' cannot be read: {error.strerror or error}") from error
         if (after.st_size, after.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
-            raise Unusable(f"'{text}' is being written right now; run again when it is complete")
+            raise Unusable(f"'{text}' is being written right now; it counts when it is complete")
         return LocalFile(path=path, digest=digest, size=status.st_size, kind=kind)
 
     def _allowed(self, text: str, written: str) -> Path:

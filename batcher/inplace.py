@@ -12,7 +12,7 @@ from batcher.errors import InputError, Problem
 from batcher.layout import STATUS
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import Standing
-from batcher.lines import is_misread
+from batcher.lines import is_misread, sheet_advice
 from batcher.marks import Mark
 from batcher.model import Row, State
 from batcher.results import Tally, Written, rows_and_lines, write_results
@@ -113,7 +113,7 @@ def _notes(bound: BoundJob, row: Row, standing: Standing) -> Iterator[CellNote]:
         yield CellNote(row=at, column=column, text=message)
     if standing.state not in (State.FAILED, State.UNSURE):
         return
-    reason = clean(" → ".join(filter(None, [standing.error, standing.advice])))
+    reason = clean(" → ".join(filter(None, [standing.error, sheet_advice(bound, standing)])))
     step = bound.steps.get(standing.key.step) if standing.state is State.FAILED else None
     found = (
         step.columns_about(row, item=standing.key.item, code=standing.error_code, error=standing.error) if step else ()

@@ -228,6 +228,9 @@ def _waiting_for(bound: BoundJob, standing: Standing, tasks: Sequence[Standing])
 
 
 def _advice(bound: BoundJob, standing: Standing) -> str:
+    """What to do, for whoever reads the line: in the sheet itself that is the person who fills it in."""
+    if bound.job.is_in_place:
+        return sheet_advice(bound, standing)
     advice = standing.advice
     if standing.state is State.INVALID:
         advice = "correct the cell, then run again"
@@ -236,6 +239,24 @@ def _advice(bound: BoundJob, standing: Standing) -> str:
     if _lacking(bound, standing) and not advice:
         advice = f"the row is done; for its file: batcher download {_job_name(bound)}"
     return advice
+
+
+def sheet_advice(bound: BoundJob, standing: Standing) -> str:
+    """What to do, for the person who fills in the sheet and knows nothing else; empty when there is nothing to do."""
+    if standing.state is State.INVALID:
+        return "correct the cell and save"
+    if standing.state is State.UNSURE:
+        return f"ask the person who looks after this; do not write {Mark.AGAIN.value}"
+    if _lacking(bound, standing):
+        return standing.advice or "the video is made; ask the person who looks after this for its file"
+    if standing.state is not State.FAILED:
+        return standing.advice
+    if standing.error_code == "lost":
+        return f"ask the person who looks after this before you write {Mark.AGAIN.value}: it may have been charged"
+    how = f'write "{Mark.AGAIN.value}" in {bound.job.results.prefix}{STATUS} and save'
+    if not bound.job.is_in_place:
+        return standing.advice or "mend the cause, then ask for the row again"
+    return f"{standing.advice} ({how})" if standing.advice else f"mend the cause, then {how}"
 
 
 def _notes(bound: BoundJob, tasks: Sequence[Standing]) -> list[str]:

@@ -12,8 +12,11 @@ from pathlib import Path
 
 from batcher.api.account import Account
 from batcher.api.client import Client
+from batcher.catalog.model import Operation
 from batcher.errors import ApiError, InputError, StopEverything, Stopped
+from batcher.job import Step
 from batcher.mapping.choice import Choice, Choices
+from batcher.mapping.tree import uses
 from batcher.sheet import replacing
 
 KEPT_S = 600.0
@@ -64,6 +67,21 @@ class Lists:
         note = f"{kind} as of {datetime.fromtimestamp(as_of).astimezone():%H:%M}"
         self.notes.append(note)
         return Choices(kind, members, is_open=is_open, renew=lambda: self._renewed(kind, note))
+
+    def used(self, steps: Sequence[Step], operations: Sequence[Operation]) -> dict[str, Choices]:
+        """
+        The lists that the requests of a job need, by their names; what cannot be read is noted and left out.
+
+        Raises:
+            Stopped: The key is not accepted.
+        """
+        found: dict[str, Choices] = {}
+        for step, operation in zip(steps, operations, strict=True):
+            for kind, is_open in kinds_used(step, operation).items():
+                members = None if kind in found else self.choices(kind, is_open=is_open)
+                if members is not None:
+                    found[kind] = members
+        return found
 
     def read(self, kind: str) -> Sequence[Choice]:
         """
@@ -120,3 +138,13 @@ class Lists:
     def _file(self, kind: str) -> Path:
         name = f"{self.account.name if self.account else ''}\x1f{kind}"
         return self.state / "lists" / f"{hashlib.blake2b(name.encode(), digest_size=8).hexdigest()}.json"
+
+
+def kinds_used(step: Step, operation: Operation) -> dict[str, bool]:
+    """
+    The names of the lists that a request needs, each with whether other values than those listed may be valid.
+
+    A template is looked up by itself, and a list that leaves it out proves nothing.
+    """
+    used = [(pattern, kind) for pattern, kind in operation.choices.items() if uses(step.request, pattern)]
+    return {kind: pattern in operation.path_fields and bool(operation.extends) for pattern, kind in reversed(used)}

@@ -77,17 +77,17 @@ def learn_templates(bound: BoundJob, *, client: Client | None, notes: list[str])
         if client is None:
             notes.append("the templates of the rows are not checked offline")
             continue
-        paths = list(_paths(bound, step))
+        paths = list(template_paths(bound, step))
         for path in paths[:LOOKED_UP]:
             _learn(step, path, client, notes)
         if len(paths) > LOOKED_UP:
             notes.append(f"{LOOKED_UP} of the {len(paths)} templates in the sheet were looked up, the others not")
 
 
-def _paths(bound: BoundJob, step: BoundStep) -> Iterator[str]:
-    """Where the API describes each template of the sheet, once each, in the order of the rows."""
+def template_paths(bound: BoundJob, step: BoundStep) -> Iterator[str]:
+    """Where the API describes each template that stands in the sheet, once each, in the order of the rows."""
     seen: set[str] = set()
-    for identified in bound.rows():
+    for identified in bound.rows() if step.mapping.has_template_per_row else ():
         row = identified.row
         for item in step.items(row, lambda _: "")[0] if identified.row_id else ():
             path = step.mapping.template_path(row.cells, flaws=row.flaws, item=item)

@@ -27,9 +27,8 @@ from batcher.ledger.unrecorded import Unrecorded
 from batcher.lists import Lists
 from batcher.live import learn_templates, with_template
 from batcher.mapping.choice import Choices
-from batcher.mapping.tree import uses
 from batcher.plan import Plan, fingerprint, make_plan, remembered, with_files
-from batcher.rehearsal import own_simulator, rehearsal
+from batcher.rehearsal import Lender, Things, simulator, stage
 from batcher.results import Written, write_results
 from batcher.sheet import Sheet
 from batcher.witness import check_ours, forgotten, refuse_forgotten
@@ -115,6 +114,7 @@ class OpenJob:
         state: Path,
         around: Surroundings,
         is_rehearsal: bool = False,
+        notes: Sequence[str] = (),
     ) -> None:
         self.job = job
         self.provider = provider
@@ -125,7 +125,7 @@ class OpenJob:
         self.sheet = sheet
         self.state = state
         self.is_rehearsal = is_rehearsal
-        self.notes = list(sheet.notes)
+        self.notes = [*sheet.notes, *notes]
         self._around = around
         self.lists = Lists(account=account, client=client, state=state, clock=around.clock, notes=self.notes)
         self._sheet_fingerprint = sheet.fingerprint
@@ -214,7 +214,7 @@ class OpenJob:
         choices: dict[str, Choices] = {}
         if checked:
             _ = self.info  # a key that is not accepted is told before anything else
-            choices = self._choices()
+            choices = self.lists.used(self.job.steps, operations)
             pairs = zip(self.job.steps, operations, strict=True)
             operations = [
                 with_template(step, each, client=self.client, choices=choices, notes=self.notes) for step, each in pairs
@@ -359,20 +359,6 @@ class OpenJob:
             raise ValueError("opened offline")
         return self.client
 
-    def _choices(self) -> dict[str, Choices]:
-        """The lists of valid values that the requests need; what cannot be read is told and not checked."""
-        found: dict[str, Choices] = {}
-        for step, operation in zip(self.job.steps, self.operations, strict=True):
-            for pattern, kind in operation.choices.items():
-                if kind not in found and uses(step.request, pattern):
-                    # a template is looked up by itself, and a list that leaves it out proves nothing
-                    members = self.lists.choices(
-                        kind, is_open=pattern in operation.path_fields and bool(operation.extends)
-                    )
-                    if members is not None:
-                        found[kind] = members
-        return found
-
 
 @contextmanager
 def opened(
@@ -395,10 +381,14 @@ def opened(
     provider, operations = find_operations(job, environ=around.environ, offline=offline)
     with ExitStack() as stack:
         environ, state, place = around.environ, around.state, around.place
+        notes: list[str] = []
         if rehearse:
-            job, state = rehearsal(job, state, stack)
+            real = job
+            job, state = stack.enter_context(stage(job, state))
             place = str(state)
-            address = stack.enter_context(own_simulator())
+            sheet = sheet or _sheet(job, around, offline=offline)
+            things = _lent(real, provider, operations, sheet, around, notes)
+            address = stack.enter_context(simulator(things))
             environ = {**environ, provider.base_url_variable: address, provider.key_variable: "rehearsal"}
         account = _account(job, provider, environ, around, offline=offline)
         if account and account.exposed:
@@ -419,7 +409,36 @@ def opened(
             state=state,
             around=around,
             is_rehearsal=rehearse,
+            notes=notes,
         )
+
+
+def _lent(
+    job: Job,
+    provider: Provider,
+    operations: Sequence[Operation],
+    sheet: Sheet,
+    around: Surroundings,
+    notes: list[str],
+) -> Things:
+    """What the real account has of what the job names, as far as it can be looked at."""
+    account, reason = None, ""
+    try:
+        account = _account(job, provider, around.environ, around, offline=False)
+    except InputError as error:
+        reason = str(error.problems[0])
+    lender = Lender(
+        job=job,
+        provider=provider,
+        operations=operations,
+        account=account,
+        reason=reason,
+        sheet=sheet,
+        state=around.state,
+        clock=around.clock,
+        notes=notes,
+    )
+    return lender.things()
 
 
 def _sheet(job: Job, around: Surroundings, *, offline: bool) -> Sheet:

@@ -13,8 +13,8 @@ from batcher.expiry import next_renewal
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import Standing
 from batcher.lines import SKIPPED, row_lines, row_word
-from batcher.marks import Identified
-from batcher.model import State
+from batcher.marks import Identified, Mark
+from batcher.model import HELD, State
 from batcher.sheet import Sheet, SheetSpec, open_sheet, write_rows
 
 GROUP = 400
@@ -30,11 +30,14 @@ class Tally:
         rows: Rows of the sheet.
         words: Rows by their word; `skipped` among them.
         renew_at: When the first of its links should be renewed, unix seconds; None while there is none that can be.
+        held: Of those that are held, how many wait for which instant, unix seconds; 0 is a person's word. Empty where
+            the sheet was not gone through.
     """
 
     rows: int = 0
     words: Counter[str] = field(default_factory=Counter)
     renew_at: float | None = None
+    held: Counter[float] = field(default_factory=Counter)
 
     def identity(self) -> str:
         """`40 rows = 37 done + 1 failed + 2 invalid`, with a mark when it does not add up."""
@@ -124,7 +127,10 @@ def rows_and_lines(
         for identified in some:
             standings = by_row.get(identified.row_id, [])
             tally.rows += 1
-            tally.words[row_word(bound, identified, standings)] += 1
+            word = row_word(bound, identified, standings)
+            tally.words[word] += 1
+            if word == HELD:
+                tally.held[0.0 if identified.mark is Mark.HOLD else identified.not_before] += 1
             if (moment := _renew_at(bound, standings, now)) is not None:
                 tally.renew_at = moment if tally.renew_at is None else min(tally.renew_at, moment)
             yield identified, standings, row_lines(bound, identified, standings)

@@ -23,7 +23,7 @@ LAYERS = (
     ("answers", "batches", "chain", "doubts", "journal", "opening", "renewal", "rescue"),
     ("gsheets",),
     ("adoption", "inplace", "witness"),
-    ("plan", "results"),
+    ("plan", "rehearsal", "results"),
     ("carried", "filenames", "lines", "listening", "lists", "live", "wanted"),
     ("bound", "expiry", "lease", "senders", "starter"),
     ("bound_step", "filing", "finding", "lineage"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import shutil
 import signal
 import sqlite3
@@ -19,8 +21,20 @@ import xlsxwriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl.styles import Font
-from support import Hurry, Killed, batcher, environment, open_ledger, run_hurried, run_job, surroundings, write_job
+from support import (
+    Hurry,
+    Killed,
+    admit,
+    batcher,
+    environment,
+    open_ledger,
+    run_hurried,
+    run_job,
+    surroundings,
+    write_job,
+)
 
+from batcher.answers import unsure
 from batcher.errors import Exit, InputError
 from batcher.inplace import write_in_place
 from batcher.job import load_job
@@ -161,6 +175,50 @@ def test_a_failure_stands_as_a_note_on_the_cell_that_caused_it(simulate: Make, t
     assert "content policy" in found["B3"] and "reword it" in found["B3"]
     assert "Failed to download" in found["C5"]
     assert "Rendering failed" in found["D4"]
+
+
+def test_workbook_and_page_speak_to_the_person_who_fills_in_the_sheet(simulate: Make, tmp_path: Path) -> None:
+    """What to do is said in words for the sheet: nobody there runs anything, and there is no terminal."""
+    book = Book(tmp_path, ["", "[policy]", "Ann"], results={"file": "leads.xlsx", "report": "page.html"})
+    book(simulate(), "run")
+    page = html.unescape((tmp_path / "page.html").read_text(encoding="utf-8"))
+    invalid, failed, done = (row["what_to_do"] for row in book.cells())
+
+    assert invalid == "correct the cell and save"
+    assert failed.endswith('reword it (write "again" in batcher_status and save)')
+    assert done is None
+    assert invalid in page and failed in page
+    assert not re.search(r"run again|batcher (retry|settle|run)", page)
+
+
+def test_an_unsure_row_is_left_to_the_person_who_looks_after_the_work(tmp_path: Path) -> None:
+    """The person at the sheet cannot decide it, and must not ask for it again."""
+    book = Book(tmp_path, ["Ann"])
+    with opened(load_job(book.job), surroundings(tmp_path, "http://127.0.0.1:9"), offline=True) as at_hand:
+        at_hand.plan(at=0.0)
+        (attempt,) = admit(at_hand.ledger, job=at_hand.job.name, account=at_hand.account_name).attempts
+        at_hand.ledger.record(unsure(attempt, "read timed out", resend_lost=False, now=1.0))
+        at_hand.write_results(renew_at=None)
+
+    (row,) = book.cells()
+    advice = "ask the person who looks after this; do not write again"
+    assert (row["batcher_status"], row["what_to_do"]) == ("unsure", advice)
+    assert advice in notes(book.path)["D2"]
+
+
+def test_status_tells_what_held_rows_wait_for(simulate: Make, tmp_path: Path) -> None:
+    """How many a person keeps back, and how many wait for which day."""
+    simulator, book = simulate(), Book(tmp_path, ["Ann", "Bob", "Cem", "Dan"])
+    book.edit(2, "batcher_status", "hold")
+    for row, day in ((3, "2099-01-31"), (4, "2099-01-31"), (5, "31.12.2098")):
+        book.edit(row, "not_before", day)
+    book(simulator, "run")
+    told = book(simulator, "status").stdout
+    summary = json.loads(book(simulator, "status", "--json").stdout)
+
+    assert "4 rows = 4 held" in told
+    assert "Held     1 by the word hold, 1 until 2098-12-31, 2 until 2099-01-31" in told
+    assert summary["held"] == {"hold": 1, "2098-12-31": 1, "2099-01-31": 2}
 
 
 def test_the_note_of_a_failure_goes_when_it_is_made_again(simulate: Make, tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def campaign(media: str, *, size: int = 16, expire_at: float = FAR) -> Report:
                 word="invalid",
                 row_number=index + 2,
                 error=error,
-                advice="share the file publicly, then run again",
+                advice="share the file publicly and save",
             )
         elif index == 6:
             row = ReportRow(

@@ -82,6 +82,18 @@ def test_what_the_sample_took_and_cost_forecasts_the_rest(place: Place) -> None:
     assert json.loads(place("check", "--json").stdout)["cost"] < before / 4
 
 
+def test_the_forecast_is_told_to_programs_too(place: Place) -> None:
+    """The same numbers with --json, when the sample is made and when it is asked for again."""
+    told = json.loads(place("run", "--sample", "3", "--json").stdout)["sample"]
+    again = json.loads(place("run", "--sample", "3", "--json").stdout)["sample"]
+
+    assert len(told["rows"]) == 3
+    assert told["rest"]["to_send"] == 3
+    assert told["rest"]["cost"] == json.loads(place("check", "--json").stdout)["cost"]
+    assert min(told["charged"], told["rest"]["cost_as_charged"], told["rest"]["seconds"]) > 0
+    assert again == told
+
+
 def test_rows_that_say_sample_come_first(place: Place) -> None:
     """A person knows best; what they have not marked fills up the number."""
     sheet = "id,name,batcher_status\n" + "".join(

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from batcher.cli.show import job_name, time_line
 from batcher.ledger.values import Sample
-from batcher.model import Length
+from batcher.model import Json, Length
 from batcher.opening import OpenJob
 from batcher.plan import Plan
-from batcher.sampling import Chosen
+from batcher.sampling import Chosen, usual_time
 from batcher.units import Money
 
 SHOWN = 12
@@ -49,6 +49,28 @@ def lines(opened: OpenJob, chosen: Chosen, shown: Sample, plan: Plan) -> Iterato
     yield f"Next     look at {_rows(chosen.row_numbers)} in the results, then: batcher run {job_name(opened)}"
 
 
+def summary(opened: OpenJob, chosen: Chosen, shown: Sample, plan: Plan) -> dict[str, Json]:
+    """As `lines`, machine-readable: amounts in the currency of the job, times in seconds."""
+    seconds = usual_time(opened, plan.to_come) if plan.to_come else 0.0
+    return {
+        "rows": list(chosen.row_numbers),
+        "seconds_each": {step: round(length.seconds, 3) for step, length in shown.lengths.items()},
+        "priced": round(shown.priced, 4),
+        "charged": None if shown.charged is None else round(shown.charged, 4),
+        "rest": {
+            "to_send": plan.to_come,
+            "cost": None if plan.cost is None else round(plan.cost, 4),
+            "cost_as_charged": _as_charged(shown, plan.cost),
+            "seconds": None if seconds is None else round(seconds, 3),
+        },
+    }
+
+
+def _as_charged(shown: Sample, cost: float | None) -> float | None:
+    """What work of this price takes from the balance, if it takes what the sample took; None where that is not known."""
+    return round(cost * shown.charged / shown.priced, 4) if shown.charged and shown.priced and cost else None
+
+
 def _shown(opened: OpenJob, shown: Sample) -> Iterator[str]:
     for step, length in shown.lengths.items():
         name = f"{step}: " if step else ""
@@ -70,9 +92,10 @@ def _guessed(opened: OpenJob, step: str) -> str:
 
 def _by_balance(opened: OpenJob, shown: Sample, cost: float) -> str:
     """What the rest costs if it takes from the balance what the sample took."""
-    if not shown.charged or not shown.priced or abs(shown.charged / shown.priced - 1) <= TELLING:
+    charged = _as_charged(shown, cost)
+    if charged is None or abs(charged / cost - 1) <= TELLING:
         return ""
-    return f", or ≈ {_money(opened, cost * shown.charged / shown.priced)} as the balance fell"
+    return f", or ≈ {_money(opened, charged)} as the balance fell"
 
 
 def _money(opened: OpenJob, amount: float) -> Money:

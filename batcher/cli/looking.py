@@ -125,9 +125,11 @@ def status(job: Job, *, as_json: bool) -> int:
         files = count_files(at_hand.bound, at_hand.ledger)
         ending = Ending(exit=exit_code(tally, files=files), tally=tally, cost=cost, expected=expected, files=files)
         if as_json:
-            say(show.summary(at_hand, ending))
+            say(show.summary(at_hand, ending, held=show.held_summary(tally)))
         else:
             say(f"{show.heading(at_hand, 'STATUS')}\n{tally.identity()}")
+            if line := show.held_line(tally):
+                say(line)
             if files.words():
                 say(f"Files    {files.words()}")
         return int(ending.exit)

@@ -190,12 +190,14 @@ def _work(
             raise
         _finish(at_hand, around, ending, is_rehearsal=rehearse)
         shown = measure_sample(at_hand, chosen, before=at_hand.info) if chosen is not None else None
+        rest = at_hand.plan(at=around.clock()) if chosen is not None else plan
         if as_json:
-            say(show.summary(at_hand, ending))
+            more = {"sample": forecast.summary(at_hand, chosen, shown, rest)} if chosen and shown else {}
+            say(show.summary(at_hand, ending, **more))
         else:
             lines = list(show.ending_lines(at_hand, ending, took_s=around.clock() - begun))
             if chosen is not None and shown is not None:
-                lines += forecast.lines(at_hand, chosen, shown, at_hand.plan(at=around.clock()))
+                lines += forecast.lines(at_hand, chosen, shown, rest)
             say_lines(lines[1:2] if quiet else lines)
         return int(ending.exit if rehearse else _put_away(at_hand, ending, around))
 
@@ -236,14 +238,15 @@ def _say_made(at_hand: OpenJob, chosen: Chosen, *, at: float, quiet: bool, as_js
     """As many sample rows as were asked for are there: what they have shown is said again, and nothing is sent."""
     ending = Ending(exit=exit_code(sample_tally(at_hand, chosen)), tally=count_rows(at_hand.bound, at_hand.ledger))
     ending.cost, ending.expected = at_hand.ledger.spent(at_hand.job.name)
+    shown = at_hand.ledger.sample(at_hand.job.name)
     if as_json:
-        say(show.summary(at_hand, ending))
+        told = forecast.summary(at_hand, chosen, shown, at_hand.plan(at=at))
+        say(show.summary(at_hand, ending, sample=told))
     elif quiet:
         say(ending.tally.identity())
     else:
-        shown = at_hand.ledger.sample(at_hand.job.name)
-        told = forecast.lines(at_hand, chosen, shown, at_hand.plan(at=at))
-        say_lines([forecast.made_line(at_hand, chosen), ending.tally.identity(), *told])
+        lines = forecast.lines(at_hand, chosen, shown, at_hand.plan(at=at))
+        say_lines([forecast.made_line(at_hand, chosen), ending.tally.identity(), *lines])
     return int(ending.exit)
 
 

@@ -17,7 +17,8 @@ from batcher.files import size_words
 from batcher.limits import limits_of
 from batcher.lines import word_of
 from batcher.listening import shortened
-from batcher.model import HELD
+from batcher.marks import Mark, shown_day
+from batcher.model import HELD, Json
 from batcher.opening import OpenJob
 from batcher.plan import Plan
 from batcher.price import ROUNDING
@@ -27,6 +28,9 @@ from batcher.units import Money, show_duration
 
 SAMPLE = 3
 """Rows that a check advises to make first."""
+
+HELD_DAYS = 6
+"""Days of held rows that are shown one by one."""
 
 SPOKEN = 200
 """Characters that are shown of a spoken text."""
@@ -271,8 +275,22 @@ def results_line(opened: OpenJob, ending: Ending) -> str:
     return f"{line}\n         {ending.results_note}" if ending.results_note else line
 
 
-def summary(opened: OpenJob, ending: Ending) -> str:
-    """The machine-readable summary."""
+def held_line(tally: Tally) -> str:
+    """What the held rows wait for, the next day first; empty where none is held."""
+    said = [f"{count} until {shown_day(moment)}" for moment, count in sorted(tally.held.items()) if moment]
+    if tally.held[0.0]:
+        said.insert(0, f"{tally.held[0.0]} by the word {Mark.HOLD.value}")
+    shown = [*said[:HELD_DAYS], f"… {len(said) - HELD_DAYS} more days"] if len(said) > HELD_DAYS else said
+    return f"Held     {', '.join(shown)}" if said else ""
+
+
+def held_summary(tally: Tally) -> dict[str, int]:
+    """The held rows by the day for which they wait, or the word that keeps them back; machine-readable."""
+    return {shown_day(at) if at else Mark.HOLD.value: count for at, count in sorted(tally.held.items()) if count}
+
+
+def summary(opened: OpenJob, ending: Ending, **more: Json) -> str:
+    """The machine-readable summary, with what a command adds to it."""
     return json.dumps(
         {
             "job": opened.bound.job.name,
@@ -286,6 +304,7 @@ def summary(opened: OpenJob, ending: Ending) -> str:
             "cost": round(ending.cost, 4),
             "cost_in_work": round(ending.expected, 4),
             "results": opened.job.place_of(ending.results_file),
+            **more,
         },
         ensure_ascii=False,
     )

@@ -10,7 +10,7 @@ from batcher.errors import BatcherError
 from batcher.expiry import link_expiry
 from batcher.job import Job
 from batcher.ledger.values import Standing
-from batcher.lines import word_of
+from batcher.lines import sheet_advice, word_of
 from batcher.opening import OpenJob, Surroundings
 from batcher.ops.notify import Situation, address_problems, announce
 from batcher.report import Report, ReportRow, write_report
@@ -56,7 +56,7 @@ def _rows(at_hand: OpenJob) -> Iterator[ReportRow]:
             page_url=outputs.get("page_url", ""),
             thumbnail_url=outputs.get("thumbnail_url", ""),
             error=standing.error or invalid,
-            advice=standing.advice or ("correct the cell, then run again" if invalid else ""),
+            advice=sheet_advice(at_hand.bound, standing),
             duration_s=_number(outputs.get("duration_s", "")),
             completed_at=standing.completed_at,
             took_s=_took(standing),

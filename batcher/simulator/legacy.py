@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from batcher.simulator import seeded, shapes, speech, templates, translations
+from batcher.simulator import shapes, speech, templates, translations
 from batcher.simulator.orders import UNKNOWN_LENGTH_S, callback, link_source, omen, price, spoken_s
 from batcher.simulator.shelf import BadToken
 from batcher.simulator.wire import Answer, Call, Handler, Json, Refused, invalid
@@ -247,7 +247,7 @@ def translation(world: World, call: Call) -> Answer:
 
 def languages(world: World, call: Call) -> Answer:
     """GET /v2/video_translate/target_languages"""
-    return _v2({"languages": list(seeded.LANGUAGES)})
+    return _v2({"languages": list(world.stock.languages)})
 
 
 def quota(world: World, call: Call) -> Answer:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from batcher.simulator.behaviour import Behaviour
+from batcher.simulator.lending import lend
 from batcher.simulator.tally import most_in_window
 from batcher.simulator.wire import Answer, Call, Handler, Json, invalid
 from batcher.simulator.world import World
@@ -49,6 +50,12 @@ def change(world: World, call: Call) -> Answer:
     return Answer(body=shown)
 
 
+def borrow(world: World, call: Call) -> Answer:
+    """POST /_simulator/stock {"voices": {"v1": "Ann"}}: what another account has, from now on found here too."""
+    lend(world.stock, call.body())
+    return Answer(body={})
+
+
 def _number(value: Json, name: str) -> float:
     try:
         return float(value)
@@ -60,4 +67,5 @@ ROUTES: Mapping[str, Handler] = {
     "GET /_simulator/report": report,
     "POST /_simulator/advance": advance,
     "POST /_simulator/behaviour": change,
+    "POST /_simulator/stock": borrow,
 }

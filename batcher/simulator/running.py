@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from batcher.simulator.behaviour import Behaviour
+from batcher.simulator.lending import Things
 from batcher.simulator.wire import Json
 
 Ready = Callable[[str], None]
@@ -98,6 +99,10 @@ class Running:
         if "hostile" in changes:
             changes["hostile"] = sorted(changes["hostile"])
         self._ask("behaviour", changes)
+
+    def lend(self, things: Things) -> None:
+        """Have it know voices, avatars, languages and templates of another account: see `Things`."""
+        self._ask("stock", things)
 
     def __enter__(self) -> Self:
         return self

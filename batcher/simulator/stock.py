@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from batcher.simulator import seeded
 from batcher.simulator.seeded import Look, Template, Voice
@@ -39,31 +41,39 @@ class Asset:
 
 
 class Stock:
-    """The voices, looks, templates and assets of the account."""
+    """
+    The voices, looks, templates and assets of the account.
+
+    Attributes:
+        languages: The names of the languages into which videos can be translated, in order.
+    """
 
     def __init__(self) -> None:
         self.voices: dict[str, Voice] = {}
         self.looks: dict[str, Look] = {}
         self.assets: dict[str, Asset] = {}
-        self.templates: dict[str, Template] = {template.template_id: template for template in seeded.TEMPLATES}
+        self.templates: dict[str, Template] = {}
+        self.languages: dict[str, None] = dict.fromkeys(seeded.LANGUAGES)
         self.voice_shelf: Shelf[Voice] = Shelf()
         self.look_shelf: Shelf[Look] = Shelf()
         self.asset_shelf: Shelf[Asset] = Shelf()
         self.template_shelf: Shelf[Template] = Shelf()
         self._voice_places: dict[str, int] = {}
+        self._look_places: dict[str, int] = {}
+        self._template_places: dict[str, int] = {}
         for voice in seeded.VOICES:
             self.add_voice(voice)
         for look in seeded.LOOKS:
             self.add_look(look)
         for template in seeded.TEMPLATES:
-            self.template_shelf.put(template)
+            self.add_template(template)
 
     def add_voice(self, voice: Voice) -> None:
         """Keep a voice where it can be used and listed."""
         self.voices[voice.voice_id] = voice
-        self._voice_places[voice.voice_id] = self.voice_shelf.put(
-            voice, labels=["private" if voice.private else "public"]
-        )
+        ownership = "private" if voice.private else "public"
+        labels = [ownership, *(f"{ownership} {engine}" for engine in voice.engines)]
+        self._voice_places[voice.voice_id] = self.voice_shelf.put(voice, labels=labels)
 
     def remove_voice(self, voice_id: str) -> None:
         """Forget a voice."""
@@ -75,7 +85,24 @@ class Stock:
         """Keep a look where it can be used and listed."""
         self.looks[look.look_id] = look
         ownership = "private" if look.private else "public"
-        self.look_shelf.put(look, labels=[ownership, f"type {look.avatar_type}", f"group {look.group_id}"])
+        labels = [ownership, f"type {look.avatar_type}", f"group {look.group_id}"]
+        self._look_places[look.look_id] = self.look_shelf.put(look, labels=labels)
+
+    def add_template(self, template: Template) -> None:
+        """Keep a template where it can be used and listed."""
+        self.templates[template.template_id] = template
+        self._template_places[template.template_id] = self.template_shelf.put(template)
+
+    def give_way(self, *, voices: Mapping[str, str], looks: Mapping[str, str], templates: Mapping[str, str]) -> None:
+        """Forget what has an id or a name of these, so that every name means one thing: ids to names."""
+        for voice in _alike(self.voices, voices):
+            self.remove_voice(voice.voice_id)
+        for look in _alike(self.looks, looks):
+            del self.looks[look.look_id]
+            self.look_shelf.remove(self._look_places.pop(look.look_id))
+        for template in _alike(self.templates, templates):
+            del self.templates[template.template_id]
+            self.template_shelf.remove(self._template_places.pop(template.template_id))
 
     def add_asset(self, asset: Asset) -> None:
         """Keep an asset; it is listed once it is complete."""
@@ -109,3 +136,12 @@ class Stock:
         if not asset.complete:
             raise Refused(409, "asset_not_available", f"Asset {asset_id} is not available yet", param=param)
         return asset
+
+
+Thing = TypeVar("Thing", Voice, Look, Template)
+
+
+def _alike(ours: Mapping[str, Thing], others: Mapping[str, str]) -> list[Thing]:
+    """Those of ours that have the id or the name of another, whatever its case."""
+    names = {name.casefold() for name in others.values()}
+    return [thing for each, thing in ours.items() if each in others or thing.name.casefold() in names]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from batcher.simulator import contract, seeded, shapes
+from batcher.simulator import contract, shapes
 from batcher.simulator.orders import UNKNOWN_LENGTH_S, asset_source, callback, omen, price
 from batcher.simulator.paging import page_of
 from batcher.simulator.wire import Answer, Call, Handler, Json, Refused, data, invalid
@@ -28,7 +28,7 @@ def orders(world: World, call: Call, body: Mapping[str, Json], *, at: str = "") 
         Refused: A language that does not exist, a source that cannot be one.
     """
     callback(call, body, at=at)
-    unknown = next((name for name in body["output_languages"] if name not in seeded.LANGUAGES), None)
+    unknown = next((name for name in body["output_languages"] if name not in world.stock.languages), None)
     if unknown is not None:
         raise invalid(f"Unsupported output language: {unknown}", param=f"{at}output_languages")
     source = asset_source(world, call, body["video"], param=f"{at}video")
@@ -99,7 +99,7 @@ def _part_s(body: Mapping[str, Json], at: str) -> float:
 
 def languages(world: World, call: Call) -> Answer:
     """GET /v3/video-translations/languages"""
-    return data({"languages": list(seeded.LANGUAGES)})
+    return data({"languages": list(world.stock.languages)})
 
 
 def listed(world: World, call: Call) -> Answer:

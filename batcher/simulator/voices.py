@@ -17,12 +17,11 @@ def listed(world: World, call: Call) -> Answer:
     """GET /v3/voices: public ones unless `type=private`."""
     ownership = call.query.get("type", "public")
     shelf = world.stock.voice_shelf
-    if not any(name in call.query for name in ("engine", "language", "gender")):
-        page = page_of(
-            world, call, lambda limit, token: shelf.page(limit=limit, token=token, label=ownership), default=20
-        )
+    if not any(name in call.query for name in ("language", "gender")):
+        label = f"{ownership} {call.query['engine']}" if "engine" in call.query else ownership
+        page = page_of(world, call, lambda limit, token: shelf.page(limit=limit, token=token, label=label), default=20)
         return page.answer(lambda voice: _list_item(call, voice))
-    # Filtered lists are short: there are a dozen voices.
+    # Lists with these filters are short: there are a dozen voices.
     limit = call.limit(default=20, most=100)
     kept = [voice for voice in world.stock.voices.values() if _matches(voice, call, ownership)][:limit]
     items = [_list_item(call, voice) for voice in kept]

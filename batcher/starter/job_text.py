@@ -50,7 +50,7 @@ class JobFile:
         file = f"{self.name}.yaml"
         yield f"# {self.operation.title}: one for each row of {self.sheet}."
         yield f"#   batcher check {file}            what is wrong, and what it would cost; sends nothing"
-        yield f"#   batcher run {file} --rehearse   on a simulator, with templates and voices of its own; free"
+        yield f"#   batcher run {file} --rehearse   on a simulator that knows the same templates; free"
         yield f"#   batcher run {file}"
         yield _commented(f"job: {quoted(self.name)}", "renaming it makes a new job: every row would be paid again")
         if self.catalog:
