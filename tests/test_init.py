@@ -303,8 +303,10 @@ def test_csv_has_its_instructions_beside_it(folder: Path) -> None:
     with path.open(encoding="utf-8-sig", newline="") as file:
         assert [row[0] for row in csv.reader(file)] == ["Row id", "example-1", "example-2"]
     said = (folder / "made" / "made-instructions.txt").read_text(encoding="utf-8")
-    assert "Text: yes · What is said. At most 5,000 characters." in said
-    assert "again:" in said
+    assert "Text: needed · What is said. At most 5,000 characters." in said
+    assert "the links stand in the file made-results.csv" in said
+    assert "in made-results.csv, and save that file as made.csv" in said
+    assert 'correct it, then write "again"' in said
 
 
 def test_instructions_hold_no_words_of_the_terminal(folder: Path) -> None:
