@@ -98,6 +98,7 @@ class OpenJob:
         state: The folder of its lock, and of its ledger where that is a file.
         is_rehearsal: On a simulator of its own, of which nothing is kept.
         notes: What a person should know: how the sheet was read, what could not be checked.
+        file_names: Names of files that had to be made harmless; the first of them, once they are known.
         lists: The lists of valid values of the account.
     """
 
@@ -125,6 +126,7 @@ class OpenJob:
         self.state = state
         self.is_rehearsal = is_rehearsal
         self.notes = list(sheet.notes)
+        self.file_names: list[Problem] = []
         self._around = around
         self.lists = Lists(account=account, client=client, state=state, clock=around.clock, notes=self.notes)
         self._sheet_fingerprint = sheet.fingerprint
@@ -249,7 +251,7 @@ class OpenJob:
                 self.bind(checked=True)  # later steps are still to be made from their cells, names looked up
             return remembered(record, self.ledger, at=at)
         bound = self.bind(checked=True)
-        self.notes += [str(each) for each in check_file_names(bound)]
+        self.file_names = check_file_names(bound)
         return make_plan(bound, self.ledger, account=self.account_name, mark=mark, at=at)
 
     def plan_for_adoption(self, *, at: float) -> None:
