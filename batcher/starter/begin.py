@@ -161,7 +161,7 @@ def _form(operation: Operation, drawn: Sketch, live: Live, *, job: JobFile) -> F
     columns = [row_id_column()]
     for ask in drawn.asks():
         kind = kind_of(operation, ask)
-        columns.append(column_for(ask, kind, live.choices(kind) if kind else None))
+        columns.append(column_for(ask, kind, live.choices(kind) if kind else None, has_lists=job.results == job.sheet))
     lines = instructions(operation.title, columns, sheet=job.sheet, results=job.results)
     return Form(columns=tuple(columns), example_mark=EXAMPLE_MARK, instructions=lines)
 
