@@ -98,11 +98,11 @@ def _twins(name: Name, numbers: Mapping[str, int], owner: str) -> str:
     first, second = numbers.get(name.twin), numbers[owner]
     if first == second:
         return (
-            f"two files of row {second} would have one name, that of {name.twin}; "
+            f"two files of row {second} would have one name, {name.wished}; "
             "tell them apart in the name, such as by the word of for_each, or by a folder for each kind"
         )
     return (
-        f"rows {first} and {second} would have one file ({name.told}); "
+        f"rows {first} and {second} would have one file, {name.wished}; "
         "put something into the name that differs in every row, such as the row id"
     )
 

@@ -16,7 +16,8 @@ from batcher.sheet import clean
 SKIPPED = "skipped"
 _RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
 _SHOWN = {state: State.IN_PROGRESS.value if state is State.SENDING else state.value for state in State}
-_UNSENT = (State.WAITING, State.INVALID)
+UNSENT = (State.WAITING, State.INVALID)
+"""What a person can still keep back."""
 _PRICED = (State.IN_PROGRESS, State.DONE)
 _IS = {State.FAILED: "which failed", State.INVALID: "which is invalid", State.UNSURE: "which is unsure"}
 _FINAL = (State.DONE, State.FAILED)
@@ -34,7 +35,7 @@ def row_word(bound: BoundJob, identified: Identified, standings: Sequence[Standi
     if not identified.row_id:
         return SKIPPED
     worst = _worst(standings) if standings else State.WAITING
-    return HELD if worst in _UNSENT and identified.is_held(bound.clock()) else word_of(worst)
+    return HELD if worst in UNSENT and identified.is_held(bound.clock()) else word_of(worst)
 
 
 def tasks_asked_again(bound: BoundJob, identified: Identified, standings: Sequence[Standing]) -> list[TaskKey]:
@@ -86,11 +87,11 @@ def _status(bound: BoundJob, identified: Identified, tasks: Sequence[Standing], 
     In the sheet's own workbook the cell is read again: `held` goes on holding, and `held until` asks nothing.
     """
     worst = _worst(tasks) if tasks else State.WAITING
-    if identified.mark is Mark.HOLD and worst in _UNSENT:
+    if identified.mark is Mark.HOLD and worst in UNSENT:
         return HELD
-    if identified.mark is Mark.HOLD and any(each.state in _UNSENT for each in tasks):
+    if identified.mark is Mark.HOLD and any(each.state in UNSENT for each in tasks):
         return Mark.HOLD.value
-    if worst in _UNSENT and identified.not_before > bound.clock():
+    if worst in UNSENT and identified.not_before > bound.clock():
         return f"{HELD} until {shown_day(identified.not_before)}"
     if worst is State.WAITING and identified.mark is Mark.SAMPLE:
         return Mark.SAMPLE.value

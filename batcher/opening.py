@@ -98,6 +98,7 @@ class OpenJob:
         state: The folder of its lock, and of its ledger where that is a file.
         is_rehearsal: On a simulator of its own, of which nothing is kept.
         notes: What a person should know: how the sheet was read, what could not be checked.
+        file_names: Names of files that had to be made harmless; the first of them, once they are known.
         lists: The lists of valid values of the account.
     """
 
@@ -126,6 +127,7 @@ class OpenJob:
         self.state = state
         self.is_rehearsal = is_rehearsal
         self.notes = [*sheet.notes, *notes]
+        self.file_names: list[Problem] = []
         self._around = around
         self.lists = Lists(account=account, client=client, state=state, clock=around.clock, notes=self.notes)
         self._sheet_fingerprint = sheet.fingerprint
@@ -252,7 +254,7 @@ class OpenJob:
             plan = remembered(record, self.ledger, at=at)
         else:
             bound = self.bind(checked=True)
-            self.notes += [str(each) for each in check_file_names(bound)]
+            self.file_names = check_file_names(bound)
             plan = make_plan(bound, self.ledger, account=self.account_name, mark=mark, at=at)
         if plan.to_come or plan.again:
             self.refuse_forgotten()

@@ -56,6 +56,7 @@ class Plan:
         problems: The first complaints about invalid rows.
         doubts: The first cells of rows about to be sent that are valid, but most likely not what was meant.
         doubt_count: How many there are.
+        link_faults: Addresses in cells that lead to nothing usable, where they were looked at; their rows are sent all the same.
         spoken: How the riskiest rows will sound; only where somebody has listened.
         cost: Estimated cost of what is to be sent, now and later; None when no price is known.
         seconds_known: Whether the length came from the job rather than from a guess of ours.
@@ -93,6 +94,7 @@ class Plan:
     problem_count: int = 0
     doubts: list[Problem] = field(default_factory=list)
     doubt_count: int = 0
+    link_faults: list[Problem] = field(default_factory=list)
     spoken: list[Spoken] = field(default_factory=list)
     cost: float | None = None
     again: dict[TaskKey, str] = field(default_factory=dict)

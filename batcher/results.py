@@ -10,12 +10,13 @@ from pathlib import Path
 
 from batcher.bound import BoundJob
 from batcher.expiry import next_renewal
+from batcher.layout import STATUS
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import Standing
 from batcher.lines import SKIPPED, row_lines, row_word
 from batcher.marks import Identified, Mark
 from batcher.model import HELD, State
-from batcher.sheet import Sheet, SheetSpec, open_sheet, write_rows
+from batcher.sheet import PLAIN, Looks, Sheet, SheetSpec, open_sheet, write_rows
 
 GROUP = 400
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -79,14 +80,15 @@ def write_results(bound: BoundJob, ledger: Ledger, *, to: Path | None = None) ->
     """
     tally = Tally()
     layout, results = bound.layout, bound.job.results
+    file = to or results.file
     write_rows(
-        to or results.file,
+        file,
         layout.header,
         (line for _, _, lines in rows_and_lines(bound, ledger, tally) for line in lines),
         ours_from=layout.own_from,
         bom=results.bom,
         escape_input=results.escape_formulas,
-        links=[layout.own_from + index for index in layout.links],
+        looks=_looks(bound) if file.suffix.lower() == ".xlsx" else PLAIN,
     )
     return tally
 
@@ -99,6 +101,19 @@ def open_results(file: Path) -> Sheet:
         InputError: It cannot be read.
     """
     return open_sheet(SheetSpec(path=file, delimiter=_DELIMITERS.get(file.suffix.lower(), "")))
+
+
+def _looks(bound: BoundJob) -> Looks:
+    """What the update in place does as well: links, numbers, and the colours of the words."""
+    from batcher.workbook import colour_of  # loads what only workbooks need
+
+    layout = bound.layout
+    status = list(layout.header).index(f"{bound.job.results.prefix}{STATUS}", layout.own_from)
+    return Looks(
+        links={layout.own_from + index for index in layout.links},
+        numbers={layout.own_from + index for index in layout.numbers},
+        fills={status: colour_of},
+    )
 
 
 def count_rows(bound: BoundJob, ledger: Ledger) -> Tally:

@@ -91,6 +91,14 @@ def parse_money(text: str) -> Money:
     return Money(amount=float(match[1]), currency=currency)
 
 
+def show_length(seconds: float) -> str:
+    """How much there is to watch or hear, as exactly as prices need it: `45 s`, `1.58 min`, `3,750 min`."""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes = seconds / 60
+    return f"{minutes:.3g} min" if minutes < 100 else f"{minutes:,.0f} min"
+
+
 def show_duration(seconds: float) -> str:
     """A duration for people: `45 s`, `12 min`, `2 h 41`."""
     if seconds < 90:

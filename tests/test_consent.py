@@ -114,7 +114,7 @@ def test_approving_asks_and_a_no_keeps_nothing(place: Place) -> None:
     """The plan stands before the question."""
     refused = place("approve", stdin=None, input="n\n")
     assert refused.returncode == Exit.STOPPED
-    assert "10 s each (your guess): 0.667 min in all" in refused.stdout
+    assert "10 s each (your guess): 40 s in all" in refused.stdout
     assert refused.stdout.index("Cost     ≈ $2.67") < refused.stdout.index("Approve 4 to send for up to $2.67?")
     assert place("run").returncode == Exit.STOPPED
 

@@ -199,7 +199,7 @@ def test_two_rows_with_one_file_name_are_refused_before_anything_is_paid(make_si
     for verb in ("check", "run"):
         done = site.command(verb)
         assert done.returncode == 2
-        assert "rows 2 and 4 would have one file" in done.stderr + done.stdout
+        assert 'rows 2 and 4 would have one file, "ANNA.mp4"; put' in done.stderr + done.stdout
     assert site.posts() == 0
 
 
@@ -207,7 +207,7 @@ def test_a_cell_cannot_lead_a_file_out_of_its_folder(make_site: Callable[..., Si
     """It is made harmless, and told by `check` before it happens."""
     site = make_site(["../../x", "CON"], download="videos/{{ name }}.mp4")
     told = site.command("check")
-    assert (told.returncode, 'people.csv row 2: "../../x.mp4" is no safe file name' in told.stdout) == (0, True)
+    assert (told.returncode, 'people.csv row 2  "../../x.mp4" is no safe file name' in told.stdout) == (0, True)
 
     site.run()
     assert site.files() == ["_CON.mp4", "x.mp4"]
@@ -223,7 +223,10 @@ def test_a_cell_cannot_lead_a_file_out_of_its_folder(make_site: Callable[..., Si
         ("v/{{ id }}", "must end in the kind of file it is"),
         ("v/{{ id }}/../x.mp4", "'..' can stand only before the first cell"),
         ("v/{{ id.mp4", "without its }}"),
-        ({"video": "v/{{ id }}.mp4", "captions": "v/{{ id }}.mp4"}, "two files of row 2 would have one name"),
+        (
+            {"video": "v/{{ id }}.mp4", "captions": "v/{{ id }}.mp4"},
+            'two files of row 2 would have one name, "r1.mp4"; tell',
+        ),
     ],
 )
 def test_what_cannot_be_a_file_is_told_with_its_place(make_site: Callable[..., Site], download: Any, told: str) -> None:

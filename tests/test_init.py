@@ -296,15 +296,18 @@ def test_without_an_operation_all_are_listed(folder: Path, capsys: pytest.Captur
     assert [line.split()[0] for line in lines] == list(OPERATIONS)
 
 
-def test_csv_has_its_instructions_beside_it(folder: Path) -> None:
+def test_csv_has_its_instructions_beside_it(folder: Path, at_hand: str) -> None:
     """What notes and the second tab say in a workbook stands in a text file."""
-    path = made("--csv", "--offline", operation="heygen.speech", template="")
+    path = made("--csv", operation="heygen.speech", template="")
 
     with path.open(encoding="utf-8-sig", newline="") as file:
         assert [row[0] for row in csv.reader(file)] == ["Row id", "example-1", "example-2"]
     said = (folder / "made" / "made-instructions.txt").read_text(encoding="utf-8")
-    assert "Text: yes · What is said. At most 5,000 characters." in said
-    assert "again:" in said
+    assert "Text: needed · What is said. At most 5,000 characters." in said
+    assert "the links stand in the file made-results.csv" in said
+    assert "One of these: Aisha, Anna" in said
+    assert "in made-results.csv, and save that file as made.csv" in said
+    assert 'correct it, then write "again"' in said
 
 
 def test_instructions_hold_no_words_of_the_terminal(folder: Path) -> None:

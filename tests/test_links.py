@@ -116,7 +116,8 @@ def test_the_check_names_the_cell_and_knows_the_exact_price(tmp_path: Path, simu
 
     told = json.loads(done.stdout)
     assert done.returncode == 3
-    assert told["problems"] == [
+    assert told["problems"] == []
+    assert told["links"] == [
         {"where": "clips.csv!B3", "message": "Link opens a sign-in page, not a video → share the file publicly"}
     ]
     assert told["cost"] == pytest.approx(0.0333 * (95 + 60 + 95), abs=0.01)

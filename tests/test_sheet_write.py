@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.errors import InputError
-from batcher.sheet import SheetSpec, clean, open_sheet, replacing, write_csv, write_rows, write_xlsx
+from batcher.sheet import Looks, SheetSpec, clean, open_sheet, replacing, write_csv, write_rows, write_xlsx
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20) | st.sampled_from(
     [
@@ -103,7 +103,13 @@ def test_plain_numbers_are_no_formulas(tmp_path: Path) -> None:
 
 def test_workbooks_hold_texts_only(tmp_path: Path) -> None:
     """No formula, no number that lost its zeros."""
-    write_xlsx(tmp_path / "r.xlsx", ["a", "b", "c"], [["007", "=1+1", "https://example.com/x"]], ours_from=1, links={2})
+    write_xlsx(
+        tmp_path / "r.xlsx",
+        ["a", "b", "c"],
+        [["007", "=1+1", "https://example.com/x"]],
+        ours_from=1,
+        looks=Looks(links={2}),
+    )
 
     cells = front(tmp_path / "r.xlsx")[2]
     assert [(cell.value, cell.data_type) for cell in cells] == [
@@ -114,11 +120,27 @@ def test_workbooks_hold_texts_only(tmp_path: Path) -> None:
     assert cells[2].hyperlink.target == "https://example.com/x"
 
 
+def test_our_columns_of_a_new_workbook_are_made_to_be_read(tmp_path: Path) -> None:
+    """Words have their colours, our numbers add up, and no column is cut off at the width of an empty one."""
+    looks = Looks(numbers={2}, fills={1: lambda word: "FFC7CE" if word == "failed" else ""})
+    rows = [["1.50", "failed", "0.6003", "Rendering failed, please try again"], ["2", "held", "007", ""]]
+
+    write_xlsx(tmp_path / "r.xlsx", ["id", "status", "cost", "error"], rows, ours_from=1, looks=looks)
+
+    sheet = front(tmp_path / "r.xlsx")
+    assert [[cell.value for cell in row[:3]] for row in sheet["2:3"]] == [
+        ["1.50", "failed", 0.6003],
+        ["2", "held", "007"],
+    ]
+    assert [sheet[at].fill.fgColor.rgb for at in ("B2", "B3")] == ["FFFFC7CE", "00000000"]
+    assert 34 <= sheet.column_dimensions["D"].width < 40
+
+
 def test_only_web_addresses_can_be_clicked(tmp_path: Path) -> None:
     """Neither programs nor files nor endless addresses."""
     odd = ["javascript:alert(1)", "file:///etc/passwd", "", "https://example.com/" + "x" * 3000]
 
-    write_xlsx(tmp_path / "r.xlsx", ["link"], [[text] for text in odd], ours_from=0, links=[0])
+    write_xlsx(tmp_path / "r.xlsx", ["link"], [[text] for text in odd], ours_from=0, looks=Looks(links={0}))
 
     sheet = front(tmp_path / "r.xlsx")
     assert [sheet.cell(number, 1).hyperlink for number in range(2, 6)] == [None] * 4
@@ -159,10 +181,10 @@ def test_more_rows_than_a_workbook_holds_are_refused(tmp_path: Path) -> None:
 def test_the_same_rows_make_the_same_bytes(tmp_path: Path, name: str) -> None:
     """A run with nothing to do changes no file."""
     path = tmp_path / name
-    write_rows(path, ["a", "b"], [["1", "https://example.com"]], ours_from=1, links=[1])
+    write_rows(path, ["a", "b"], [["1", "https://example.com"]], ours_from=1, looks=Looks(links={1}))
     first = path.read_bytes()
 
-    write_rows(path, ["a", "b"], [["1", "https://example.com"]], ours_from=1, links=[1])
+    write_rows(path, ["a", "b"], [["1", "https://example.com"]], ours_from=1, looks=Looks(links={1}))
 
     assert path.read_bytes() == first
 

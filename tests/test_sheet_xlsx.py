@@ -177,7 +177,7 @@ def test_hidden_rows_columns_and_tabs_are_told(tmp_path: Path) -> None:
     sheet = open_sheet(SheetSpec(path=path))
 
     assert sheet.tab == "Leads"
-    assert sheet.notes == ("hidden tabs are not read: Lists", "2 hidden rows will be sent", "hidden columns: secret")
+    assert sheet.notes == ("hidden tabs are not read: Lists", "2 hidden rows included", "hidden columns: secret")
 
 
 def test_merged_cells_in_the_data_are_flaws_where_they_look_filled(tmp_path: Path) -> None:

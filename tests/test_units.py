@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.units import Money, Rate, parse_duration, parse_money, parse_rates, show_duration
+from batcher.units import Money, Rate, parse_duration, parse_money, parse_rates, show_duration, show_length
 
 
 @pytest.mark.parametrize(
@@ -128,3 +128,11 @@ def test_money_is_shown_with_its_unit() -> None:
     """Dollars as dollars, everything else by its name."""
     assert str(Money(amount=1234.5, currency="USD")) == "$1,234.50"
     assert str(Money(amount=3, currency="CREDITS")) == "3.00 credits"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(1, "1 s"), (7.53, "7.53 s"), (95, "1.58 min"), (6000, "100 min"), (225_000, "3,750 min")]
+)
+def test_how_much_there_is_to_watch_is_shown_as_prices_need_it(seconds: float, shown: str) -> None:
+    """Neither hundredths of a minute nor powers of ten."""
+    assert show_length(seconds) == shown

@@ -22,6 +22,7 @@ from batcher.ops.telling import untellable
 from batcher.plan import Plan, leave_out_held, look
 from batcher.renewal import renew_all
 from batcher.results import count_rows
+from batcher.units import show_length
 from batcher.wanted import count_files
 
 
@@ -70,7 +71,8 @@ def check(
     with opened(job, around, offline=offline, rehearse=rehearse) as at_hand:
         at_hand.lists.is_fresh = fresh
         bound = at_hand.bind(checked=True)
-        at_hand.notes += [*map(str, check_file_names(bound)), *untellable(job, around)]
+        at_hand.file_names = check_file_names(bound)
+        at_hand.notes += untellable(job, around)
         plan = look(bound, at_hand.ledger, listener=Listener(bound=bound))
         if plan.to_come:
             at_hand.refuse_forgotten()
@@ -87,7 +89,7 @@ def check(
             if plan.to_come:
                 command = f"batcher run {click.get_current_context().params['job_file']}"
                 say_lines([show.next_line(at_hand, plan, command)])
-        return int(Exit.SOME_FAILED if plan.problem_count else Exit.DONE)
+        return int(Exit.SOME_FAILED if plan.problem_count or plan.link_faults else Exit.DONE)
 
 
 def _look_at_links(at_hand: OpenJob, plan: Plan, *, quiet: bool) -> None:
@@ -98,12 +100,13 @@ def _look_at_links(at_hand: OpenJob, plan: Plan, *, quiet: bool) -> None:
             found = check_links(at_hand.bound, at_hand.ledger, prober, report=shown)
     finally:
         prober.close()
-    plan.add_problems(found.problems)
+    plan.link_faults = found.problems
     if found.cost_change is not None and plan.cost is not None:
         plan.cost += found.cost_change
-    minutes = sum(found.seconds.values()) / 60
-    measured = f", the length of {len(found.seconds)} known: {minutes:.3g} min" if found.seconds else ""
-    at_hand.notes.append(f"{found.addresses} addresses looked at{measured}")
+    length = show_length(sum(found.seconds.values()))
+    measured = f", the length of {len(found.seconds)} known: {length}" if found.seconds else ""
+    looked = "1 address" if found.addresses == 1 else f"{found.addresses} addresses"
+    at_hand.notes.append(f"{looked} looked at{measured}")
 
 
 @click.command()

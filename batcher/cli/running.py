@@ -198,8 +198,13 @@ def _work(
             lines = list(show.ending_lines(at_hand, ending, took_s=around.clock() - begun))
             if chosen is not None and shown is not None:
                 lines += forecast.lines(at_hand, chosen, shown, rest)
-            say_lines(lines[1:2] if quiet else lines)
+            say_lines([*lines[1:2], *_note(ending)] if quiet else lines)
         return int(ending.exit if rehearse else _put_away(at_hand, ending, around))
+
+
+def _note(ending: Ending) -> list[str]:
+    """Why the results are not where they should be: of that a quiet run tells as well."""
+    return [ending.results_note] if ending.results_note else []
 
 
 def _put_away(at_hand: OpenJob, ending: Ending, around: Surroundings) -> Exit:

@@ -13,6 +13,7 @@ from batcher.cli.endings import links_line, trouble_lines
 from batcher.consent import needs_consent
 from batcher.doubts import titles_carry_token
 from batcher.ending import Ending
+from batcher.errors import Problem
 from batcher.files import size_words
 from batcher.limits import limits_of
 from batcher.lines import word_of
@@ -24,13 +25,16 @@ from batcher.plan import Plan
 from batcher.price import ROUNDING
 from batcher.results import Tally
 from batcher.sampling import usual_time
-from batcher.units import Money, show_duration
+from batcher.units import Money, show_duration, show_length
 
 SAMPLE = 3
 """Rows that a check advises to make first."""
 
 HELD_DAYS = 6
 """Days of held rows that are shown one by one."""
+
+PLACES = 8
+"""Places of one kind that are shown without --verbose."""
 
 SPOKEN = 200
 """Characters that are shown of a spoken text."""
@@ -65,23 +69,25 @@ def plan_lines(opened: OpenJob, plan: Plan, *, verbose: bool) -> Iterator[str]:
     if plan.problem_count:
         yield ""
         yield "Invalid  (only these wait)"
-        shown = plan.problems if verbose else plan.problems[:8]
-        for problem in shown:
-            yield f"  {problem.where}  {problem.message}"
-        if plan.problem_count > len(shown):
-            yield f"  … {plan.problem_count - len(shown)} more; a run writes each reason beside its row"
+        yield from _places(
+            plan.problems, plan.problem_count, verbose=verbose, more="; a run writes each reason beside its row"
+        )
+    if plan.link_faults:
+        yield ""
+        yield "Links  (a run does not look at them: mend these first, or they are sent as they are)"
+        yield from _places(plan.link_faults, len(plan.link_faults), verbose=verbose)
+    if opened.file_names:
+        yield ""
+        yield "Named otherwise  (the files of these rows)"
+        yield from _places(opened.file_names, len(opened.file_names), verbose=verbose)
     if plan.doubt_count:
         yield ""
         yield "Look again  (will be sent)"
-        shown = plan.doubts if verbose else plan.doubts[:8]
-        for doubt in shown:
-            yield f"  {doubt.where}  {doubt.message}"
-        if plan.doubt_count > len(shown):
-            yield f"  … {plan.doubt_count - len(shown)} more"
+        yield from _places(plan.doubts, plan.doubt_count, verbose=verbose)
     yield from _spoken_lines(plan, verbose=verbose)
     if plan.changed_count:
         yield ""
-        yield f"Changed after they were made (not made again): rows {_numbers(plan.changed, plan.changed_count)}"
+        yield f"Changed after they were made (not made again): {_rows(plan.changed, plan.changed_count)}"
     yield from _again_lines(opened, plan)
     yield ""
     if plan.files:
@@ -89,6 +95,15 @@ def plan_lines(opened: OpenJob, plan: Plan, *, verbose: bool) -> Iterator[str]:
         yield f"Files    {count} to upload, {size_words(sum(plan.files.values()))}, each content once; free of charge"
     yield from _cost_lines(opened, plan)
     yield from _title_lines(bound)
+
+
+def _places(some: Sequence[Problem], count: int, *, verbose: bool, more: str = "") -> Iterator[str]:
+    """Places with what is said of them; the first ones, unless all are asked for."""
+    shown = some if verbose else some[:PLACES]
+    for each in shown:
+        yield f"  {each.where}  {each.message}"
+    if count > len(shown):
+        yield f"  … {count - len(shown)} more{more}"
 
 
 def _title_lines(bound: BoundJob) -> Iterator[str]:
@@ -110,19 +125,19 @@ def _again_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
         price = f": ≈ {Money(amount=plan.again_cost, currency=opened.bound.currency)}" if plan.again_cost else ""
         rows = "1 row" if plan.again_count == 1 else f"{plan.again_count} rows"
         yield ""
-        yield f"Again    {rows} again{price} (rows {_numbers(plan.again_rows, plan.again_count)})"
+        yield f"Again    {rows} again{price} ({_rows(plan.again_rows, plan.again_count)})"
     if plan.unheard_count:
         yield ""
-        yield f"Unheard  'again' in rows {_numbers(plan.unheard, plan.unheard_count)}: not finished yet, or written beside an"
+        yield f"Unheard  'again' in {_rows(plan.unheard, plan.unheard_count)}: not finished yet, or written beside an"
         yield "         older state of the row (an old copy?); write it beside the newest results, or use batcher retry"
     if plan.misread:
         yield ""
-        yield f"Misread  no word that means anything stands in rows {_numbers(plan.misread, len(plan.misread))} of the"
+        yield f"Misread  no word that means anything stands in {_rows(plan.misread, len(plan.misread))} of the"
         yield "         status column: again, hold and sample do; it is replaced"
 
 
-def _numbers(some: Sequence[int], count: int) -> str:
-    return ", ".join(map(str, some)) + (" …" if count > len(some) else "")
+def _rows(some: Sequence[int], count: int) -> str:
+    return f"row{'s' if count != 1 else ''} {', '.join(map(str, some))}{' …' if count > len(some) else ''}"
 
 
 def _cost_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
@@ -193,7 +208,7 @@ def _prices_words(bound: BoundJob) -> str:
 
 def _price_words(step: BoundStep, *, rows: int) -> str:
     """
-    What one piece of work costs, and where its length is known the minutes of all.
+    What one piece of work costs, and where its length is known that of all.
 
     Args:
         rows: How many there are to come; 0 where that is not told step by step.
@@ -209,14 +224,14 @@ def _price_words(step: BoundStep, *, rows: int) -> str:
         return words
     if step.length:
         sample = f"{step.length.rows} sample rows" if step.length.rows > 1 else "the sample row"
-        return f"{words}, {step.length.seconds:.3g} s each as {sample} came out{_minutes(rows, step.length.seconds)}"
+        return f"{words}, {step.length.seconds:.3g} s each as {sample} came out{_in_all(rows, step.length.seconds)}"
     if step.step.estimate_s:
-        return f"{words}, {step.step.estimate_s:g} s each (your guess){_minutes(rows, step.step.estimate_s)}"
+        return f"{words}, {step.step.estimate_s:g} s each (your guess){_in_all(rows, step.step.estimate_s)}"
     return f"{words}, {price.guess_s:g} s each where nothing is known (a guess)"
 
 
-def _minutes(rows: int, seconds: float) -> str:
-    return f": {rows * seconds / 60:.3g} min in all" if rows else ""
+def _in_all(rows: int, seconds: float) -> str:
+    return f": {show_length(rows * seconds)} in all" if rows else ""
 
 
 def _cover_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
@@ -328,6 +343,8 @@ def plan_summary(opened: OpenJob, plan: Plan) -> str:
         "bytes_to_upload": sum(plan.files.values()),
         "cost": None if plan.cost is None else round(plan.cost, 4),
         "problems": [{"where": problem.where, "message": problem.message} for problem in plan.problems],
+        "links": [{"where": fault.where, "message": fault.message} for fault in plan.link_faults],
+        "file_names": [{"where": each.where, "message": each.message} for each in opened.file_names],
         "doubts": [{"where": doubt.where, "message": doubt.message} for doubt in plan.doubts],
         "spoken": [{"row": each.row_number, "why": each.why, "text": each.text} for each in plan.spoken],
         "notes": list(opened.notes),

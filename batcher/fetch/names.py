@@ -33,11 +33,13 @@ class Name:
         path: Inside the folder. Whether links that stand in the folder lead out of it is seen when it is written.
         told: What a person should know: the name had to be made harmless, or was taken. Empty when it is as wished.
         twin: The row that has the wished name; empty where this row got it.
+        wished: That name, to be shown; empty where this row got it.
     """
 
     path: Path
     told: str = ""
     twin: str = ""
+    wished: str = ""
 
 
 class Names:
@@ -81,7 +83,9 @@ class Names:
             if self._folded(path) not in self._owners:
                 break
         told = f"row {_shown(twin)} has the name {_shown(wished)}: this one is called {_shown(path.name)}"
-        return replace(name, path=path, told="; ".join(filter(None, (name.told, told))), twin=twin)
+        return replace(
+            name, path=path, told="; ".join(filter(None, (name.told, told))), twin=twin, wished=_shown(wished)
+        )
 
     def _folded(self, path: Path) -> str:
         """The same text for all names that some file system takes for one (canonical caseless matching of Unicode)."""

@@ -10,7 +10,8 @@ from batcher.errors import BatcherError
 from batcher.expiry import link_expiry
 from batcher.job import Job
 from batcher.ledger.values import Standing
-from batcher.lines import sheet_advice, word_of
+from batcher.lines import UNSENT, sheet_advice, word_of
+from batcher.model import HELD
 from batcher.opening import OpenJob, Surroundings
 from batcher.ops.notify import Situation, address_problems, announce
 from batcher.report import Report, ReportRow, write_report
@@ -45,12 +46,14 @@ def _report(at_hand: OpenJob, tally: Tally, *, spent: str, at: float) -> Report:
 
 
 def _rows(at_hand: OpenJob) -> Iterator[ReportRow]:
+    bound = at_hand.bound
+    held = {each.row_id for each in bound.rows() if each.row_id and each.is_held(bound.clock())}
     for standing in at_hand.ledger.standings(at_hand.job.name):
-        outputs, step = standing.outputs, at_hand.bound.steps.get(standing.key.step)
+        outputs, step = standing.outputs, bound.steps.get(standing.key.step)
         invalid = "; ".join(message for _, message in standing.flaws)
         yield ReportRow(
             title=str(standing.key).replace("\x00", ""),
-            word=word_of(standing.state),
+            word=HELD if standing.state in UNSENT and standing.key.row_id in held else word_of(standing.state),
             row_number=standing.row_number,
             video_url=outputs.get("video_url", ""),
             page_url=outputs.get("page_url", ""),

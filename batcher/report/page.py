@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,7 +94,7 @@ def _context(report: Report) -> dict[str, Any]:
         "expires_at": expires_at,
         "expires": _moment(expires_at),
         "bar": [(_text(word), begin, width) for word, begin, width in _bar(report)],
-        "counts": [(_text(word), report.counts[word]) for word in _words(report)],
+        "counts": [(_text(word), count) for word, count in _in_order(Counter(row.word for row in report.rows))],
         "total": len(report.rows),
         "causes": [
             {
@@ -109,10 +110,10 @@ def _context(report: Report) -> dict[str, Any]:
     }
 
 
-def _words(report: Report) -> list[str]:
-    """The words that occur, known ones first and in their order."""
-    order = [*WORDS, *sorted(set(report.counts) - set(WORDS))]
-    return [word for word in order if report.counts.get(word)]
+def _in_order(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The words that occur and how often, known ones first and in their order."""
+    order = [*WORDS, *sorted(set(counts) - set(WORDS))]
+    return [(word, counts[word]) for word in order if counts.get(word)]
 
 
 def _facts(report: Report) -> Iterator[tuple[str, str, str]]:
@@ -130,10 +131,10 @@ def _facts(report: Report) -> Iterator[tuple[str, str, str]]:
 
 def _bar(report: Report) -> Iterator[tuple[str, float, float]]:
     """The bar's pieces as (word, where it begins, how wide it is); one row among thousands can still be seen."""
-    words = _words(report)
-    total, begin = sum(report.counts[word] for word in words), 0.0
-    widths = [max(LEAST, BAR * report.counts[word] / total) for word in words]
-    for word, width in zip(words, widths, strict=True):
+    counted = _in_order(report.counts)
+    total, begin = sum(count for _, count in counted), 0.0
+    widths = [max(LEAST, BAR * count / total) for _, count in counted]
+    for (word, _), width in zip(counted, widths, strict=True):
         piece = width * BAR / sum(widths)
         yield word, round(begin, 2), round(piece - GAP, 2)
         begin += piece

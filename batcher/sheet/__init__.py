@@ -10,9 +10,11 @@ from batcher.sheet.open import open_sheet
 from batcher.sheet.source import Sheet, SheetSpec, normalise
 from batcher.sheet.write import write_rows
 from batcher.sheet.write_csv import write_csv
-from batcher.sheet.write_xlsx import write_xlsx
+from batcher.sheet.write_xlsx import PLAIN, Looks, write_xlsx
 
 __all__ = [
+    "PLAIN",
+    "Looks",
     "Sheet",
     "SheetSpec",
     "clean",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, time, timedelta
 
 EXACT_DIGITS = 15
@@ -9,6 +10,7 @@ EXACT_DIGITS = 15
 LOST_DIGITS = "stored as a number, digits beyond the 15th are lost: format the column as text and enter it again"
 LONG_FRACTION = "a number with more than 15 digits, as calculations leave behind: round it, or enter it as text"
 _EXACT_LIMIT = 10.0**EXACT_DIGITS
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,14})?\Z", re.ASCII)
 
 
 def text_of(value: object) -> str:
@@ -36,6 +38,11 @@ def text_of(value: object) -> str:
     if isinstance(value, timedelta):
         return _duration(value)
     return str(value)
+
+
+def is_number(text: str) -> bool:
+    """True for a plain number that comes back from a spreadsheet exactly as it is written."""
+    return bool(_NUMBER.match(text)) and sum(map(str.isdigit, text)) <= EXACT_DIGITS and text_of(float(text)) == text
 
 
 def flaw_of(value: object) -> str:

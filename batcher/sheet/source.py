@@ -49,7 +49,7 @@ class Sheet:
 
         header: The column names, exactly as they stand.
 
-        notes: What a person should know before paying: `delimiter ;`, `37 hidden rows will be sent`.
+        notes: What a person should know before paying: `delimiter ;`, `37 hidden rows included`.
 
         fingerprint: SHA-256 of the file's bytes, in hexadecimal.
 

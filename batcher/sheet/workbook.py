@@ -243,7 +243,7 @@ def _notes(grid: Grid, header: Sequence[str]) -> Iterator[str]:
     """What a person does not see in the spreadsheet and pays for all the same."""
     hidden = len(grid.survey.hidden_rows)
     if hidden:
-        yield "1 hidden row will be sent" if hidden == 1 else f"{hidden} hidden rows will be sent"
+        yield "1 hidden row included" if hidden == 1 else f"{hidden} hidden rows included"
     columns = [column for column in grid.survey.hidden_columns if column < len(header)]
     if columns:
         names = ", ".join(normalise(header[column]) or letters(column) for column in columns[:_LISTED])

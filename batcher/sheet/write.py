@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from batcher.errors import InputError, Problem
+from batcher.sheet.write_xlsx import PLAIN, Looks
 
 
 def write_rows(
@@ -14,7 +15,7 @@ def write_rows(
     rows: Iterable[Sequence[str]],
     *,
     ours_from: int,
-    links: Collection[int] = (),
+    looks: Looks = PLAIN,
     bom: bool = True,
     escape_input: bool = False,
 ) -> None:
@@ -28,7 +29,7 @@ def write_rows(
     if suffix == ".xlsx":
         from batcher.sheet.write_xlsx import write_xlsx
 
-        write_xlsx(path, header, rows, ours_from=ours_from, links=links)
+        write_xlsx(path, header, rows, ours_from=ours_from, looks=looks)
     elif suffix in (".csv", ".tsv"):
         from batcher.sheet.write_csv import write_csv
 

@@ -1,16 +1,19 @@
-"""Rows out as a new XLSX workbook: every cell a text, in constant memory."""
+"""Rows out as a new XLSX workbook: the cells that came in are texts, ours look as in a workbook that takes them."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from batcher.errors import InputError, Problem
 from batcher.sheet.atomic import replacing
+from batcher.sheet.cell_text import is_number
 from batcher.sheet.clean import clean
+from batcher.sheet.width import LOOKED_AT, fitting
 
 MAX_ROWS = 1_048_576
 MAX_COLUMNS = 16_384
@@ -21,25 +24,44 @@ CUT = "…[cut]"
 _EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001 - xlsxwriter takes no zone; a fixed date makes equal results equal files
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Looks:
+    """
+    How our columns look in a workbook; all are counted from the first of the sheet.
+
+    Attributes:
+        links: Columns whose http addresses can be clicked; beyond Excel's limit of about 65,000 they are texts.
+        numbers: Columns whose plain numbers are numbers.
+        fills: Column to what finds the colour of a cell by its text, as RGB; empty for none.
+    """
+
+    links: Collection[int] = frozenset()
+    numbers: Collection[int] = frozenset()
+    fills: Mapping[int, Callable[[str], str]] = field(default_factory=dict)
+
+
+PLAIN = Looks()
+
+
 def write_xlsx(
     path: Path,
     header: Sequence[str],
     rows: Iterable[Sequence[str]],
     *,
     ours_from: int,
-    links: Collection[int] = (),
+    looks: Looks = PLAIN,
     tab: str = "Results",
 ) -> None:
     """
     Write a workbook with one tab, atomically; the same rows make the same bytes.
 
-    Every cell is a text, so that `007` stays what it is and `=1+1` is never calculated. Control characters are shown
-    as U+FFFD, texts longer than a cell can hold are cut where everybody sees it.
+    Every cell that came in is a text, so that `007` stays what it is and `=1+1` is never calculated. Control characters
+    are shown as U+FFFD, texts longer than a cell can hold are cut where everybody sees it.
 
     Args:
         ours_from: The first column that is ours: its header is set off.
 
-        links: Columns whose http addresses can be clicked; beyond Excel's limit of about 65,000 they are texts.
+        looks: What else sets our columns off.
 
     Raises:
         InputError: More rows or columns than a workbook can hold, or the file cannot be written; the old one is
@@ -62,7 +84,9 @@ def write_xlsx(
         try:
             for column, text in enumerate(header):
                 sheet.write_string(0, column, fit(text), ours if column >= ours_from else bold)
-            _write_rows(sheet, rows, links=frozenset(links), name=path.name)
+            seen = _write_rows(_Writer(book=book, sheet=sheet, looks=looks), rows, name=path.name)
+            for column, text in enumerate(header):
+                sheet.set_column(column, column, fitting(text, (cells[column] for cells in seen)))
         finally:
             _close(book)
 
@@ -88,21 +112,47 @@ def _close(book: Any) -> None:
         raise cause from exc
 
 
-def _write_rows(sheet: Any, rows: Iterable[Sequence[str]], *, links: frozenset[int], name: str) -> None:
-    linked = 0
+@dataclass(kw_only=True, slots=True)
+class _Writer:
+    """Puts cells into the tab; counts the links, and keeps the formats that fills need."""
+
+    book: Any
+    sheet: Any
+    looks: Looks
+    linked: int = 0
+    formats: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, row: int, column: int, text: str) -> None:
+        """One cell that holds something."""
+        looks = self.looks
+        if column in looks.links and self.linked < MAX_LINKS and _is_link(text):
+            self.linked += 1
+            self.sheet.write_url(row, column, text, string=text)
+        elif column in looks.numbers and is_number(text):
+            self.sheet.write_number(row, column, float(text))
+        else:
+            colour = looks.fills[column](text) if column in looks.fills else ""
+            self.sheet.write_string(row, column, text, self._filled(colour))
+
+    def _filled(self, colour: str) -> Any:
+        if colour and colour not in self.formats:
+            self.formats[colour] = self.book.add_format({"bg_color": f"#{colour}"})
+        return self.formats.get(colour)
+
+
+def _write_rows(writer: _Writer, rows: Iterable[Sequence[str]], *, name: str) -> list[Sequence[str]]:
+    """Write all rows; returns the first of them, by which widths are chosen."""
+    seen: list[Sequence[str]] = []
     for number, cells in enumerate(rows, 1):
         if number >= MAX_ROWS:
             message = f"more than {MAX_ROWS:,} rows do not fit into a workbook: write results to a .csv file"
             raise InputError(Problem(where=name, message=message))
+        if number <= LOOKED_AT:
+            seen.append(cells)
         for column, text in enumerate(cells):
-            if not text:
-                continue
-            text = fit(text)
-            if column in links and linked < MAX_LINKS and _is_link(text):
-                linked += 1
-                sheet.write_url(number, column, text, string=text)
-            else:
-                sheet.write_string(number, column, text)
+            if text:
+                writer.write(number, column, fit(text))
+    return seen
 
 
 def _is_link(text: str) -> bool:

@@ -92,8 +92,8 @@ def begin(provider: Provider, operation: Operation, wish: Wish, *, client: Clien
         or slug(f"{operation.name.rsplit('.', 1)[-1]} {wish.template_id}")
     )
     _add_title(operation, drawn, name)
-    form = _form(operation, drawn, live, is_workbook=not wish.as_csv)
     job = _job_file(operation, wish, name=name, comments=_comments(operation, names))
+    form = _form(operation, drawn, live, job=job)
     notes = (*_warnings(provider, operation, drawn), *live.notes)
     return Begun(name=name, sheet=job.sheet, job_text=job.text(drawn), form=form, notes=notes)
 
@@ -157,12 +157,12 @@ def _add_title(operation: Operation, drawn: Sketch, name: str) -> None:
         drawn.request.update({**path, title: f"{name} {{{{ {ROW_ID} }}}}", **rest})
 
 
-def _form(operation: Operation, drawn: Sketch, live: Live, *, is_workbook: bool) -> Form:
+def _form(operation: Operation, drawn: Sketch, live: Live, *, job: JobFile) -> Form:
     columns = [row_id_column()]
     for ask in drawn.asks():
         kind = kind_of(operation, ask)
-        columns.append(column_for(ask, kind, live.choices(kind) if kind else None))
-    lines = instructions(operation.title, columns, is_workbook=is_workbook)
+        columns.append(column_for(ask, kind, live.choices(kind) if kind else None, has_lists=job.results == job.sheet))
+    lines = instructions(operation.title, columns, sheet=job.sheet, results=job.results)
     return Form(columns=tuple(columns), example_mark=EXAMPLE_MARK, instructions=lines)
 
 

@@ -11,6 +11,8 @@ from batcher.starter.words import keeps_digits, usual_examples
 from batcher.workbook.form import FormColumn
 
 ROW_ID = "Row id"
+MOST_NAMED = 40
+"""Values that are named one by one where no list can offer them."""
 EXAMPLE_MARK = "example"
 """How the ids of example rows begin: the job file leaves such rows out, so that nobody pays for an example."""
 
@@ -31,7 +33,7 @@ def row_id_column() -> FormColumn:
     return FormColumn(header=ROW_ID, note="\n".join(lines), is_text=True, is_unique=True, examples=examples)
 
 
-def column_for(ask: Ask, kind: str, known: Choices | None) -> FormColumn:
+def column_for(ask: Ask, kind: str, known: Choices | None, *, has_lists: bool) -> FormColumn:
     """
     The column of something that people fill in.
 
@@ -39,6 +41,7 @@ def column_for(ask: Ask, kind: str, known: Choices | None) -> FormColumn:
         ask: What it is.
         kind: The list of its valid values; empty without one.
         known: That list; None when it is not to be had.
+        has_lists: The cells of the form can offer what there is to pick from.
     """
     schema = ask.schema
     labels = known.labels if known else ()
@@ -48,7 +51,7 @@ def column_for(ask: Ask, kind: str, known: Choices | None) -> FormColumn:
     examples = _examples(ask, kind, labels, words)
     return FormColumn(
         header=ask.header,
-        note="\n".join(_note(ask, kind, examples, can_pick=bool(labels or words))),
+        note="\n".join(_note(ask, kind, examples, picks=labels or words, has_lists=has_lists)),
         is_required=ask.is_required,
         is_text=keeps_digits(ask.name),
         choices=labels or words,
@@ -76,7 +79,7 @@ def _examples(ask: Ask, kind: str, labels: tuple[str, ...], words: tuple[str, ..
     return tuple(best[index % len(best)] for index in range(2)) if best else ()
 
 
-def _note(ask: Ask, kind: str, examples: tuple[str, ...], *, can_pick: bool) -> list[str]:
+def _note(ask: Ask, kind: str, examples: tuple[str, ...], *, picks: tuple[str, ...], has_lists: bool) -> list[str]:
     schema = ask.schema
     lines = [str(schema["description"])] if "description" in schema else []
     if ask.entry is not None:
@@ -85,8 +88,10 @@ def _note(ask: Ask, kind: str, examples: tuple[str, ...], *, can_pick: bool) -> 
         lines.append("Required.")
     else:
         lines.append("May be empty: the template's own is then kept." if ask.entry else "May be empty.")
-    if can_pick:
+    if picks and has_lists:
         lines.append("Pick from the list in the cell.")
+    elif picks and len(picks) <= MOST_NAMED:
+        lines.append(f"One of these: {', '.join(picks)}.")
     elif kind:
         lines.append(f"A name or an id, as the account's list of {kind} has it.")
     if ask.files:

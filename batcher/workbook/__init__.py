@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from batcher.workbook.inplace import update_workbook
 from batcher.workbook.refusal import WorkbookBusy, WorkbookRefused
-from batcher.workbook.update import CellNote, InPlaceUpdate, Written
+from batcher.workbook.update import CellNote, InPlaceUpdate, Written, colour_of
 
-__all__ = ["CellNote", "InPlaceUpdate", "WorkbookBusy", "WorkbookRefused", "Written", "update_workbook"]
+__all__ = ["CellNote", "InPlaceUpdate", "WorkbookBusy", "WorkbookRefused", "Written", "colour_of", "update_workbook"]

@@ -5,12 +5,9 @@ from __future__ import annotations
 import re
 from html import unescape
 
-from batcher.sheet.cell_text import text_of
 from batcher.workbook.place import cell_name
 
 _RISKY = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,14})?\Z", re.ASCII)
-_MAX_DIGITS = 15
 _ESCAPED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 _CODE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
@@ -36,11 +33,6 @@ def text_cell(prefix: bytes, column: int, row: int, style: int, text: str) -> by
     return b'<%bc %b t="inlineStr"><%bis><%bt%b>%b</%bt></%bis></%bc>' % (
         prefix, _place(column, row, style), prefix, prefix, space, shown, prefix, prefix, prefix
     )  # fmt: skip
-
-
-def is_number(text: str) -> bool:
-    """True for a plain number that comes back from a spreadsheet exactly as it is written."""
-    return bool(_NUMBER.match(text)) and sum(map(str.isdigit, text)) <= _MAX_DIGITS and text_of(float(text)) == text
 
 
 def is_risky(text: str) -> bool:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from batcher.model import HELD
-from batcher.workbook.cell_xml import empty_cell, is_number, is_risky, number_cell, text_cell
+from batcher.sheet.cell_text import is_number
+from batcher.workbook.cell_xml import empty_cell, is_risky, number_cell, text_cell
 from batcher.workbook.columns import Columns
 from batcher.workbook.formats import Formats
 from batcher.workbook.links import Address, address
@@ -15,7 +15,7 @@ from batcher.workbook.names import Broken
 from batcher.workbook.place import cell_name
 from batcher.workbook.rows import CellSpan, RowSpan, new_row, rows, spliced
 from batcher.workbook.tab_xml import Splice, TabXml
-from batcher.workbook.update import COLOURS, InPlaceUpdate
+from batcher.workbook.update import InPlaceUpdate, colour_of
 
 _FORMULA = re.compile(rb"<(?:[\w.-]+:)?f[\s/>]")
 
@@ -102,8 +102,7 @@ class Filler:
     def _style(self, old: int, text: str, *, number: int, index: int) -> int:
         """The format of a cell: what it had, and what its text asks for."""
         if index == self.update.status:
-            word = HELD if text.startswith(f"{HELD} ") else text
-            return self.formats.filled(old, COLOURS.get(word, ""))
+            return self.formats.filled(old, colour_of(text))
         if index in self.update.links:
             linked = cell_name(self.columns.places[index], number) in self.linked
             return self.formats.as_link(old) if linked else self.formats.without_link(old)

@@ -14,6 +14,7 @@ from pathlib import Path
 from batcher.sheet import replacing
 from batcher.sheet.archive import Damaged
 from batcher.sheet.package import tabs
+from batcher.sheet.width import fitting
 from batcher.workbook.columns import Columns, find_columns
 from batcher.workbook.fill import Filler, wanted_links
 from batcher.workbook.formats import Formats
@@ -28,7 +29,7 @@ from batcher.workbook.relations import Relations
 from batcher.workbook.shared import shared_texts
 from batcher.workbook.tab_xml import TabXml
 from batcher.workbook.update import COLOURS, InPlaceUpdate, Written
-from batcher.workbook.widths import fitting, reach, set_widths
+from batcher.workbook.widths import reach, set_widths
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

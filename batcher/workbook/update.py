@@ -18,7 +18,7 @@ COLOURS: Mapping[str, str] = {
     State.WAITING.value: "E7E6E6",
     HELD: "E7E6E6",
 }
-"""The word in the status column to the fill of its cell, as RGB; other words have none, `held until …` has that of held."""
+"""The word in the status column to the fill of its cell, as RGB; other words have none."""
 
 LEGEND = "\n".join(
     (
@@ -35,6 +35,11 @@ LEGEND = "\n".join(
     )
 )
 """The note on the header of the status column."""
+
+
+def colour_of(word: str) -> str:
+    """The fill of a status cell, as RGB; empty for none. `held until …` has that of held."""
+    return COLOURS.get(HELD if word.startswith(f"{HELD} ") else word, "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

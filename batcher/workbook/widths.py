@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from itertools import islice
 
 from lxml import etree
 
 from batcher.workbook.names import main
 from batcher.workbook.place import Area, area
 from batcher.workbook.tab_xml import TabXml
-
-_NARROWEST, _WIDEST = 10, 45
-_LOOKED_AT = 200
-
-
-def fitting(header: str, texts: Iterable[str]) -> int:
-    """The width, in characters, in which most of a column can be read."""
-    lines = [line for text in islice(texts, _LOOKED_AT) for line in text.split("\n")]
-    return min(_WIDEST, max(_NARROWEST, len(header) + 3, *(len(line) + 2 for line in lines), 0))
 
 
 def set_widths(tab: TabXml, widths: Mapping[int, int]) -> None:
