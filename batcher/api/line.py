@@ -100,5 +100,5 @@ def _about(data: bytes | BinaryIO) -> dict[str, str]:
     """What the headers say of a body; the length of a file is told beforehand, not in chunks."""
     import requests
 
-    length = {} if isinstance(data, bytes) else {"Content-Length": str(requests.utils.super_len(data))}
+    length = {} if isinstance(data, bytes) else {"Content-Length": str(requests.utils.super_len(data))}  # type: ignore[no-untyped-call]
     return {"Content-Type": "application/json", **length}
