@@ -21,7 +21,7 @@ from batcher.catalog.model import Operation
 from batcher.doubt import Way
 from batcher.doubts import Doubt, Doubts, repeat_of, titles_carry_token
 from batcher.errors import ApiError, InDoubt, LeaseLost, Rejected, StopEverything, Throttled
-from batcher.ledger.identity import attempt_key, attempt_token
+from batcher.ledger.identity import attempt_names
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import Admission, Admitted, Candidate, Gate, News, Prepared
 from batcher.limits import AccountLimits
@@ -225,8 +225,7 @@ class Dispatcher:
 
     def _prepare(self, candidate: Candidate) -> Prepared:
         operation = self.bound.operation(candidate.key.step)
-        token = attempt_token(candidate.key, body=candidate.body, number=candidate.number)
-        key = attempt_key(candidate.key, body=candidate.body, number=candidate.number)
+        key, token = attempt_names(candidate.key, body=candidate.body, number=candidate.number)
         finish = self._finishes.get(candidate.key.step) or self._finishes.setdefault(
             candidate.key.step, Finish(operation)
         )

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from batcher.ledger.identity import attempt_key, attempt_token
+from batcher.ledger.identity import attempt_names
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import Admission, Admitted, Candidate, JobRecord, News, Planned, Prepared
 from batcher.model import Attempt, Source, State, TaskKey
@@ -85,10 +85,8 @@ def rows(count: int, **changes: Any) -> list[Planned]:
 
 def prepare(candidate: Candidate) -> Prepared:
     """As the dispatcher prepares, without a token in the body."""
-    names = {"body": candidate.body, "number": candidate.number}
-    return Prepared(
-        body=candidate.body, key=attempt_key(candidate.key, **names), token=attempt_token(candidate.key, **names)
-    )
+    key, token = attempt_names(candidate.key, body=candidate.body, number=candidate.number)
+    return Prepared(body=candidate.body, key=key, token=token)
 
 
 def wish(now: float = 0.0, **changes: Any) -> Admission:

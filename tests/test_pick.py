@@ -27,6 +27,26 @@ def test_names_dots_and_alternatives_mean_what_they_mean_in_jmespath(ways: list[
     assert Pick(source).find(value) == jmespath.search(source, value)
 
 
+TEXTS = st.sampled_from(["'x'", "''"])
+TERMS = PATHS | PATHS.map("!{}".format) | st.tuples(PATHS, st.sampled_from(["==", "!="]), TEXTS).map(" ".join)
+PREDICATES = st.recursive(
+    TERMS,
+    lambda inner: (
+        st.tuples(inner, st.sampled_from(["&&", "||"]), inner).map(" ".join)
+        | inner.map("({})".format)
+        | inner.map("!({})".format)
+    ),
+    max_leaves=5,
+)
+
+
+@given(source=PREDICATES, value=VALUES)
+def test_a_predicate_means_what_it_means_in_jmespath(source: str, value: Any) -> None:
+    """It is asked of every item of every list, and is only quicker."""
+    found, wanted = Pick(source).find(value), jmespath.search(source, value)
+    assert (found, type(found)) == (wanted, type(wanted))
+
+
 LIST_PATHS = st.tuples(PATHS, st.sampled_from(["", "[]"]), st.sampled_from(["", ".a", ".b.code"])).map("".join)
 
 

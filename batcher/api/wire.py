@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any, BinaryIO
 
 from batcher.api.deadline import Deadline, Watchdog
+from batcher.api.line import Line
 from batcher.model import Json
 from batcher.version import VERSION
 
@@ -79,7 +80,7 @@ class Wire:
         self._base_url = base_url
         self._headers = {"User-Agent": f"batcher/{VERSION}", "Accept": "application/json", **headers}
         self._local = threading.local()
-        self._lines: list[_Line] = []
+        self._lines: list[Line] = []
         self._watchdog = Watchdog()
 
     def exchange(
@@ -110,7 +111,8 @@ class Wire:
         deadline = self._watchdog.watch(deadline_s, before=before)
         try:
             line = self._line(fresh=method != "GET")
-            response = line.send(method, path, query=query, data=data, headers=headers, deadline_s=deadline_s)
+            timeout = urllib3.Timeout(connect=CONNECT_S, read=deadline_s)
+            response = line.send(method, path, query=query, data=data, headers=headers, timeout=timeout)
             try:
                 return _answer(response, _read(response, deadline))
             finally:
@@ -121,10 +123,10 @@ class Wire:
             deadline.over()
             self._local.used_at = time.monotonic()
 
-    def _line(self, *, fresh: bool) -> _Line:
-        line: _Line | None = getattr(self._local, "line", None)
+    def _line(self, *, fresh: bool) -> Line:
+        line: Line | None = getattr(self._local, "line", None)
         if line is None:
-            line = self._local.line = _Line(self._base_url, self._headers)
+            line = self._local.line = Line(self._base_url, self._headers)
             self._lines.append(line)
         elif fresh and time.monotonic() - self._local.used_at > STALE_S:
             line.close()
@@ -137,68 +139,10 @@ class Wire:
             line.close()
 
 
-class _Line:
-    """
-    The connections of one thread: an adapter of requests, which never follows a redirect and never retries.
-
-    What a session does anew for each request (cookies, hooks, a look at the environment) is done once or not at all: it
-    takes longer than the sending.
-
-    Args:
-        base_url: Where the API is.
-        headers: Sent with every request.
-    """
-
-    def __init__(self, base_url: str, headers: Mapping[str, str]) -> None:
-        import requests
-
-        from batcher.api.deadline import watched_adapter
-
-        # decided here once: no .netrc, which would replace the key
-        told = requests.Session().merge_environment_settings(base_url, {}, None, None, None)
-        self._proxies = requests.utils.get_environ_proxies(base_url)
-        self._verify = told["verify"] if told["verify"] is not None else True
-        self._adapter = watched_adapter()
-        self._base_url = base_url
-        checked = requests.PreparedRequest()
-        checked.prepare_headers({**requests.utils.default_headers(), **headers})
-        self._headers = checked.headers
-
-    def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None,
-        data: bytes | BinaryIO | None,
-        headers: Mapping[str, str] | None,
-        deadline_s: float,
-    ) -> Any:
-        """The response, of which only the head has been read."""
-        import requests
-
-        request = requests.PreparedRequest()
-        request.method = method
-        request.prepare_url(self._base_url + path, query)
-        request.headers = self._headers.copy()
-        request.hooks = requests.hooks.default_hooks()
-        if data is not None:
-            request.headers["Content-Type"] = "application/json"
-            request.prepare_body(data, None)
-        request.headers.update(headers or {})
-        return self._adapter.send(
-            request, stream=True, timeout=(CONNECT_S, deadline_s), verify=self._verify, proxies=self._proxies
-        )
-
-    def close(self) -> None:
-        """Hang up."""
-        self._adapter.close()
-
-
 def _read(response: Any, deadline: Deadline) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    for chunk in response.iter_content(65536):
+    for chunk in response.stream(65536, decode_content=True):
         size += len(chunk)
         if size > MAX_BYTES:
             raise Broken(Break.UNREADABLE, f"the answer is larger than {MAX_BYTES // 1_000_000} MB")
@@ -213,7 +157,7 @@ def _read(response: Any, deadline: Deadline) -> bytes:
 def _answer(response: Any, raw: bytes) -> Answer:
     value, is_json = parse_json(raw)
     return Answer(
-        status=response.status_code,
+        status=response.status,
         value=value,
         is_json=is_json,
         start=raw[:200].decode("utf-8", "replace"),
@@ -260,32 +204,33 @@ def _broken(error: Exception, deadline: Deadline) -> Broken:
     Only the phase tells whether anything can have been made: the same exception of TLS, of a header or of a socket
     comes before the first byte has left and after the last.
     """
-    import requests
+    from urllib3 import exceptions
 
     if not deadline.begun:
         return Broken(Break.NOT_SENT, _unsent(error, deadline))
     if deadline.passed:
         return Broken(Break.LOST, "no whole answer in time")
-    if isinstance(error, requests.exceptions.ContentDecodingError):
+    if isinstance(error, exceptions.DecodeError):
         return Broken(Break.UNREADABLE, "the answer is wrongly packed")
-    if isinstance(error, requests.exceptions.Timeout):
+    if isinstance(error, exceptions.TimeoutError):
         return Broken(Break.LOST, "no answer in time")
     return Broken(Break.LOST, f"the connection broke: {_reason(error)}")
 
 
 def _unsent(error: Exception, deadline: Deadline) -> str:
     """Why a request was not sent; most specific first."""
-    import requests
+    from urllib3 import exceptions
 
     if deadline.passed:
         return "no connection in time"
-    if isinstance(error, requests.exceptions.SSLError):
+    if isinstance(error, exceptions.SSLError):
         return f"no safe connection: {_reason(error)}"
-    if isinstance(error, requests.exceptions.ProxyError):
+    if isinstance(error, exceptions.ProxyError):
         return "the proxy cannot be reached"
-    if isinstance(error, requests.exceptions.ConnectTimeout):
+    is_refused = isinstance(error, exceptions.NewConnectionError)
+    if isinstance(error, exceptions.ConnectTimeoutError) and not is_refused:
         return f"no connection within {CONNECT_S:.0f} s"
-    if isinstance(error, requests.exceptions.ConnectionError):
+    if is_refused or isinstance(error, exceptions.PoolError | exceptions.ProtocolError | OSError):
         return f"no connection: {_reason(error)}"
     return f"the request cannot be sent: {type(error).__name__}"
 

@@ -25,25 +25,26 @@ def read_outcome(reading: Reading, item: Json) -> Outcome:
     """
     outputs = {column: text for column, pick in reading.outputs.items() if (text := as_text(pick.find(item)))}
     word = _one_line(as_text(reading.word.find(item)), MAX_WORD) if reading.word else ""
+    is_done = reading.done.holds(item)
+    if not is_done and (reading.failed is None or not reading.failed.holds(item)):
+        missing = reading.missing.holds(item) if reading.missing else False
+        return Outcome(state=State.IN_PROGRESS, word=word, outputs=outputs, missing=missing)
     code = _one_line(as_text(reading.error_code.find(item)), MAX_WORD) if reading.error_code else ""
     error = readable(reading.error.find(item)) if reading.error else ""
     completed_at = instant(reading.completed_at.find(item)) if reading.completed_at else None
-    if reading.done.holds(item):
+    if is_done:
         return Outcome(
             state=State.DONE, word=word, outputs=outputs, error_code=code, error=error, completed_at=completed_at
         )
-    if reading.failed is not None and reading.failed.holds(item):
-        return Outcome(
-            state=State.FAILED,
-            word=word,
-            outputs=outputs,
-            error_code=code or "failed",
-            error=error or "the API says failed and gives no reason",
-            stops=code in reading.stops,
-            completed_at=completed_at,
-        )
-    missing = reading.missing.holds(item) if reading.missing else False
-    return Outcome(state=State.IN_PROGRESS, word=word, outputs=outputs, missing=missing)
+    return Outcome(
+        state=State.FAILED,
+        word=word,
+        outputs=outputs,
+        error_code=code or "failed",
+        error=error or "the API says failed and gives no reason",
+        stops=code in reading.stops,
+        completed_at=completed_at,
+    )
 
 
 def readable(value: Json) -> str:
@@ -55,6 +56,8 @@ def readable(value: Json) -> str:
 
 def _one_line(text: str, most: int) -> str:
     """A text without what breaks lines, terminals or databases, cut where it is longer than anybody reads."""
+    if not text or (text.isidentifier() and len(text) <= most):  # most words are one
+        return text
     text = text.encode("utf-8", "replace").decode("utf-8")
     text = " ".join("".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in text).split())
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from batcher.model import Json
@@ -31,11 +32,15 @@ class Pick:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self._ways = tuple(way.strip().split(".") for way in source.split("||")) if _SIMPLE.match(source) else ()
-        self._places = _list_ways(source)
-        if not self._ways and not self._places:
-            self._compiled, self._error = _compile(source)
-            _check_functions(self._compiled.parsed)
+        places = _list_ways(source)
+        if _SIMPLE.match(source):
+            self._find = _first_of([_at(way.strip().split(".")) for way in source.split("||")])
+        elif places:
+            self._find = partial(_gathered, places)
+        else:
+            compiled, error = _compile(source)
+            _check_functions(compiled.parsed)
+            self._find = _follower(compiled.parsed) or partial(_searched, compiled, error)
 
     @property
     def tree(self) -> Any:
@@ -44,25 +49,85 @@ class Pick:
 
     def find(self, value: Json) -> Json:
         """What stands there; None when nothing does, or when the answer has quite another form."""
-        if self._places:
-            return _gathered(value, self._places) if value is not None else None
-        if not self._ways:
-            try:
-                return self._compiled.search(value)
-            except self._error:
-                return None
+        return self._find(value)
+
+    def holds(self, value: Json) -> bool:
+        """Whether the expression is true of the value, in JMESPath's sense of truth."""
+        return is_true(self._find(value))
+
+
+_Find = Callable[[Json], Json]
+"""What stands somewhere in a value; None when nothing does."""
+
+
+def _at(names: Sequence[str]) -> _Find:
+    """What stands where names lead, one inside the other."""
+    if len(names) == 1:
+        only = names[0]
+        return lambda value: value.get(only) if isinstance(value, dict) else None
+
+    def find(value: Json) -> Json:
+        for name in names:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+    return find
+
+
+def _first_of(ways: Sequence[_Find]) -> _Find:
+    """What the first of several finds that finds something true; what the last one finds where none does."""
+    if len(ways) == 1:
+        return ways[0]
+
+    def find(value: Json) -> Json:
         found: Json = None
-        for way in self._ways:
-            found = value
-            for name in way:
-                found = found.get(name) if isinstance(found, dict) else None
+        for way in ways:
+            found = way(value)
             if is_true(found):
                 break
         return found
 
-    def holds(self, value: Json) -> bool:
-        """Whether the expression is true of the value, in JMESPath's sense of truth."""
-        return is_true(self.find(value))
+    return find
+
+
+def _follower(node: Mapping[str, Any]) -> _Find | None:
+    """
+    The like of an expression of names, texts, `==`, `!=`, `!`, `&&` and `||`; None where it holds anything else.
+
+    Predicates are asked of every item of every list, and a walk over their trees takes ten times as long.
+    """
+    kind, children = node["type"], node["children"]
+    if chain := _chain(node):
+        return _at(chain)
+    if kind == "literal" and isinstance(node["value"], str):
+        text = node["value"]
+        return lambda _: text
+    if kind not in ("comparator", "and_expression", "or_expression", "not_expression"):
+        return None
+    inner = [found for child in children if (found := _follower(child)) is not None]
+    if len(inner) < len(children) or (kind == "comparator" and not _compares_text(node)):
+        return None
+    first, second = inner[0], inner[-1]
+    if kind == "comparator":
+        is_equal = node["value"] == "eq"
+        return lambda value: (first(value) == second(value)) is is_equal
+    if kind == "not_expression":
+        return lambda value: not is_true(first(value))
+    if kind == "or_expression":
+        return _first_of(inner)
+    return lambda value: second(value) if is_true(found := first(value)) else found
+
+
+def _compares_text(node: Mapping[str, Any]) -> bool:
+    """Whether one side is a text, with which nothing but the same text is equal."""
+    return node["value"] in ("eq", "ne") and any(child["type"] == "literal" for child in node["children"])
+
+
+def _searched(compiled: Any, error: type[Exception], value: Json) -> Json:
+    try:
+        return compiled.search(value)
+    except error:
+        return None
 
 
 def _list_ways(source: str) -> tuple[tuple[str, ...], ...]:
@@ -74,8 +139,10 @@ def _list_ways(source: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(way.replace("[]", ".[]").split(".")) for way in ways)
 
 
-def _gathered(value: Json, places: tuple[tuple[str, ...], ...]) -> list[Json]:
+def _gathered(places: tuple[tuple[str, ...], ...], value: Json) -> list[Json] | None:
     """What stands at any of the places, lists among it opened once."""
+    if value is None:
+        return None
     found: list[Json] = []
     for place in places:
         one = _followed(value, place)
@@ -158,7 +225,7 @@ def _check_functions(node: dict[str, Any]) -> None:
         raise ValueError(f"the function {name} takes {wanted}{' or more' if is_open else ''} values, not {given}")
 
 
-def _chain(node: dict[str, Any]) -> tuple[str, ...]:
+def _chain(node: Mapping[str, Any]) -> tuple[str, ...]:
     """`a.b` as its parts; empty for anything else."""
     if node["type"] == "field":
         return (node["value"],)

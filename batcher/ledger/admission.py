@@ -22,6 +22,8 @@ _AHEAD = "UPDATE sends SET at = ? WHERE account = ? AND at > ?"
 _UNDER_WAY = "SELECT COUNT(*) FROM sends WHERE account = ? AND answered = 0 AND at > ?"
 _ANSWERED = "SELECT COUNT(*) FROM sends WHERE account = ? AND answered = 1 AND at > ?"
 _NTH_NEWEST = "SELECT at FROM sends WHERE account = ? AND answered = 1 ORDER BY at DESC LIMIT 1 OFFSET ?"
+# Quickly counted, and never too few: what holds no slot any more is still among them.
+_SLOTS_AT_MOST = "SELECT COUNT(*) FROM attempts WHERE account = ? AND state IN ('sending', 'in progress', 'unsure')"
 _SLOTS = """
 SELECT COUNT(*) FROM attempts a JOIN submissions s USING (submission_id)
 WHERE a.account = ? AND a.state IN ('sending', 'in progress', 'unsure') AND COALESCE(a.accepted_at, s.first_sent_at) > ?
@@ -156,7 +158,7 @@ def _fresh(
     gate = Gate.OPEN
     tasks = at_most * max(wish.batch.values(), default=1)
     if wish.in_flight is not None:
-        taken = _slots_taken(db, wish)
+        taken = _slots_taken(db, wish, at_least=wish.in_flight - tasks)
         if wish.in_flight - taken < tasks:
             tasks, gate = max(0, wish.in_flight - taken), Gate.SLOTS
     only, row_ids = only_rows(wish.rows)
@@ -175,7 +177,11 @@ def _fresh(
     return _begin(db, wish, groups, prepare), gate
 
 
-def _slots_taken(db: Db, wish: Admission) -> int:
+def _slots_taken(db: Db, wish: Admission, *, at_least: int) -> int:
+    """How many slots are taken; where even all that could be are no more than `at_least`, no closer look is needed."""
+    at_most: int = db.execute(_SLOTS_AT_MOST, (wish.account,)).fetchone()[0]
+    if at_most <= at_least:
+        return at_most
     at_once = tuple(wish.at_once) or ("",)
     values = (wish.account, wish.now - OVERDUE_S, *at_once, wish.now - wish.grace_s)
     taken: int = db.execute(_SLOTS.format(values=", ".join("?" * len(at_once))), values).fetchone()[0]

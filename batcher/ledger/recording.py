@@ -53,7 +53,7 @@ _REPLAN = "UPDATE jobs SET fingerprint = '' WHERE job = ?"
 _ANEW = "UPDATE tasks SET input_hash = '' WHERE task_id = ?"
 _HOLDERS = """
 SELECT a.remote_id, a.account, a.operation, a.attempt_id, t.row_number FROM attempts a JOIN tasks t USING (task_id)
-WHERE a.remote_id IN ({values})"""
+WHERE a.remote_id IN ({values}) AND a.remote_id <> ''"""
 _BATCH = "UPDATE submissions SET batch_id = ? WHERE submission_id = ?"
 _FLAG = "UPDATE attempts SET flag = ? WHERE attempt_id = ?"
 _FORGET = "DELETE FROM attempts WHERE attempt_id = ?"
