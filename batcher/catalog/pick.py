@@ -43,6 +43,10 @@ class Pick:
 
     def find(self, value: Json) -> Json:
         """What stands there; None when nothing does, or when the answer has quite another form."""
+        if len(self._ways) == 1:  # the usual form, asked of every row: nothing to choose between
+            for name in self._ways[0]:
+                value = value.get(name) if isinstance(value, dict) else None
+            return value
         if self._places:
             return _gathered(value, self._places) if value is not None else None
         if not self._ways:
@@ -76,7 +80,10 @@ def _list_ways(source: str) -> tuple[tuple[str, ...], ...]:
 def _gathered(value: Json, places: tuple[tuple[str, ...], ...]) -> list[Json]:
     """What stands at any of the places, lists among it opened once."""
     found: list[Json] = []
+    is_mapping = isinstance(value, dict)
     for place in places:
+        if is_mapping and place[0] not in value:
+            continue
         one = _followed(value, place)
         if isinstance(one, list):
             found += [each for each in one if each is not None]
@@ -196,10 +203,10 @@ def _put(item: dict[str, Any], field: tuple[str, ...], value: str) -> None:
 
 def as_text(value: Json) -> str:
     """An output as the text of a cell: numbers without a needless `.0`, nothing for nothing, JSON for the rest."""
-    if value is None or value == "":
-        return ""
     if isinstance(value, str):
         return value
+    if value is None:
+        return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
