@@ -80,6 +80,7 @@ class BoundJob:
             kept(problems, lambda: header.require(job.sheet.row_id, job, ("sheet", "row_id")))
         where = job.sheet.where
         self._filter = kept(problems, lambda: header.condition(where, job, ("sheet", "where"))) if where else None
+        self._takes_all = self._takes_every_row and self._filter is None
         day = kept(problems, lambda: _day_column(job, header))
         problems += [*self._budget_problems(), *self._batch_problems()]
         files = kept(problems, lambda: file_places(job, operations, lookup=header.find, headers=header.texts))
@@ -207,7 +208,7 @@ class BoundJob:
         twins: Counter[str] = Counter()
         for row in self.sheet.rows():
             is_blank = self._is_blank(row)
-            if is_blank or not self._wanted(row):
+            if is_blank or not (self._takes_all or self._wanted(row)):
                 yield Identified(row=row, row_id="", is_blank=is_blank)
                 continue
             row_id, flaws = self._identify(row)
@@ -221,6 +222,8 @@ class BoundJob:
 
     def _is_blank(self, row: Row) -> bool:
         """Whether the user's own cells are blank: what we once wrote beside them does not make a row."""
+        if self._id_column is not None and row.cells[self._id_column].strip():
+            return False
         return row.is_blank or (bool(self.layout.own) and not any(row.cells[i].strip() for i in self.layout.kept))
 
     def _marked(self, row: Row, row_id: str, flaws: Flaws) -> Identified:
@@ -292,7 +295,7 @@ class BoundJob:
                 # nothing comes before the first step of a row: what it wants of one that `when` has left out is missing
                 outputs: dict[str, dict[str, str]] | None = {} if ready else None
                 rendered = step.mapping.render(row.cells, flaws=row.flaws, item=item, outputs=outputs)
-                found = flaws or self._places(step, rendered, row.number)
+                found = flaws or (self._places(step, rendered, row.number) if rendered.flaws else ())
                 if identified.flaws:  # an empty id that is also in the title is one fault to a person, not two
                     told = dict(identified.flaws)
                     found = (*identified.flaws, *(each for each in found if each[0] not in told))
@@ -324,7 +327,7 @@ class BoundJob:
             estimate=None if flaws else step.price.estimate(rendered.content),
             cells={normalise(self.sheet.header[c]): row.cells[c] for c in step.columns} if waits else {},
             needs=() if flaws or not rendered.needs else self._needs(step, rendered, row.number),
-            made_from=dict.fromkeys(sorted(step.mapping.sources), 0) if is_whole else {},
+            made_from=dict.fromkeys(sorted(step.mapping.sources), 0) if step.mapping.sources and is_whole else {},
             held=identified.mark is Mark.HOLD,
             not_before=identified.not_before,
         )

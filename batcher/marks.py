@@ -9,7 +9,7 @@ from datetime import date, datetime, time
 from enum import Enum
 
 from batcher.layout import STAMP, STATUS
-from batcher.model import HELD, Row
+from batcher.model import HELD, Row, row_value
 
 NOT_BEFORE = "not_before"
 """The column of that name holds days before which rows are not sent, also without being named in the job."""
@@ -38,7 +38,7 @@ Flaws = tuple[tuple[str, str], ...]
 """Complaints about a row, as (place, message)."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@row_value
 class Identified:
     """
     A row and who it is.

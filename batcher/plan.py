@@ -138,34 +138,29 @@ class Plan:
         Returns:
             Whether any of them waits.
         """
-        states = [_state(task, known, is_again=bool(again) and task.key in again) for task, known in tasks]
         is_chain = len(sources) > 1
         row = [_standing(task, known, is_again=task.key in again) for task, known in tasks] if is_chain else []
         problems: list[Problem] = []
-        for index, ((task, _), state) in enumerate(zip(tasks, states, strict=True)):
-            if state is State.WAITING and not is_held and not (row and hindrance(sources, row[index], row)):
+        states: list[State] = []
+        for index, (task, known) in enumerate(tasks):
+            is_again = bool(again) and task.key in again
+            state = _state(task, known, is_again=is_again)
+            states.append(state)
+            if state is State.INVALID:
+                problems += [Problem(where=place, message=message) for place, message in task.flaws]
+            elif state is State.WAITING and not is_held and not (row and hindrance(sources, row[index], row)):
                 is_later = bool(row) and bool(unfinished(sources, row[index], row))
                 self.later += is_later
                 self.to_send += not is_later
-                self._count_waiting(task, is_again=bool(again) and task.key in again)
-            if state is State.INVALID:
-                problems += [Problem(where=place, message=message) for place, message in task.flaws]
+                self._count_waiting(task, is_again=is_again)
         if problems:
             self.add_problems(list(dict.fromkeys(problems)))
         worst = states[0] if len(states) == 1 else min(states, key=_RANK.__getitem__)
-        if is_held and worst in (State.WAITING, State.INVALID):
+        if is_held and worst in _UNSENT:
             self.held += 1
         else:
             self.words[worst] += 1
-        self._count_row(tasks[0][0], [known for _, known in tasks])
-        if again:
-            self.again.update(again)
-            self.again_count += 1
-            _some(self.again_rows, tasks[0][0].row_number)
-        changed = stale(sources, row) if row else {task.key for task, known in tasks if _is_changed(task, known)}
-        if not again.keys() >= changed:
-            self.changed_count += 1
-            _some(self.changed, tasks[0][0].row_number)
+        self._count_row(tasks, sources, row, again)
         return State.WAITING in states
 
     def _count_waiting(self, task: Planned, *, is_again: bool) -> None:
@@ -177,12 +172,29 @@ class Plan:
         if is_again:
             self.again_cost = (self.again_cost or 0.0) + task.estimate
 
-    def _count_row(self, first: Planned, known: Sequence[Known | None]) -> None:
-        is_new = not any(known)
-        self.new += is_new
-        self.made_seen += not is_new and any(each.made_hash for each in known if each)
-        if is_new and len(self.new_ids) < SHOWN:
-            self.new_ids.append(first.key.row_id)
+    def _count_row(
+        self,
+        tasks: Sequence[tuple[Planned, Known | None]],
+        sources: Sources,
+        row: Sequence[Standing],
+        again: Mapping[TaskKey, str],
+    ) -> None:
+        """Take in how a row differs from what the ledger holds of it."""
+        first = tasks[0][0]
+        if not any([known for _, known in tasks]):
+            self.new += 1
+            if len(self.new_ids) < SHOWN:
+                self.new_ids.append(first.key.row_id)
+            return
+        self.made_seen += any(known.made_hash for _, known in tasks if known)
+        if again:
+            self.again.update(again)
+            self.again_count += 1
+            _some(self.again_rows, first.row_number)
+        changed = stale(sources, row) if row else {task.key for task, known in tasks if _is_changed(task, known)}
+        if not again.keys() >= changed:
+            self.changed_count += 1
+            _some(self.changed, first.row_number)
 
     def count_marks(self, identified: Identified, tasks: Sequence[tuple[Planned, Known | None]]) -> None:
         """Take in what a person has written beside a row, apart from what it asks to be made again."""

@@ -105,12 +105,12 @@ class PriceTag:
         return found if isinstance(found, str) else ""
 
     def _seconds(self, body: Json) -> float:
+        if self._shown is None and self._estimate_s is not None:
+            return self._estimate_s
         characters = self.characters(body)
         if self._shown is not None:
             share = characters / self._shown.characters if characters and self._shown.characters else 1
             return self._shown.seconds * share
-        if self._estimate_s is not None:
-            return self._estimate_s
         if characters:
             return characters / CHARACTERS_PER_SECOND
         return self._price.guess_s if self._price else 0
@@ -118,13 +118,15 @@ class PriceTag:
     def characters(self, body: Json) -> int:
         """How long the text of the body is; a body of several texts has them all."""
         found = self._text.find(body) if self._text else None
-        return sum(len(as_text(each)) for each in (found if isinstance(found, list) else [found]))
+        return sum([len(as_text(each)) for each in found]) if isinstance(found, list) else len(as_text(found))
 
     def _cost(self, body: Json, seconds: float) -> float | None:
         if self._price is None:
             return None
-        (amount, per), step_s = self._price.of(body), self._price.step_s
-        billed_s = math.ceil(seconds / step_s) * step_s
+        amount, per = self._price.of(body)
         if per == "character":
             return amount * self.characters(body)
-        return amount * {"second": billed_s, "minute": billed_s / 60}.get(per, 1)
+        if per not in ("second", "minute"):
+            return amount
+        billed_s = math.ceil(seconds / self._price.step_s) * self._price.step_s
+        return amount * (billed_s if per == "second" else billed_s / 60)

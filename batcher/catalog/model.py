@@ -252,8 +252,10 @@ class Price:
 
     def of(self, body: Json) -> tuple[float, str]:
         """Amount and `per` for a body: those of the first case that holds, where one does."""
-        held = (case for case in self.cases if as_text(case.field.find(body)) == case.value)
-        return next(((case.amount, case.per) for case in held), (self.amount, self.per))
+        for case in self.cases:
+            if as_text(case.field.find(body)) == case.value:
+                return case.amount, case.per
+        return self.amount, self.per
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

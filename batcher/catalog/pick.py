@@ -144,7 +144,10 @@ def _gathered(places: tuple[tuple[str, ...], ...], value: Json) -> list[Json] | 
     if value is None:
         return None
     found: list[Json] = []
+    is_mapping = isinstance(value, dict)
     for place in places:
+        if is_mapping and place[0] not in value:
+            continue
         one = _followed(value, place)
         if isinstance(one, list):
             found += [each for each in one if each is not None]
@@ -264,10 +267,10 @@ def _put(item: dict[str, Any], field: tuple[str, ...], value: str) -> None:
 
 def as_text(value: Json) -> str:
     """An output as the text of a cell: numbers without a needless `.0`, nothing for nothing, JSON for the rest."""
-    if value is None or value == "":
-        return ""
     if isinstance(value, str):
         return value
+    if value is None:
+        return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:

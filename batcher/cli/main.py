@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 import traceback
@@ -13,8 +14,18 @@ from batcher.errors import BatcherError, Exit, InputError
 from batcher.version import VERSION
 
 
+YOUNG = 100_000
+"""
+Objects that may be new before the collector looks for rings among them.
+
+Rows leave no rings behind, but as many live at once as make the usual 700 hundreds of collections a second: of a million
+rows a quarter of the time.
+"""
+
+
 def entry() -> None:
     """What the console script calls."""
+    gc.set_threshold(YOUNG)
     _open_standard_streams()
     if sys.argv[1:] == ["--version"]:
         print(f"batcher {VERSION}")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from batcher.model import Asset, Attempt, FileState, Length, Source, State, TaskKey
+from batcher.model import Asset, Attempt, FileState, Length, Source, State, TaskKey, row_value
 from batcher.units import Rate
 
 
@@ -57,7 +57,7 @@ class Need:
     place: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@row_value
 class Planned:
     """
     One task as the sheet asks for it now.
@@ -107,7 +107,7 @@ class Blocked:
     cells: Mapping[str, str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@row_value
 class Known:
     """
     What the ledger holds of a task.

@@ -59,6 +59,20 @@ Steps = Mapping[str, Collection[str]]
 """Earlier steps by name, each with the outputs that it may have."""
 
 
+def sole_cell(parts: Sequence[Part]) -> tuple[str, int, str] | None:
+    """
+    The column of the one cell that a text holds, between what stands before and after it; None for any other text.
+
+    Most texts of most requests are of this kind: as long as the cell is filled, nothing else is to be asked.
+    """
+    places = [place for place, part in enumerate(parts) if not isinstance(part, str)]
+    part = parts[places[0]] if len(places) == 1 else ""
+    if not isinstance(part, CellPart):
+        return None
+    before, after = ("".join(map(str, some)) for some in (parts[: places[0]], parts[places[0] + 1 :]))
+    return before, part.column, after
+
+
 def split_template(text: str) -> list[tuple[bool, str]]:
     """
     The pieces of a text as (is an expression, content).

@@ -11,7 +11,7 @@ from batcher.files import LOCAL, Files, Unusable
 from batcher.mapping.asset import NamedFile, Pending
 from batcher.mapping.choice import Choices
 from batcher.mapping.expression import ExpressionError
-from batcher.mapping.leaf import CellPart, ExpressionPart, NamePart, OutputPart, Part
+from batcher.mapping.leaf import CellPart, ExpressionPart, NamePart, OutputPart, Part, sole_cell
 from batcher.mapping.types import typed
 from batcher.media import Kind
 from batcher.model import Json
@@ -96,6 +96,8 @@ class Leaf:
         words: Lower-case spelling to the API's own, where only certain words are allowed.
         choices: The valid values, where they are known by name.
         trims: Blanks around the value mean nothing here.
+        is_plain: The text is the value: any text is taken here, as it stands.
+        sole: See `sole_cell`.
     """
 
     job_path: BodyPath
@@ -104,6 +106,11 @@ class Leaf:
     words: Mapping[str, str] = field(default_factory=dict)
     choices: Choices | None = None
     trims: bool = False
+    is_plain: bool = False
+    sole: tuple[str, int, str] | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sole = sole_cell(self.parts)
 
     @property
     def steps(self) -> frozenset[str]:
@@ -126,8 +133,12 @@ class Leaf:
             return LATER
         before = len(row.faults)
         text = self.text(row)
-        if isinstance(text, Omit) or len(row.faults) > before:
+        if text is OMIT or len(row.faults) > before:
             return OMIT
+        return text if self.is_plain or isinstance(text, Omit) else self._value(text, row)
+
+    def _value(self, text: str, row: Filling) -> Json | Omit:
+        """What the text stands for."""
         if self.trims or self.choices or self.words:
             text = text.strip()
         if self.words:
@@ -142,10 +153,19 @@ class Leaf:
 
     def text(self, row: Filling) -> str | Omit:
         """The text before it is typed; OMIT when it is nothing but one empty optional cell."""
+        if self.sole is not None and not row.flaws:
+            before, column, after = self.sole
+            cell = row.cells[column]
+            if cell.strip():
+                return f"{before}{cell}{after}"
         if len(self.parts) == 1:
             return _part(self.parts[0], row, alone=True)
-        pieces = [part if type(part) is str else _part(part, row, alone=False) for part in self.parts]
-        return "".join([piece for piece in pieces if not isinstance(piece, Omit)])
+        pieces = []
+        for part in self.parts:
+            piece = part if isinstance(part, str) else _part(part, row, alone=False)
+            if not isinstance(piece, Omit):
+                pieces.append(piece)
+        return "".join(pieces)
 
     def columns(self) -> Iterator[int]:
         for part in self.parts:
@@ -161,8 +181,6 @@ def _was_made(text: str, row: Filling) -> bool:
 
 
 def _part(part: Part, row: Filling, *, alone: bool) -> str | Omit:
-    if isinstance(part, str):
-        return part
     if isinstance(part, CellPart):
         if row.flaws and part.column in row.flaws:
             row.faults.append((part.column, f"{part.header}: {row.flaws[part.column]}"))
@@ -173,6 +191,8 @@ def _part(part: Part, row: Filling, *, alone: bool) -> str | Omit:
         if not part.may_be_empty:
             row.faults.append((part.column, f"{part.header} is empty"))
         return OMIT
+    if isinstance(part, str):
+        return part
     if isinstance(part, NamePart):
         return row.names[part.name]
     if isinstance(part, OutputPart):
@@ -310,20 +330,37 @@ def named_form(form: Json, name: str) -> Json:
 
 @dataclass(kw_only=True, slots=True)
 class Group:
-    """A mapping; entries that are left out leave it smaller, and a mapping whose own value is left out goes too."""
+    """
+    A mapping; entries that are left out leave it smaller, and a mapping whose own value is left out goes too.
+
+    Attributes:
+        fixed: Its constants, each in its place among the keys; None before they have their final values.
+        varying: The other entries.
+    """
 
     job_path: BodyPath
     entries: Mapping[str, Node]
     essential: str = ""
+    fixed: dict[str, Json] | None = None
+    varying: Sequence[tuple[str, Node]] = ()
+
+    def fix(self) -> None:
+        """Take the constants as they are now: rows then only fill in the rest."""
+        self.fixed = {key: node.value if isinstance(node, Constant) else None for key, node in self.entries.items()}
+        self.varying = [(key, node) for key, node in self.entries.items() if not isinstance(node, Constant)]
 
     def fill(self, row: Filling) -> Json | Omit:
-        filled: dict[str, Json] = {}
-        for key, node in self.entries.items():
+        if self.fixed is None:
+            self.fix()
+        filled: dict[str, Json] = dict(self.fixed or {})
+        for key, node in self.varying:
             value = node.fill(row)
             if value is not OMIT:
                 filled[key] = value
             elif key == self.essential:
                 return OMIT
+            else:
+                del filled[key]
         if not filled and self.entries and any(True for _ in self.columns()):
             return OMIT
         return filled

@@ -22,7 +22,7 @@ from batcher.mapping.leaf import Lookup, NamePart, mentioned_headers
 from batcher.mapping.node import BodyPath, Constant, Filling, Group, Items, Leaf, Merged, Node, Omit, ShapedLeaf
 from batcher.mapping.tree import TreeBuilder, fixed_part, fixed_values, matches, walk
 from batcher.mapping.types import enumerated, typed, wanted_types
-from batcher.model import Json
+from batcher.model import Json, row_value
 from batcher.schema import Checker, Fault
 
 
@@ -39,7 +39,7 @@ class Flaw:
     message: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@row_value
 class Rendered:
     """
     What one row (and fan-out member) asks for.
@@ -162,6 +162,7 @@ class RequestMapping:
             if isinstance(node, Leaf):
                 node.types, node.words, node.choices = types, enumerated(schemas), known
                 node.trims = any("pattern" in schema or "const" in schema for schema in schemas)
+                node.is_plain = not (node.trims or node.words or known) and (not types or "string" in types)
             elif isinstance(node, Constant):
                 try:
                     node.value = _constant(node.value, types, known)
@@ -204,7 +205,7 @@ class RequestMapping:
         names = {self._step.for_each.name: item} if self._step.for_each else {}
         row = Filling(cells=cells, flaws=flaws, names=names, outputs=outputs, files=self._files)
         values = self._path_values(row)
-        live = self._live(values, row)
+        live = self._live(values, row) if self._learned else None
         checker = live.checker if live and live.checker else self._checker
         filled = self._root.fill(row)
         if row.wrong:
@@ -216,7 +217,7 @@ class RequestMapping:
         if faults and not (live and live.wrong):
             already = {flaw.column for flaw in found}
             found += self._row_flaws(faults, row, already=already, is_preview=outputs is None, is_live=live is not None)
-        if not found:
+        if self._operation.rules and not found:
             found += self._broken_rules(body, row, is_preview=outputs is None)
         input_hash = self._input_hash(row, item)
         if found:
@@ -261,7 +262,7 @@ class RequestMapping:
 
     def _live(self, values: Mapping[str, str], row: Filling) -> _Live | None:
         """What is known about the row's own template; that it cannot be used is a fault of its cell."""
-        if not self._learned or self._operation.extends is None:
+        if self._operation.extends is None:
             return None
         live = self._learned.get(self._operation.extends.path.format(**values))
         if live and live.wrong and not row.faults:
@@ -410,7 +411,7 @@ def _codes(provider: Provider, kind: str) -> Mapping[str, tuple[str, ...]]:
     return provider.choices[kind].codes if kind in provider.choices else {}
 
 
-_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 
 
 def to_json(value: Json) -> str:

@@ -15,7 +15,9 @@ _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u20
 def doubt_about(text: str) -> str:
     """What is doubtful about a cell; empty for most."""
     if text.isascii():
-        return "looks like a number that Excel has shortened; format the column as text" if _is_shortened(text) else ""
+        if "+" not in text or not _SHORTENED.fullmatch(text.strip()):
+            return ""
+        return "looks like a number that Excel has shortened; format the column as text"
     if found := _INVISIBLE.search(text):
         character = found[0]
         name = unicodedata.name(character, "a control character").lower()
@@ -24,10 +26,6 @@ def doubt_about(text: str) -> str:
         if (meant := _meant(found[0])) is not None:
             return f"looks like text read in a wrong encoding: '{found[0]}' may have been '{meant}'"
     return ""
-
-
-def _is_shortened(text: str) -> bool:
-    return "+" in text and _SHORTENED.fullmatch(text.strip()) is not None
 
 
 def _meant(mangled: str) -> str | None:
