@@ -25,8 +25,8 @@ LAYERS = (
     ("adoption", "inplace"),
     ("plan", "results"),
     ("carried", "filenames", "lines", "listening", "lists", "live", "wanted"),
-    ("bound", "expiry", "lease", "senders", "starter"),
-    ("bound_step", "filing", "finding", "lineage"),
+    ("bound", "expiry", "lease", "senders", "starter", "surroundings"),
+    ("bound_step", "filing", "finding", "lineage", "project"),
     ("marks",),
     (
         "api",

@@ -26,7 +26,7 @@ def adopt(job: Job) -> int:
       batcher adopt jobs/welcome.yaml
     """
     check_results_file(job)
-    around = surroundings()
+    around = surroundings(job.path)
     with opened(job, around) as at_hand, at_hand.held(around.tell):
         at_hand.plan_for_adoption(at=around.clock())
         done = adopt_shown(

@@ -84,7 +84,7 @@ def _say(text: str) -> None:
 
 def _write_report() -> str:
     """Keep the traceback where the person who mends it will look; returns the path."""
-    from batcher.opening import Surroundings
+    from batcher.surroundings import Surroundings
 
     folder = Surroundings(environ=os.environ, folder=Path.cwd()).state / "logs"
     try:

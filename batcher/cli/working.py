@@ -24,8 +24,9 @@ from batcher.errors import InputError, LedgerError, Problem, Stopped
 from batcher.job import Job
 from batcher.ledger.place import is_address
 from batcher.model import State
-from batcher.opening import OpenJob, Surroundings, check_results_file, opened
+from batcher.opening import OpenJob, check_results_file, opened
 from batcher.ops.telling import tell_refusal
+from batcher.surroundings import Surroundings
 from batcher.units import show_duration
 
 
@@ -105,7 +106,8 @@ def _stop_on_signals() -> threading.Event:
 def _address(around: Surroundings) -> str:
     if not is_address(around.place):
         raise LedgerError(
-            "workers share a ledger in PostgreSQL: set BATCHER_STATE=postgresql://user@host/database (see docs/cluster.md)"
+            "workers share a ledger in PostgreSQL: set BATCHER_STATE=postgresql://user@host/database, or state: in "
+            "batcher.yaml (see docs/cluster.md)"
         )
     return around.place
 
@@ -156,13 +158,11 @@ def run_in_cluster(
     as_json: bool,
 ) -> int:
     """`batcher run --cluster`: plan and agree here, let workers do it, and show how they come on."""
-    from batcher.cluster.handing import in_hands, watch
+    from batcher.cluster.handing import in_hands, require_shareable, watch
 
-    around = surroundings(quiet=quiet)
+    around = surroundings(job.path, quiet=quiet)
     begun = around.clock()
-    if job.sheet.is_dropped:
-        message = "the files of an inbox are each done by a run of their own: leave --cluster out"
-        raise InputError(Problem(where="--cluster", message=message))
+    require_shareable(job)
     check_results_file(job)
     with queue_at(_address(around)) as queue, opened(job, around) as at_hand:
         if in_hands(at_hand) is None:

@@ -15,8 +15,9 @@ from batcher.job import load_job
 from batcher.ledger.place import has_ledger, open_ledger
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import Handed
-from batcher.opening import OpenJob, Surroundings, opened
+from batcher.opening import OpenJob, opened
 from batcher.run import Progress
+from batcher.surroundings import Surroundings
 
 
 def worker_name() -> str:
@@ -64,11 +65,11 @@ class Workplace:
 
     def refuse(self, path: str, error: BatcherError) -> None:
         """A job that cannot be worked on as it stands comes to its end, with the words for the person."""
-        now = self.around.clock()
+        now, reason = self.around.clock(), f"{error} (at the worker {self.name})"
         for ledger in ledgers(self.around):
             for handed in ledger.handed():
                 if handed.path == path and handed.ended_at is None:
-                    ledger.hand_over(replace(handed, ended_at=now, exit=int(error.exit), reason=str(error)))
+                    ledger.hand_over(replace(handed, ended_at=now, exit=int(error.exit), reason=reason))
 
 
 def handed_of(at_hand: OpenJob) -> Handed | None:

@@ -10,10 +10,11 @@ from batcher.errors import BatcherError
 from batcher.expiry import link_expiry
 from batcher.ledger.values import Standing
 from batcher.lines import word_of
-from batcher.opening import OpenJob, Surroundings
+from batcher.opening import OpenJob
 from batcher.ops.notify import Situation, announce
 from batcher.report import Report, ReportRow, write_report
 from batcher.results import Tally
+from batcher.surroundings import Surroundings
 from batcher.units import Money
 
 
