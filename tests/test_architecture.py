@@ -48,7 +48,7 @@ LAYERS = (
     ("catalog", "files", "job", "sheet", "simulator"),
     ("reader",),
     ("document", "media"),
-    ("google_link", "hosts", "pattern", "schema", "units"),
+    ("fault", "google_link", "hosts", "pattern", "schema", "units"),
     ("model",),
     ("errors", "version"),
 )

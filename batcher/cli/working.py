@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import sys
 import threading
@@ -56,6 +57,7 @@ def worker(*, queues: str, drain: bool, metrics: str) -> int:
 
     around = replace(surroundings(), tell=lambda said: _note("said", {"message": said}))
     names, stop = _queues(queues), _stop_on_signals()
+    logging.basicConfig(handlers=[_Lines()], level=logging.WARNING, force=True)
     counted = Metrics() if metrics else None
     with ExitStack() as held:
         work = Workplace(around=around, queue=held.enter_context(queue_at(_address(around))), note=_note)
@@ -77,6 +79,14 @@ def _note(event: str, about: Mapping[str, object]) -> None:
     with suppress(OSError):  # whoever collects them has gone: what is in the air is worth more than a log
         sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")  # at once: other threads write as well
         sys.stderr.flush()
+
+
+class _Lines(logging.Handler):
+    """What the queue's library has to say, as lines like all others; tracebacks are kept elsewhere."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        _note("said", {"message": record.getMessage(), "by": record.name})
 
 
 def _queues(told: str) -> tuple[str, ...]:

@@ -105,7 +105,10 @@ def _ended(at_hand: OpenJob, handed: Handed | None, *, at: float) -> Ending:
     ending = ending_of(at_hand, handed, at=at, writes=False)
     ending.exit, ending.reason = Exit(handed.exit), handed.reason
     if ending.exit in (Exit.DONE, Exit.SOME_FAILED) and not _shows_results(at_hand):
-        ending.results_error = f"are not in {at_hand.job.results.file}: this machine does not share that folder with the one that has written them"
+        file = at_hand.job.results.file
+        ending.results_error = (
+            f"are not in {file}: this machine does not share that folder with whoever has written them"
+        )
         ending.exit = Exit.EDIT
     return ending
 
