@@ -8,6 +8,7 @@ What can go wrong, as a tree whose branches are chosen by what the caller does n
     │   └── NotRecorded      answers to paid requests are kept beside it: exit 74
     ├── Stopped              a person must decide or pay: exit 4
     ├── NotFinished          run again later: exit 75
+    ├── Fault                our own fault: exit 1
     ├── LeaseLost            a worker gave no sign for too long, others have its work: exit 75
     └── ApiError             one request did not bring what was asked for
         ├── Rejected         this request will never work
@@ -124,6 +125,12 @@ class NotFinished(BatcherError):
     """There is more to do, later: another run holds the job, or the account is held off for long."""
 
     exit = Exit.NOT_FINISHED
+
+
+class Fault(BatcherError):
+    """Something that nobody has foreseen; what is recorded is safe, and the traceback is kept."""
+
+    exit = Exit.BUG
 
 
 class LeaseLost(BatcherError):

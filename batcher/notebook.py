@@ -24,12 +24,13 @@ from batcher.errors import InputError, Stopped
 from batcher.filenames import check_file_names
 from batcher.job import Job, job_from_dict, load_job
 from batcher.model import Json
-from batcher.opening import OpenJob, Surroundings, check_results_file, clock_for, opened
+from batcher.opening import OpenJob, check_results_file, opened
 from batcher.plan import Plan, leave_out_held, look
 from batcher.results import result_rows
 from batcher.run import SENDERS, Run
 from batcher.senders import ThreadedSenders
 from batcher.sheet.frame import sheet_of_frame
+from batcher.surroundings import Surroundings, around_job
 
 JobLike = str | Path | Mapping[str, Json]
 """A job file, or what one would hold; its paths are then relative to the working folder."""
@@ -51,7 +52,7 @@ def check(job: JobLike, sheet: Any = None, *, offline: bool = False) -> Plan:
         bound = at_hand.bind(checked=True)
         check_file_names(bound)
         plan = look(bound, at_hand.ledger)
-        leave_out_held(plan, at_hand.ledger, account=at_hand.account_name, at=_around().clock())
+        leave_out_held(plan, at_hand.ledger, account=at_hand.account_name, at=_around(job).clock())
         return plan
 
 
@@ -96,7 +97,7 @@ def results(job: JobLike, sheet: Any = None) -> Any:
 
 
 def _work(job: JobLike, sheet: Any, verbs: Verbs, *, agree: bool, rehearse: bool) -> Ending:
-    around = _around()
+    around = _around(job)
     with _opened(job, sheet, rehearse=rehearse) as at_hand:
         check_results_file(at_hand.job)
         with at_hand.held(around.tell):
@@ -113,7 +114,7 @@ def _work(job: JobLike, sheet: Any, verbs: Verbs, *, agree: bool, rehearse: bool
 def _opened(job: JobLike, sheet: Any, *, offline: bool = False, rehearse: bool = False) -> Iterator[OpenJob]:
     loaded = _load(job, has_sheet=sheet is not None)
     table = None if sheet is None else sheet_of_frame(sheet, name=loaded.name)
-    with opened(loaded, _around(), offline=offline, rehearse=rehearse, sheet=table) as at_hand:
+    with opened(loaded, _around(job), offline=offline, rehearse=rehearse, sheet=table) as at_hand:
         yield at_hand
 
 
@@ -133,9 +134,10 @@ def _loaded(job: JobLike, *, has_sheet: bool) -> Job:
     name = str(value.get("job", "job"))
     if has_sheet:
         value["sheet"] = {"file": f"{name}.frame", **value.get("sheet", {})}
-        value.setdefault("results", {"file": str(_around().state / "notebook" / f"{name}.csv")})
+        value.setdefault("results", {"file": str(_around(job).state / "notebook" / f"{name}.csv")})
     return job_from_dict(value, folder=Path.cwd())
 
 
-def _around() -> Surroundings:
-    return Surroundings(environ=os.environ, folder=Path.cwd(), clock=clock_for(os.environ))
+def _around(job: JobLike) -> Surroundings:
+    job_file = None if isinstance(job, Mapping) else Path(job)
+    return around_job(job_file, environ=os.environ, folder=Path.cwd())

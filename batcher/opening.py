@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import random
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -21,71 +19,19 @@ from batcher.filenames import check_file_names
 from batcher.finding import find_operations, open_job_sheet
 from batcher.gsheets.door import find_door
 from batcher.job import WORKBOOKS, Job
-from batcher.ledger.place import file_name, ids_known, is_address, open_ledger, shared_clock
+from batcher.ledger.place import file_name, has_ledger, ids_known, open_anyway, open_ledger
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.unrecorded import Unrecorded
 from batcher.lists import Lists
 from batcher.live import learn_templates, with_template
 from batcher.mapping.choice import Choices
 from batcher.plan import Plan, fingerprint, make_plan, remembered, with_files
+from batcher.project import find_project
 from batcher.rehearsal import Lender, Things, simulator, stage
 from batcher.results import Written, write_results
 from batcher.sheet import Sheet
+from batcher.surroundings import STATE_VARIABLE, Surroundings
 from batcher.witness import check_ours, forgotten, refuse_forgotten
-
-STATE_VARIABLE = "BATCHER_STATE"
-
-
-def steady_clock() -> Callable[[], float]:
-    """
-    Unix seconds that are right at the beginning and then run evenly, through sleep too: a wall clock that is set
-    forwards or backwards in the middle of a run moves no interval.
-    """
-    boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-    begun = time.time() - time.clock_gettime(boot)
-    return lambda: begun + time.clock_gettime(boot)
-
-
-def clock_for(environ: Mapping[str, str]) -> Callable[[], float]:
-    """
-    The clock of this machine; where several share a ledger, set by that of its database when it is first looked at.
-    """
-    place = environ.get(STATE_VARIABLE, "")
-    return shared_clock(place, steady_clock()) if is_address(place) else steady_clock()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Surroundings:
-    """
-    What a command takes from outside.
-
-    Attributes:
-        clock: Unix seconds.
-        tell: Receives sentences for the person.
-        warn: The same, for what holds for whatever is done in this process: a sentence that comes again is not repeated.
-    """
-
-    environ: Mapping[str, str]
-    folder: Path
-    clock: Callable[[], float] = field(default_factory=steady_clock)
-    rng: random.Random = field(default_factory=random.Random)
-    tell: Callable[[str], None] = lambda _: None
-    warn: Callable[[str], None] = lambda _: None
-
-    @property
-    def state(self) -> Path:
-        """The user's state folder: locks, logs, and the ledger where it is a file."""
-        told = self.environ.get(STATE_VARIABLE)
-        if told and not is_address(told):
-            return Path(told).expanduser().absolute()
-        base = self.environ.get("XDG_STATE_HOME") or Path(self.environ.get("HOME") or Path.home()) / ".local" / "state"
-        return Path(base) / "batcher"
-
-    @property
-    def place(self) -> str:
-        """Where the ledger is: the state folder, or the address of a database."""
-        told = self.environ.get(STATE_VARIABLE, "")
-        return told if is_address(told) else str(self.state)
 
 
 class OpenJob:
@@ -377,9 +323,10 @@ def opened(
         sheet: The sheet, when it is not a file.
 
     Raises:
-        InputError: The operation, the account or the sheet cannot be used.
+        InputError: The operation, the account or the sheet cannot be used, or the job belongs to another ledger.
         LedgerError: The ledger cannot be used.
     """
+    _require_own_ledger(job, around)
     provider, operations = find_operations(job, environ=around.environ, offline=offline)
     with ExitStack() as stack:
         environ, state, place = around.environ, around.state, around.place
@@ -400,6 +347,8 @@ def opened(
             stack.callback(client.close)
         ledger = open_ledger(place, loopback=account is not None and not account.is_real)
         stack.callback(ledger.close)
+        if not rehearse and ledger.job(job.name) is None:
+            _require_nothing_left_behind(job, around, loopback=account is not None and not account.is_real)
         yield OpenJob(
             job,
             provider=provider,
@@ -441,6 +390,34 @@ def _lent(
         notes=notes,
     )
     return lender.things()
+
+
+def _require_own_ledger(job: Job, around: Surroundings) -> None:
+    """A worker takes jobs of any folder: one whose project has another ledger would be paid for again in this one."""
+    if job.path is None or around.environ.get(STATE_VARIABLE):
+        return
+    project = find_project(job.path, folder=around.folder)
+    if project is not None and project.state != around.place:
+        message = "the ledger of this job is another one than this command works with; call it in the job's folder"
+        raise InputError(Problem(where=str(project.path), message=message))
+
+
+def _require_nothing_left_behind(job: Job, around: Surroundings, *, loopback: bool) -> None:
+    """A project file that is new must not let everything be paid for again that stands in the user's own ledger."""
+    usual = replace(around, project=None).place
+    if around.project is None or around.place == usual or not has_ledger(usual, loopback=loopback):
+        return
+    ledger = open_anyway(usual, loopback=loopback)
+    try:
+        record = None if ledger.moved_to() else ledger.job(job.name)
+    finally:
+        ledger.close()
+    if record is not None and record.path == str(job.path):
+        message = (
+            f"the rows of this job stand in the ledger at {usual}, and would be made again in this one: move that with "
+            f"batcher ledger move {usual} {around.place}, or take `state` out"
+        )
+        raise InputError(Problem(where=str(around.project.path), message=message))
 
 
 def _sheet(job: Job, around: Surroundings, *, offline: bool) -> Sheet:

@@ -21,13 +21,14 @@ from batcher.lease import Lease
 from batcher.ledger.values import Gate, News
 from batcher.limits import limits_of
 from batcher.model import State
-from batcher.opening import OpenJob, Surroundings
+from batcher.opening import OpenJob
 from batcher.reconciler import Reconciler
 from batcher.renewal import Renewal
 from batcher.rescue import Rescue
 from batcher.results import Tally, Written, count_rows
 from batcher.senders import Senders, ThreadedSenders
 from batcher.stops import FailureWatch
+from batcher.surroundings import Surroundings
 from batcher.uploads import Uploads
 from batcher.wanted import NO_FILES, count_files
 

@@ -32,13 +32,18 @@ def check_ours(job: Job, *, was_written: bool) -> None:
     file = job.results.file
     if job.is_in_place or not file.exists() or was_written:
         return
+    if not shows_ours(job, file) and file.stat().st_size:
+        message = f"'{file.name}' is there already and was not written by batcher; name another file, or move that one"
+        raise InputError(job.problem(("results", "file"), message))
+
+
+def shows_ours(job: Job, file: Path) -> bool:
+    """Whether a file is there that has our columns."""
     try:
         header = open_results(file).header
     except InputError:
-        header = ()
-    if f"{job.results.prefix}{STATUS}" not in header and file.stat().st_size:
-        message = f"'{file.name}' is there already and was not written by batcher; name another file, or move that one"
-        raise InputError(job.problem(("results", "file"), message))
+        return False
+    return f"{job.results.prefix}{STATUS}" in header
 
 
 def forgotten(bound: BoundJob, ledger: Ledger, *, elsewhere: Callable[[Collection[str]], Collection[str]]) -> list[int]:

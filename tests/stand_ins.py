@@ -17,9 +17,10 @@ from urllib.parse import parse_qs, urlsplit
 from batcher.ending import Ending, Verbs
 from batcher.job import load_job
 from batcher.ledger.values import Standing
-from batcher.opening import Surroundings, opened
+from batcher.opening import opened
 from batcher.run import Run
 from batcher.senders import ThreadedSenders
+from batcher.surroundings import Surroundings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,9 +25,9 @@ LAYERS = (
     ("adoption", "inplace", "witness"),
     ("plan", "rehearsal", "results"),
     ("carried", "filenames", "lines", "listening", "lists", "live", "wanted"),
-    ("bound", "expiry", "lease", "senders", "starter"),
-    ("bound_step", "filing", "finding", "lineage"),
-    ("marks", "rehearsal"),
+    ("bound", "expiry", "lease", "senders", "starter", "surroundings"),
+    ("bound_step", "filing", "finding", "lineage", "project"),
+    ("marks",),
     (
         "api",
         "doubt",
@@ -48,7 +48,7 @@ LAYERS = (
     ("catalog", "files", "job", "sheet", "simulator"),
     ("reader",),
     ("document", "media"),
-    ("google_link", "hosts", "pattern", "schema", "units"),
+    ("fault", "google_link", "hosts", "pattern", "schema", "units"),
     ("model",),
     ("errors", "version"),
 )

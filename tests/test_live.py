@@ -12,8 +12,9 @@ from batcher.cli.main import main
 from batcher.errors import Exit, InputError
 from batcher.job import load_job
 from batcher.live import LOOKED_UP
-from batcher.opening import OpenJob, Surroundings, opened
+from batcher.opening import OpenJob, opened
 from batcher.simulator import Running
+from batcher.surroundings import Surroundings
 
 REQUEST = {
     "template_id": "{{ Template }}",

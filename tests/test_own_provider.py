@@ -17,7 +17,8 @@ from batcher.catalog.load import load_provider
 from batcher.cli.main import main
 from batcher.errors import Exit, InputError, Stopped
 from batcher.job import load_job
-from batcher.opening import Surroundings, opened
+from batcher.opening import opened
+from batcher.surroundings import Surroundings
 
 PAGE = (Path(__file__).parent.parent / "docs" / "providers.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"```yaml\n# ([a-z]+\.yaml)\n(.*?)```", PAGE, re.DOTALL))

@@ -6,8 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sheets_standin import LINK
+from support import surroundings
 
 from batcher.cli.main import main
+from batcher.cluster.handing import watch
+from batcher.errors import Exit
+from batcher.job import load_job
+from batcher.ledger.values import Handed
+from batcher.opening import opened
+from batcher.simulator import Running
 
 
 @pytest.mark.parametrize("command", [("worker", "--drain"), ("workers",)])
@@ -37,3 +45,37 @@ def test_what_does_not_go_together_is_refused(
     """Before the job is looked at."""
     assert main(["run", str(write_job()), *options]) == 2
     assert "--cluster" in capsys.readouterr().err
+
+
+def test_a_google_sheet_does_not_take_the_results_of_workers(
+    state: Path, write_job: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was last written into it is remembered by one machine: the others would take it for a person's words."""
+    job = write_job(sheet={"file": LINK}, results={"file": LINK})
+
+    assert main(["run", str(job), "--cluster"]) == 2
+    assert "a Google Sheet cannot take the results of several machines" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("is_shared", "code"), [(True, Exit.DONE), (False, Exit.EDIT)])
+def test_results_on_a_disk_that_is_not_shared_are_missed(
+    is_shared: bool,
+    code: Exit,
+    simulator: Running,
+    make_sheet: Callable[..., Path],
+    write_job: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """Whoever has handed the job over would otherwise look for them in vain."""
+    make_sheet()
+    job, around = load_job(write_job()), surroundings(tmp_path, simulator.url)
+    with opened(job, around) as at_hand:
+        at_hand.plan(at=around.clock())
+        handed = Handed(job=job.name, path=str(job.path), at=1.0, failed_before=0, finished_before=0, ended_at=2.0)
+        at_hand.ledger.hand_over(handed)
+        if is_shared:
+            at_hand.write_results(renew_at=None)
+        ending = watch(at_hand, clock=around.clock, interrupted=lambda: False, report=lambda _: None)
+
+    assert ending.exit is code
+    assert ("does not share that folder" in ending.results_error) is not is_shared

@@ -28,7 +28,7 @@ def adopt(job: Job) -> int:
       batcher adopt jobs/welcome.yaml
     """
     check_results_file(job)
-    around = surroundings()
+    around = surroundings(job.path)
     with opened(job, around) as at_hand, at_hand.held(around.tell):
         at_hand.plan_for_adoption(at=around.clock())
         places = [each for each in (at_hand.bound, bound_to_results(at_hand.bound)) if each]

@@ -41,7 +41,7 @@ def approve(job: Job, *, yes: bool, withdraw: bool, quiet: bool, verbose: bool) 
       batcher approve jobs/welcome.yaml
       batcher approve jobs/welcome.yaml --withdraw
     """
-    around = surroundings(quiet=quiet)
+    around = surroundings(job.path, quiet=quiet)
     with opened(job, around, offline=withdraw) as at_hand:
         if withdraw:
             return _withdraw(at_hand)

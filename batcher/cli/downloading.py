@@ -30,7 +30,7 @@ def download(job: Job, *, quiet: bool) -> int:
       batcher download jobs/welcome.yaml
     """
     check_results_file(job)
-    around = surroundings(quiet=quiet)
+    around = surroundings(job.path, quiet=quiet)
     with (
         opened(job, around) as at_hand,
         at_hand.held(around.tell),

@@ -52,5 +52,5 @@ def move(source: str, target: str) -> int:
         finally:
             new.close()
             old.close()
-    say("from now on, let BATCHER_STATE name the new place wherever batcher runs, schedules too")
+    say("from now on, let BATCHER_STATE name the new place wherever batcher runs, schedules too, or the project file")
     return int(Exit.DONE)

@@ -67,7 +67,7 @@ def check(
     if offline and fresh:
         raise click.UsageError("--fresh needs the network, --offline forbids it")
     check_results_file(job)
-    around = surroundings(quiet=quiet)
+    around = surroundings(job.path, quiet=quiet)
     with opened(job, around, offline=offline, rehearse=rehearse) as at_hand:
         at_hand.lists.is_fresh = fresh
         bound = at_hand.bind(checked=True)
@@ -122,7 +122,7 @@ def status(job: Job, *, as_json: bool) -> int:
     Example:
       batcher status jobs/welcome.yaml
     """
-    with opened(job, surroundings(), offline=True) as at_hand:
+    with opened(job, surroundings(job.path), offline=True) as at_hand:
         tally = count_rows(at_hand.bound, at_hand.ledger)
         cost, expected = at_hand.ledger.spent(job.name)
         files = count_files(at_hand.bound, at_hand.ledger)
@@ -153,7 +153,7 @@ def results(job: Job, *, quiet: bool, refresh: bool) -> int:
       batcher results jobs/welcome.yaml --refresh
     """
     check_results_file(job)
-    around = surroundings(quiet=quiet)
+    around = surroundings(job.path, quiet=quiet)
     with opened(job, around, offline=not refresh) as at_hand, at_hand.held(around.tell):
         renewed = ""
         if refresh:

@@ -6,13 +6,10 @@ import contextlib
 import gc
 import os
 import sys
-import traceback
-from datetime import UTC, datetime
 from pathlib import Path
 
 from batcher.errors import BatcherError, Exit, InputError
 from batcher.version import VERSION
-
 
 YOUNG = 100_000
 """
@@ -84,26 +81,13 @@ def main(arguments: list[str]) -> int:
         hush()
         return Exit.DONE
     except Exception as error:  # noqa: BLE001 - the one border where a bug gets its own exit code
-        _say(f"a fault in batcher itself: {type(error).__name__}; what is recorded is safe. Details: {_write_report()}")
+        from batcher.fault import fault_of
+        from batcher.surroundings import Surroundings
+
+        _say(str(fault_of(error, state=Surroundings(environ=os.environ, folder=Path.cwd()).state)))
         return Exit.BUG
 
 
 def _say(text: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         print(f"batcher: {text}" if "\n" not in text else text, file=sys.stderr)
-
-
-def _write_report() -> str:
-    """Keep the traceback where the person who mends it will look; returns the path."""
-    from batcher.opening import Surroundings
-
-    folder = Surroundings(environ=os.environ, folder=Path.cwd()).state / "logs"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = folder / f"fault-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.txt"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(f"batcher {VERSION}, Python {sys.version}\n{traceback.format_exc()}")
-        return str(path)
-    except OSError:
-        return traceback.format_exc()

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
-from batcher.opening import Surroundings, clock_for
+from batcher.surroundings import Surroundings, around_job
 from batcher.units import parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,15 +56,15 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
-def surroundings(*, quiet: bool = False) -> Surroundings:
-    """The real world: clock, chance, environment, and sentences to stderr."""
+def surroundings(job_file: Path | None = None, *, quiet: bool = False) -> Surroundings:
+    """The real world: clock, chance, environment, sentences to stderr, and the project of a job or of this folder."""
 
     def tell(sentence: str) -> None:
         if not quiet:
             click.echo(sentence, err=True)
 
     warn = tell if quiet else _warn
-    return Surroundings(environ=os.environ, folder=Path.cwd(), tell=tell, warn=warn, clock=clock_for(os.environ))
+    return around_job(job_file, environ=os.environ, folder=Path.cwd(), tell=tell, warn=warn)
 
 
 @cache

@@ -45,7 +45,7 @@ def retry(job: Job, *, failed: bool, changed: bool, numbers: str | None, yes: bo
     if not (failed or changed or numbers):
         raise click.UsageError("say which rows: --failed, --changed or --rows")
     wanted = parse_rows(numbers) if numbers else frozenset()
-    around = surroundings()
+    around = surroundings(job.path)
     with opened(job, around) as at_hand, at_hand.held(around.tell):
         at_hand.plan(at=around.clock())  # rows that were changed a moment ago are changed rows, too
         standings = at_hand.ledger.standings(job.name)

@@ -15,10 +15,11 @@ from batcher.errors import BatcherError, Exit, InputError, LedgerError, Stopped
 from batcher.inbox import is_finished, put_away
 from batcher.job import Job
 from batcher.model import State
-from batcher.opening import OpenJob, Surroundings, check_results_file, opened
+from batcher.opening import OpenJob, check_results_file, opened
 from batcher.plan import Plan
 from batcher.results import count_rows
 from batcher.sampling import MOST, Chosen, choose_sample, measure_sample, sample_tally
+from batcher.surroundings import Surroundings
 from batcher.wanted import NO_FILES, count_files
 
 _FOR = click.option("--for", "for_s", type=Duration(), metavar="10m", help="Stop in time; the next run goes on.")
@@ -155,7 +156,7 @@ def _work(
     verbose: bool,
     as_json: bool,
 ) -> int:
-    around = surroundings(quiet=quiet)
+    around = surroundings(job.path, quiet=quiet)
     begun = around.clock()
     check_results_file(job)
     with opened(job, around, rehearse=rehearse) as at_hand, at_hand.held(around.tell):

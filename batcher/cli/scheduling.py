@@ -16,7 +16,6 @@ from batcher.errors import Exit, InputError, Problem
 from batcher.finding import find_operations
 from batcher.job import Job, load_job
 from batcher.ledger.place import has_password, is_address
-from batcher.opening import STATE_VARIABLE, Surroundings
 from batcher.ops.schedule import (
     Crontab,
     Tick,
@@ -29,6 +28,7 @@ from batcher.ops.schedule import (
     with_block,
     without_block,
 )
+from batcher.surroundings import STATE_VARIABLE, Surroundings
 
 
 @click.command()
@@ -71,7 +71,7 @@ def schedule(
 
 def _tick(job_file: Path, *, every_s: int, agreed: bool, is_shown_only: bool) -> Tick:
     """A job as cron will run it; says what cron will not have, and refuses to install what could not run."""
-    job, around = load_job(job_file), surroundings()
+    job, around = load_job(job_file), surroundings(job_file)
     provider, _ = find_operations(job, environ=around.environ, offline=is_shown_only)
     if is_shown_only:
         _tell_what_is_not_allowed(job, around)

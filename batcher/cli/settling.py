@@ -39,7 +39,7 @@ def settle(job: Job, *, rows: tuple[str, ...], word: str | None, remote_id: str 
       batcher settle jobs/welcome.yaml --row C-017 --made-as 8f2c61
       batcher settle jobs/welcome.yaml --as resend
     """
-    around = surroundings()
+    around = surroundings(job.path)
     with opened(job, around, offline=True) as at_hand, at_hand.held(around.tell):
         unsure = [each for each in at_hand.ledger.unsure(job.name) if not rows or each.task.row_id in rows]
         if remote_id and len(unsure) != 1:

@@ -79,7 +79,8 @@ class _Inbox:
         ready = [each for each in files if not each.reason]
         codes = [Exit.NOT_FINISHED for each in files if each.reason and _tell_left(each, self.options)]
         if ready and takes:
-            check_account(self.job, surroundings())  # what is wrong for all files is told once, and beside none
+            # what is wrong for all files is told once, and beside none
+            check_account(self.job, surroundings(self.job.path))
             check_results_file(ready[0].job)
         return int(_worst([*codes, *self._over(ready, notes=takes)]))
 
@@ -91,7 +92,7 @@ class _Inbox:
             raise InputError(Problem(where=said[0], message=f"is for one file; name it with --file: {names}"))
 
     def _over(self, files: Sequence[Dropped], *, notes: bool) -> Iterable[Exit]:
-        clock = surroundings().clock
+        clock = surroundings(self.job.path).clock
         for_s = self.options.get("for_s")
         end = None if for_s is None else clock() + for_s
         for place, each in enumerate(files):
@@ -135,7 +136,9 @@ def _chosen(job: Job, files: Sequence[Dropped], only: str | None) -> Sequence[Dr
 
 def _tell_left(file: Dropped, options: dict[str, Any]) -> bool:
     """Say why a file is left alone; always True."""
-    surroundings(quiet=bool(options.get("quiet"))).tell(f"{file.path.name} {file.reason}: left for the next time")
+    surroundings(file.job.path, quiet=bool(options.get("quiet"))).tell(
+        f"{file.path.name} {file.reason}: left for the next time"
+    )
     return True
 
 

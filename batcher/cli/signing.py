@@ -17,7 +17,7 @@ from batcher.cli.listing import provider_named
 from batcher.cli.options import Duration, surroundings, together
 from batcher.cli.say import say
 from batcher.errors import ApiError, Exit, InputError, Problem, Stopped
-from batcher.opening import Surroundings
+from batcher.surroundings import Surroundings
 
 PROVIDER = click.option("--provider", "provider_name", default="heygen", show_default=True, help="Whose API.")
 

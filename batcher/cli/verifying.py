@@ -34,7 +34,7 @@ def verify(job: Job, *, offline: bool, verbose: bool) -> int:
       batcher verify jobs/welcome.yaml
       batcher verify jobs/welcome.yaml --offline
     """
-    around = surroundings()
+    around = surroundings(job.path)
     with opened(job, around, offline=offline) as at_hand:
         if at_hand.unrecorded.read():
             with at_hand.held(around.tell):

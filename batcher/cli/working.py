@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import sys
 import threading
@@ -24,8 +25,9 @@ from batcher.errors import InputError, LedgerError, Problem, Stopped
 from batcher.job import Job
 from batcher.ledger.place import is_address
 from batcher.model import State
-from batcher.opening import OpenJob, Surroundings, check_results_file, opened
+from batcher.opening import OpenJob, check_results_file, opened
 from batcher.ops.telling import tell_refusal
+from batcher.surroundings import Surroundings
 from batcher.units import show_duration
 
 
@@ -55,6 +57,7 @@ def worker(*, queues: str, drain: bool, metrics: str) -> int:
 
     around = replace(surroundings(), tell=lambda said: _note("said", {"message": said}))
     names, stop = _queues(queues), _stop_on_signals()
+    logging.basicConfig(handlers=[_Lines()], level=logging.WARNING, force=True)
     counted = Metrics() if metrics else None
     with ExitStack() as held:
         work = Workplace(around=around, queue=held.enter_context(queue_at(_address(around))), note=_note)
@@ -76,6 +79,14 @@ def _note(event: str, about: Mapping[str, object]) -> None:
     with suppress(OSError):  # whoever collects them has gone: what is in the air is worth more than a log
         sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")  # at once: other threads write as well
         sys.stderr.flush()
+
+
+class _Lines(logging.Handler):
+    """What the queue's library has to say, as lines like all others; tracebacks are kept elsewhere."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        _note("said", {"message": record.getMessage(), "by": record.name})
 
 
 def _queues(told: str) -> tuple[str, ...]:
@@ -105,7 +116,8 @@ def _stop_on_signals() -> threading.Event:
 def _address(around: Surroundings) -> str:
     if not is_address(around.place):
         raise LedgerError(
-            "workers share a ledger in PostgreSQL: set BATCHER_STATE=postgresql://user@host/database (see docs/cluster.md)"
+            "workers share a ledger in PostgreSQL: set BATCHER_STATE=postgresql://user@host/database, or state: in "
+            "batcher.yaml (see docs/cluster.md)"
         )
     return around.place
 
@@ -156,13 +168,11 @@ def run_in_cluster(
     as_json: bool,
 ) -> int:
     """`batcher run --cluster`: plan and agree here, let workers do it, and show how they come on."""
-    from batcher.cluster.handing import in_hands, watch
+    from batcher.cluster.handing import in_hands, require_shareable, watch
 
-    around = surroundings(quiet=quiet)
+    around = surroundings(job.path, quiet=quiet)
     begun = around.clock()
-    if job.sheet.is_dropped:
-        message = "the files of an inbox are each done by a run of their own: leave --cluster out"
-        raise InputError(Problem(where="--cluster", message=message))
+    require_shareable(job)
     check_results_file(job)
     with queue_at(_address(around)) as queue, opened(job, around) as at_hand:
         if in_hands(at_hand) is None:

@@ -10,13 +10,34 @@ from batcher.cluster.queue import Order, Queue, Task
 from batcher.cluster.slices import fresh
 from batcher.cluster.workplace import handed_of
 from batcher.ending import Ending
-from batcher.errors import Exit
+from batcher.errors import Exit, InputError, Problem
+from batcher.inplace import file_beside
+from batcher.job import Job
 from batcher.ledger.values import Handed
 from batcher.model import State
 from batcher.opening import OpenJob
 from batcher.run import Progress
+from batcher.witness import shows_ours
 
 LOOK_S = 0.5
+
+
+def require_shareable(job: Job) -> None:
+    """
+    Make sure that several machines can share a job.
+
+    Raises:
+        InputError: Its sheet or its results are for one machine at a time.
+    """
+    if job.sheet.is_dropped:
+        message = "the files of an inbox are each done by a run of their own: leave --cluster out"
+        raise InputError(Problem(where="--cluster", message=message))
+    if job.sheet.link is not None and job.is_in_place:
+        message = (
+            "a Google Sheet cannot take the results of several machines, for what was last written into it is remembered by "
+            "one alone: name a file, or leave --cluster out"
+        )
+        raise InputError(job.problem(("results", "file"), message))
 
 
 def in_hands(at_hand: OpenJob) -> Handed | None:
@@ -84,4 +105,15 @@ def _ended(at_hand: OpenJob, handed: Handed | None, *, at: float) -> Ending:
         handed = fresh(at_hand, at=at, until=None, every_s=None)
     ending = ending_of(at_hand, handed, at=at, writes=False)
     ending.exit, ending.reason = Exit(handed.exit), handed.reason
+    if ending.exit in (Exit.DONE, Exit.SOME_FAILED) and not _shows_results(at_hand):
+        file = at_hand.job.results.file
+        ending.results_error = (
+            f"are not in {file}: this machine does not share that folder with whoever has written them"
+        )
+        ending.exit = Exit.EDIT
     return ending
+
+
+def _shows_results(at_hand: OpenJob) -> bool:
+    job, file = at_hand.job, at_hand.job.results.file
+    return shows_ours(job, file) or (job.is_in_place and shows_ours(job, file_beside(file)))

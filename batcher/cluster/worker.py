@@ -22,7 +22,8 @@ from batcher.cluster.queue import (
 )
 from batcher.cluster.slices import SLICES, Slice, carry_out
 from batcher.cluster.workplace import Workplace
-from batcher.errors import BatcherError, LedgerError
+from batcher.errors import BatcherError, Fault, LedgerError
+from batcher.fault import fault_of
 from batcher.ledger.attendance import Attendance
 
 AGAIN_S = 1.0
@@ -138,6 +139,15 @@ class Worker:
             self.work.note("the queue cannot be reached", {"error": str(error.__cause__ or error)})
             await asyncio.sleep(AGAIN_S)
 
+    def _fail(self, fault: Fault, path: str, about: Mapping[str, object]) -> None:
+        """A fault of ours would be met again by every other worker: the job ends, and says so."""
+        self.work.note("fault", {**about, "error": str(fault)})
+        if path and not self.stop.is_set():
+            try:
+                self.work.refuse(path, fault)
+            except LedgerError as error:
+                self.work.note("task failed", {**about, "error": str(error)})
+
     def _carry_out(self, order: Order, should_abort: Callable[[], bool]) -> None:
         """One task, in a thread of its own."""
         begun, clock = self.work.around.clock(), self.work.around.clock
@@ -152,9 +162,9 @@ class Worker:
         except BatcherError as error:
             outcome = "failed"
             self.work.note("task failed", {**about, "error": str(error)})
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - as for a run: a bug ends the job, and is told as one
             outcome = "fault"
-            raise
+            self._fail(fault_of(error, state=self.work.around.state), order.path, about)
         finally:
             self._doing.pop(key, None)
             took_s = clock() - begun

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,8 +15,10 @@ from batcher.job import load_job
 from batcher.ledger.place import has_ledger, open_ledger
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import Handed
-from batcher.opening import OpenJob, Surroundings, opened
+from batcher.opening import OpenJob, opened
+from batcher.ops.telling import tell_refusal
 from batcher.run import Progress
+from batcher.surroundings import Surroundings
 
 
 def worker_name() -> str:
@@ -63,12 +65,17 @@ class Workplace:
             yield at_hand, handed_of(at_hand)
 
     def refuse(self, path: str, error: BatcherError) -> None:
-        """A job that cannot be worked on as it stands comes to its end, with the words for the person."""
-        now = self.around.clock()
+        """A job that cannot be worked on as it stands comes to its end, with the words for the person, who is told."""
+        is_ours = False
+        now, reason = self.around.clock(), f"{error} (at the worker {self.name})"
         for ledger in ledgers(self.around):
             for handed in ledger.handed():
                 if handed.path == path and handed.ended_at is None:
-                    ledger.hand_over(replace(handed, ended_at=now, exit=int(error.exit), reason=str(error)))
+                    is_ours = True
+                    ledger.hand_over(replace(handed, ended_at=now, exit=int(error.exit), reason=reason))
+        if is_ours:
+            with suppress(BatcherError), opened(load_job(Path(path)), self.around) as at_hand:
+                tell_refusal(at_hand, error, self.around)
 
 
 def handed_of(at_hand: OpenJob) -> Handed | None:

@@ -41,7 +41,9 @@ def open_ledger(place: str, *, loopback: bool) -> SqlLedger:
     ledger = open_anyway(place, loopback=loopback)
     if moved := ledger.moved_to():
         ledger.close()
-        raise LedgerError(f"{ledger.name}: this ledger has been moved to {moved}; let BATCHER_STATE say so")
+        raise LedgerError(
+            f"{ledger.name}: this ledger has been moved to {moved}; let BATCHER_STATE say so, or the project file"
+        )
     return ledger
 
 

@@ -13,8 +13,8 @@ from batcher.catalog.load import built_in_providers
 from batcher.catalog.model import Provider
 from batcher.errors import ApiError, BatcherError, InputError, StopEverything
 from batcher.ledger.place import is_address, open_ledger
-from batcher.opening import Surroundings
 from batcher.ops.reach import Door, Finding, Transport, reach
+from batcher.surroundings import Surroundings
 from batcher.units import Money
 
 SKEW_S = 300

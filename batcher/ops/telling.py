@@ -12,10 +12,11 @@ from batcher.job import Job
 from batcher.ledger.values import Standing
 from batcher.lines import UNSENT, sheet_advice, word_of
 from batcher.model import HELD
-from batcher.opening import OpenJob, Surroundings
+from batcher.opening import OpenJob
 from batcher.ops.notify import Situation, address_problems, announce
 from batcher.report import Report, ReportRow, write_report
 from batcher.results import Tally
+from batcher.surroundings import Surroundings
 from batcher.units import Money
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from proofs.checker import assert_holds
 from proofs.scene import Ran, Scene, end_all, finish, kill, until
 from proofs.standin import StandIn, standing_in
 
+from batcher.lease import LEASE_S
 from cluster.crew import crew_for
 from cluster.server import Server
 
@@ -67,56 +69,70 @@ def test_workers_do_a_job_as_a_run_would_and_the_next_run_has_nothing_to_do(
 
 
 def test_four_workers_keep_the_limits_of_one_account(stand_in: StandIn, address: str, tmp_path: Path) -> None:
-    """Counted at the server: no row twice, never more than the rate permits in any second."""
-    count = 5000 if LONG else 250
+    """Counted at the server: no row twice, never more than the rate permits in any second, and little less of it."""
+    count = 5000 if LONG else 1000
     limits = {"submissions": "50/second", "in_flight": 200}
     scene = Scene(folder=tmp_path, url=stand_in.url, name="four", count=count, limits=limits, address=address)
     with crew_for(scene, count=4) as crew:
         ran = in_cluster(scene, timeout_s=600)
     instants = sorted(stand_in.report()["posts_at"])
-    print(f"{(len(instants) - 50) / (instants[-1] - instants[0]):.2f} submissions a second of 50 permitted")
+    share = (len(instants) - 50) / (instants[-1] - instants[0]) / 50  # the first window is full as it begins
+    print(f"{share:.4f} of the permitted rate, load {os.getloadavg()[0]:.1f}")
 
     assert ran.exit == 0, ran.stderr + crew.said()
     assert len(instants) == count
     assert not stand_in.report()["duplicates"]
     assert_holds(scene.evidence(stand_in, ran, windows=[(50, 1.0)]))
+    assert share >= 0.97 or not LONG  # how quick a machine is that does other things as well is nobody's promise
+
+
+def no_sign_s(scene: Scene, process: subprocess.Popen[bytes]) -> float:
+    """How long ago a worker has given its last sign, as `batcher workers` tells it."""
+    there = json.loads(scene.ask("workers", "--json").stdout)
+    return max((float(each["seen_s"]) for each in there if each["worker"].endswith(f":{process.pid}")), default=0.0)
 
 
 def test_workers_that_die_freeze_and_lose_their_database_pay_every_row_once(
     stand_in: StandIn, postgres_server: Server, address: str, tmp_path: Path
 ) -> None:
-    """Killed at once, frozen beyond its lease and woken, the database gone twice: whoever is left goes on."""
+    """One is killed every few seconds, one frozen beyond its lease and woken, the database gone twice: who is left goes on."""
     stand_in.behave(answer_s=0.1)
-    count = 600 if LONG else 120
-    limits = {"submissions": "10/second", "in_flight": 8}
+    count = 600 if LONG else 150
+    rate = 10 if LONG else 5
+    limits = {"submissions": f"{rate}/second", "in_flight": 8}
     scene = Scene(folder=tmp_path, url=stand_in.url, name="hard", count=count, limits=limits, address=address)
 
-    def charged(share: float) -> None:
-        until(lambda: len(stand_in.charges("hard")) >= share * count, timeout_s=180)
+    def made() -> int:
+        return len(stand_in.charges("hard"))
 
-    with crew_for(scene, count=3) as crew:
+    with crew_for(scene, count=4) as crew:
         watching = scene.begin("run", "--cluster", "--yes")
-        charged(0.1)
-        kill(crew.hired[0])  # type: ignore[arg-type]
-        crew.hire()
-        charged(0.25)
-        os.killpg(crew.hired[1].pid, signal.SIGSTOP)
-        for share in (0.4, 0.6):
-            charged(share)
-            postgres_server.stop()
-            postgres_server.start()
+        until(lambda: made() >= 5, during=watching)
+        frozen, killed, left_to_do = crew.hired[3], 0, 0
+        os.killpg(frozen.pid, signal.SIGSTOP)
+        step = 50 if LONG else 20
+        for number, share in enumerate(range(step, count - step, step)):
+            until(lambda: made() >= share, timeout_s=180)  # noqa: B023 - used at once
+            if number in (1, 3):
+                postgres_server.stop()
+                postgres_server.start()
+            dying = next(each for each in crew.hired if each.poll() is None and each is not frozen)
+            kill(dying)  # type: ignore[arg-type]
+            killed += 1
             crew.hire()
-        kill(crew.hired[3])  # type: ignore[arg-type]
-        charged(0.9)
-        os.killpg(crew.hired[1].pid, signal.SIGCONT)
+            if not left_to_do and no_sign_s(scene, frozen) > LEASE_S:
+                left_to_do = count - made()
+                os.killpg(frozen.pid, signal.SIGCONT)
         finish(watching)
-        ran = in_cluster(scene, timeout_s=180)
+        ran = in_cluster(scene, timeout_s=300)
         ends = crew.dismiss()
 
     assert ran.exit == 0, ran.stdout + ran.stderr + crew.said()[-5000:]
+    assert killed >= 4
+    assert left_to_do, "the frozen worker was never woken while there was something to do"
     assert set(ends) <= {0, -signal.SIGKILL}, crew.said()[-5000:]
     assert not stand_in.report()["duplicates"]
-    assert_holds(scene.evidence(stand_in, ran, windows=[(10, 1.0)]))
+    assert_holds(scene.evidence(stand_in, ran, windows=[(rate, 1.0)]))
 
 
 def test_a_worker_that_drains_does_what_is_there_and_ends(stand_in: StandIn, address: str, tmp_path: Path) -> None:

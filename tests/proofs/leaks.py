@@ -115,6 +115,22 @@ def leaks_of(path: Path, *secrets: str) -> Iterator[str]:
                 yield f"{path}: {name} holds it {form}"
 
 
+def leaks_in_database(address: str, secret: str) -> Iterator[str]:
+    """A sentence for every table of a PostgreSQL database in which a row shows the secret, those of the queue too."""
+    import psycopg
+
+    with psycopg.connect(address) as db:
+        for schema, table in db.execute(_TABLES).fetchall():
+            rows = db.execute(f'SELECT each::text FROM "{schema}"."{table}" each'.encode()).fetchall()
+            if form := seen_in("\n".join(row for (row,) in rows).encode("utf-8", "replace"), secret):
+                yield f"{schema}.{table} holds it {form}"
+
+
+_TABLES = """
+SELECT table_schema, table_name FROM information_schema.tables
+WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2"""
+
+
 def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
     raw = path.read_bytes()
     yield from unpacked("the file", raw)
