@@ -74,7 +74,7 @@ def test_results_on_a_disk_that_is_not_shared_are_missed(
         handed = Handed(job=job.name, path=str(job.path), at=1.0, failed_before=0, finished_before=0, ended_at=2.0)
         at_hand.ledger.hand_over(handed)
         if is_shared:
-            at_hand.write_results(renew_at=None)
+            at_hand.write_results()
         ending = watch(at_hand, clock=around.clock, interrupted=lambda: False, report=lambda _: None)
 
     assert ending.exit is code
