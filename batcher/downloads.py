@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 
 from batcher.api.client import Client
 from batcher.bound import BoundJob
@@ -24,7 +22,8 @@ from batcher.ledger.values import FileRecord, News, Standing
 from batcher.model import FileState, Outcome, State, TaskKey
 from batcher.renewal import renewed
 from batcher.senders import Returned, ThreadedSenders
-from batcher.wanted import is_file, is_lacking, is_settled_file, wanted_files
+from batcher.stores import Location, StoreError, Taken, located, look, rename, shown_from
+from batcher.wanted import Shelf, is_lacking, wanted_files
 
 FETCHERS = 6
 """Files that are fetched at once."""
@@ -55,7 +54,7 @@ class Want:
 
     standing: Standing
     place: FilePlace
-    target: Path
+    target: Location
     tries: int = 0
 
     @property
@@ -132,7 +131,7 @@ class Downloads:
         self._want(self.ledger.standings(self.bound.job.name, list(row_ids)), again=False)
 
     def _want(self, standings: Sequence[Standing], *, again: bool) -> None:
-        folder = self.bound.job.results.file.parent
+        shelf = Shelf(self.bound)
         by_row: dict[str, dict[str, Mapping[str, str]]] = {}
         for each in standings:
             by_row.setdefault(each.key.row_id, {})[each.key.step] = each.outputs
@@ -142,7 +141,7 @@ class Downloads:
             if (
                 key in self._taken
                 or not self.takes(standing.key.row_id)
-                or (is_settled_file(standing, record, folder) and not (again and is_lacking(record)))
+                or (shelf.is_settled(standing, place) and not (again and is_lacking(record)))
             ):
                 continue
             target = self._target(standing, place, by_row[standing.key.row_id])
@@ -150,7 +149,9 @@ class Downloads:
                 self._taken.add(key)
                 self._queue.append(Want(standing=standing, place=place, target=target))
 
-    def _target(self, standing: Standing, place: FilePlace, outputs: Mapping[str, Mapping[str, str]]) -> Path | None:
+    def _target(
+        self, standing: Standing, place: FilePlace, outputs: Mapping[str, Mapping[str, str]]
+    ) -> Location | None:
         if self._names is None:
             self._names = FileNames(self.bound)
         return self._names.of(standing, place, outputs)
@@ -183,15 +184,18 @@ class Downloads:
         record = want.standing.files.get(want.place.output)
         if record is None or record.state is not FileState.HERE or record.attempt_id == want.standing.attempt_id:
             return
-        older = self.bound.job.results.file.parent / record.path
-        if older != want.target or not is_file(older, record.bytes):
-            return
+        older = located(self.bound.job.results.file.parent, record.path)
+        with suppress(StoreError):  # then the name stays taken, and the fetch says so
+            standing = look(older) if older == want.target else None
+            if standing is not None and standing.size == record.bytes:
+                self._set_aside(older)
+
+    def _set_aside(self, older: Location) -> None:
         for number in range(1, 1000):
-            aside = want.target.with_name(f"{want.target.stem}.before-{number}{want.target.suffix}")
-            if not os.path.lexists(aside):
-                with suppress(OSError):  # then the name stays taken, and the fetch says so
-                    older.rename(aside)
-                    self.tell(f"{older.name} was made again: the older file is now {aside.name}")
+            aside = older.with_name(f"{older.stem}.before-{number}{older.suffix}")
+            with suppress(Taken):
+                rename(older, aside)
+                self.tell(f"{older.name} was made again: the older file is now {aside.name}")
                 return
 
     def collect(self, *, wait_s: float) -> None:
@@ -224,7 +228,7 @@ class Downloads:
 
     def _record(self, want: Want, brought: Brought, now: float) -> FileRecord | None:
         """What is written down about a file; None when it is tried again in this run, or the run is over."""
-        path = os.path.relpath(want.target, self.bound.job.results.file.parent)
+        path = shown_from(self.bound.job.results.file.parent, want.target)
         base = FileRecord(
             attempt_id=want.standing.attempt_id, output=want.place.output, state=FileState.HERE, path=path, at=now
         )

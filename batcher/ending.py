@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 
-from batcher.errors import Exit
+from batcher.errors import Exit, InputError
 from batcher.model import State
 from batcher.opening import OpenJob
 from batcher.plan import Plan
 from batcher.results import Tally
-from batcher.wanted import NO_FILES, FileTally, is_settled_file, wanted_files
+from batcher.stores import Location, StoreAway, look
+from batcher.wanted import NO_FILES, FileTally, Shelf, wanted_files
 
 
 class Verbs(Enum):
@@ -43,10 +43,15 @@ class Ending:
     cost: float = 0.0
     expected: float = 0.0
     results_error: str = ""
-    results_file: Path | None = None
+    results_file: Location | None = None
     results_note: str = ""
     files: FileTally = NO_FILES
     again_at: float | None = None
+
+
+def unwritten(error: InputError | OSError) -> Exit:
+    """What it asks for that the results could not be written."""
+    return Exit.NOT_FINISHED if isinstance(error, StoreAway) else Exit.EDIT
 
 
 def is_settled(opened: OpenJob, plan: Plan, *, at: float, fetches: bool = True) -> bool:
@@ -71,31 +76,42 @@ def is_written(opened: OpenJob) -> bool:
     """Whether the results file is there and shows everything that the ledger knows."""
     record = opened.ledger.job(opened.job.name)
     job = opened.job
-    is_there = job.results.file.exists() or (job.sheet.link is not None and job.is_in_place)
-    return record is not None and record.written == opened.ledger.mark() and is_there
+    if record is None or record.written != opened.ledger.mark():
+        return False
+    return (job.sheet.link is not None and job.is_in_place) or look(job.results.file) is not None
 
 
 def _has_files(opened: OpenJob) -> bool:
-    folder = opened.job.results.file.parent
     standings = opened.ledger.standings(opened.job.name) if opened.job.results.downloads else ()
-    return all(
-        is_settled_file(standing, standing.files.get(place.output), folder)
-        for standing, place in wanted_files(opened.bound, standings)
-    )
+    if not standings:
+        return True
+    shelf = Shelf(opened.bound)
+    return all(shelf.is_settled(standing, place) for standing, place in wanted_files(opened.bound, standings))
 
 
 def exit_code(
-    tally: Tally, *, reason: str = "", stopped: bool = False, results_error: str = "", files: FileTally = NO_FILES
+    tally: Tally,
+    *,
+    reason: str = "",
+    stopped: bool = False,
+    results: Exit = Exit.DONE,
+    files: FileTally = NO_FILES,
 ) -> Exit:
-    """The first that holds of: edit something, interrupted, stopped, not finished, some failed, done."""
+    """
+    The first that holds of: edit something, interrupted, stopped, not finished, some failed, done.
+
+    Args:
+        results: What their writing asks for: EDIT where a person must mend something, NOT_FINISHED where it is tried
+            again later.
+    """
     words = tally.words
-    if results_error:
+    if results is Exit.EDIT:
         return Exit.EDIT
     if reason == "interrupted":
         return Exit.INTERRUPTED
     if stopped:
         return Exit.STOPPED
-    if words["waiting"] or words["in progress"] or files.later:
+    if words["waiting"] or words["in progress"] or files.later or results is Exit.NOT_FINISHED:
         return Exit.NOT_FINISHED
     if words["failed"] or words["invalid"] or words["unsure"] or files.lacking:
         return Exit.SOME_FAILED

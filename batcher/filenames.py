@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from batcher.bound import BoundJob
 from batcher.errors import InputError, Problem
@@ -12,6 +11,7 @@ from batcher.filing import FilePlace
 from batcher.ledger.values import Standing
 from batcher.marks import Identified
 from batcher.model import TaskKey
+from batcher.stores import Location
 
 SHOWN = 20
 """Examples of each complaint that are kept."""
@@ -80,7 +80,7 @@ class FileNames:
         parts = place.parts(cells, names={fan.name: key.item} if fan else {}, outputs=outputs)
         return self._folders[place.folder].take(parts, row_id=self._owner(key, place), suffix=place.suffix)
 
-    def of(self, standing: Standing, place: FilePlace, outputs: Mapping[str, Mapping[str, str]]) -> Path | None:
+    def of(self, standing: Standing, place: FilePlace, outputs: Mapping[str, Mapping[str, str]]) -> Location | None:
         """
         Where a finished task's file belongs; None for a row that is no longer in the sheet.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from batcher.mapping.expression import ExpressionError
 from batcher.mapping.leaf import Lookup, parse_parts, split_template
 from batcher.mapping.node import Filling, Leaf, Omit
 from batcher.schema import unknown_key
+from batcher.stores import CloudPath, Location
+from batcher.stores.path import has_scheme, parse_cloud
 
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}\Z")
 _CAPTIONS = "captions"
@@ -29,7 +32,7 @@ class FilePlace:
     Attributes:
         step: Whose output it is.
         output: The link that it is fetched from: `video_url`.
-        folder: Which it never leaves; absolute.
+        folder: Which it never leaves; absolute, or in the cloud.
         leaves: The parts of its path below the folder; the last is its name.
         suffix: What the name ends in: `.mp4`.
         job_path: Where it stands in the job file.
@@ -37,7 +40,7 @@ class FilePlace:
 
     step: str
     output: str
-    folder: Path
+    folder: Location
     leaves: tuple[Leaf, ...]
     suffix: str
     job_path: tuple[str, ...]
@@ -190,7 +193,16 @@ def _place(
     )
 
 
-def _split(download: Download) -> tuple[Path, list[str]]:
+def folders_of(job: Job) -> list[Location]:
+    """The folders that the files of a job do not leave; of a template that can be read."""
+    found: list[Location] = []
+    for download in job.results.downloads:
+        with suppress(ValueError):
+            found.append(download.folder or _split(download)[0])
+    return found
+
+
+def _split(download: Download) -> tuple[Location, list[str]]:
     """
     The folder that no file leaves, which is all that stands before the first cell, and the parts below it.
 
@@ -198,6 +210,8 @@ def _split(download: Download) -> tuple[Path, list[str]]:
         ValueError: It cannot be a path.
     """
     parts = _parts(download.template)
+    if len(parts) > 2 and parts[1] == "" and has_scheme(download.template):
+        return _split_cloud(parts)
     fixed = next((index for index, text in enumerate(parts) if "{{" in text), len(parts) - 1)
     fixed = min(fixed, len(parts) - 1)
     below = [text for text in parts[fixed:] if text not in ("", ".")]
@@ -208,6 +222,25 @@ def _split(download: Download) -> tuple[Path, list[str]]:
         return (download.base / Path(above or ("/" if fixed else "")).expanduser()).resolve(), below
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(f"'{above}' cannot be a folder: {error}") from error
+
+
+def _split_cloud(parts: Sequence[str]) -> tuple[CloudPath, list[str]]:
+    """
+    The same for `s3://bucket/…`: a cell can name neither the store nor the bucket.
+
+    Raises:
+        ValueError: It is no address.
+    """
+    fixed = next((index for index, text in enumerate(parts) if "{{" in text), len(parts) - 1)
+    if fixed < 3:
+        raise ValueError(
+            "a file in the cloud needs a name below its bucket, and the bucket no cell: s3://BUCKET/{{ id }}.mp4"
+        )
+    folder = parse_cloud("/".join(parts[:fixed]))
+    below = list(parts[fixed:])
+    if any(text in ("", ".", "..") for text in below):
+        raise ValueError("an address in the cloud has no empty part, '.' or '..'")
+    return folder, below
 
 
 def _parts(template: str) -> list[str]:

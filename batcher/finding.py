@@ -16,6 +16,7 @@ from batcher.mapping.request import needed_headers
 from batcher.price import at_own_prices
 from batcher.schema import unknown_key
 from batcher.sheet import Sheet, SheetSpec, open_sheet
+from batcher.stores import local
 
 
 def find_operations(
@@ -72,17 +73,21 @@ def open_job_sheet(job: Job, *, file: Path | None = None) -> Sheet:
     Open the sheet of a job.
 
     Args:
-        file: A copy of it, in CSV, where the sheet itself is no file.
+        file: Its copy on this machine; None where the sheet itself is a file of this machine. Of a Google Sheet in CSV.
 
     Raises:
         InputError: It cannot be read as it should.
     """
     part = job.sheet
-    if file is not None:
+    if part.link is not None and file is not None:
         spec = SheetSpec(path=file, header_row=part.header_row, delimiter=",")
     else:
         spec = SheetSpec(
-            path=part.file, tab=part.tab, header_row=part.header_row, encoding=part.encoding, delimiter=part.delimiter
+            path=file or local(part.file),
+            tab=part.tab,
+            header_row=part.header_row,
+            encoding=part.encoding,
+            delimiter=part.delimiter,
         )
     needs = needed_headers(job) | ({part.row_id} if part.row_id != CONTENT else set())
     return open_sheet(spec, needs=needs)

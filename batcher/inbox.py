@@ -19,7 +19,7 @@ from pathlib import Path
 
 from batcher.errors import InputError, Problem
 from batcher.job import Job
-from batcher.sheet import replacing
+from batcher.stores import CloudPath, Location, local, replacing
 
 DONE = "done"
 """The folder beside the inbox that takes finished files."""
@@ -85,7 +85,7 @@ def look_inside(
         InputError: There is no such folder, or it cannot be read.
     """
     names = _names(job)
-    _clear_orphans(job.sheet.file.parent, names)
+    _clear_orphans(local(job.sheet.file).parent, names)
     first = _files(job, names)
     reasons = {path: _reason(path, names) for path in first}
     fresh = [path for path, mark in first.items() if not reasons[path] and not 0 <= clock() - mark.ctime >= QUIET_S]
@@ -119,7 +119,7 @@ def _mark(path: Path) -> _Mark | None:
 
 
 def _names(job: Job) -> Collection[str]:
-    folder = job.sheet.file.parent
+    folder = local(job.sheet.file).parent
     try:
         return frozenset(path.name for path in folder.iterdir())
     except OSError as error:
@@ -128,7 +128,7 @@ def _names(job: Job) -> Collection[str]:
 
 
 def _files(job: Job, names: Collection[str]) -> dict[Path, _Mark]:
-    paths = [job.sheet.file.parent / name for name in sorted(names) if _is_wanted(job, name)]
+    paths = [local(job.sheet.file).parent / name for name in sorted(names) if _is_wanted(job, name)]
     return {path: mark for path in paths if (mark := _mark(path)) is not None}
 
 
@@ -213,8 +213,10 @@ def _plain_name(name: str) -> str:
     return f"{_PUT_AWAY.sub('', stem)}.{ending}" if dot else _PUT_AWAY.sub("", name)
 
 
-def _starred(path: Path, star: str) -> Path:
-    return Path(str(path).replace("*", star))
+def _starred(place: Location, star: str) -> Location:
+    if isinstance(place, CloudPath):
+        return replace(place, parts=tuple(part.replace("*", star) for part in place.parts))
+    return Path(str(place).replace("*", star))
 
 
 def is_finished(words: Mapping[str, int]) -> bool:

@@ -15,9 +15,10 @@ from batcher.ledger.values import Standing
 from batcher.lines import is_misread, sheet_advice
 from batcher.marks import Mark
 from batcher.model import Row, State
-from batcher.results import Tally, Written, rows_and_lines, write_results
-from batcher.sheet import SheetSpec, clean, open_sheet
+from batcher.results import Tally, Written, results_header, rows_and_lines, write_results
+from batcher.sheet import clean
 from batcher.sheet.address import column_index
+from batcher.stores import Changed, Location, edited, look
 from batcher.workbook import CellNote, InPlaceUpdate, WorkbookBusy, WorkbookRefused, update_workbook
 
 _CELL = re.compile(r"!([A-Z]{1,3})(\d+)\Z")
@@ -28,6 +29,8 @@ def write_in_place(bound: BoundJob, ledger: Ledger, *, fingerprint: str) -> Writ
     """
     Write our columns into the sheet's own workbook; beside it while it is open somewhere, or would come to harm.
 
+    One in the cloud is changed in a copy, which takes its place only where that still holds what was copied.
+
     Args:
         fingerprint: Of the workbook as it was last read or written by us: what has changed since is never lost.
 
@@ -35,20 +38,21 @@ def write_in_place(bound: BoundJob, ledger: Ledger, *, fingerprint: str) -> Writ
         InputError: The sheet can no longer be read, or neither file can be written.
         OSError: The file cannot be written.
     """
-    file, tally = bound.job.sheet.file, Tally()
+    place, tally = bound.job.sheet.file, Tally()
     update = _update(bound, ledger, tally)
     header_row = bound.job.sheet.header_row
     try:
-        written = update_workbook(
-            file, tab=bound.sheet.tab, header_row=header_row, update=update, read_fingerprint=fingerprint
-        )
-    except (WorkbookBusy, WorkbookRefused) as error:
-        beside = file_beside(file)
+        with edited(place) as file:
+            written = update_workbook(
+                file, tab=bound.sheet.tab, header_row=header_row, update=update, read_fingerprint=fingerprint
+            )
+    except (WorkbookBusy, WorkbookRefused, Changed) as error:
+        beside = file_beside(place)
         require_ours(bound, beside)
         tally = write_results(bound, ledger, to=beside)
         note = f"{error}; until then the results stand in {beside.name}"
         return Written(tally=tally, file=beside, note=note, is_final=isinstance(error, WorkbookRefused))
-    return Written(tally=tally, file=file, fingerprint=written.fingerprint)
+    return Written(tally=tally, file=place, fingerprint=written.fingerprint)
 
 
 def update_copy(bound: BoundJob, ledger: Ledger, copy: Path) -> Tally:
@@ -68,7 +72,7 @@ def update_copy(bound: BoundJob, ledger: Ledger, copy: Path) -> Tally:
     return tally
 
 
-def file_beside(workbook: Path) -> Path:
+def file_beside(workbook: Location) -> Location:
     """Where the results stand while the workbook cannot take them."""
     return workbook.with_name(f"{workbook.stem}.results.xlsx")
 
@@ -124,14 +128,10 @@ def _notes(bound: BoundJob, row: Row, standing: Standing) -> Iterator[CellNote]:
         yield CellNote(row=row.number, column=column, text=f"{label}{reason}")
 
 
-def require_ours(bound: BoundJob, file: Path) -> None:
+def require_ours(bound: BoundJob, file: Location) -> None:
     """InputError when the file beside is there and holds something else."""
-    if not file.exists():
+    if look(file) is None and not (isinstance(file, Path) and file.exists()):
         return
-    try:
-        header: Sequence[str] = open_sheet(SheetSpec(path=file)).header
-    except InputError:
-        header = ()
-    if f"{bound.job.results.prefix}{STATUS}" not in header:
+    if f"{bound.job.results.prefix}{STATUS}" not in results_header(file):
         message = "is there and was not written by batcher, so the results cannot stand there: move it away"
         raise InputError(Problem(where=file.name, message=message))

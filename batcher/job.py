@@ -15,7 +15,8 @@ from batcher.errors import InputError, Problem
 from batcher.google_link import GoogleLink
 from batcher.model import Json
 from batcher.pattern import complaints, is_pattern
-from batcher.reader import Reader, path_at, sheet_and_results
+from batcher.reader import Reader, location_at, path_at, sheet_and_results
+from batcher.stores import CloudPath, Location
 from batcher.units import Money, Rate, parse_duration, parse_money, parse_rates
 
 T = TypeVar("T")
@@ -34,12 +35,13 @@ class SheetPart:
     Which spreadsheet, and which of its rows; see the schema for each field. An empty text means: not given.
 
     Attributes:
-        file: With a `*` in its name all such files of a folder; for a Google Sheet a name that no file has.
+        file: With a `*` in its name all such files of a folder; for a Google Sheet a name that no file has. May be in
+            the cloud, as may results, report and downloads.
         link: The Google Sheet; None for a file.
         is_dropped: It is one of the files of an inbox.
     """
 
-    file: Path
+    file: Location
     row_id: str
     link: GoogleLink | None = None
     is_dropped: bool = False
@@ -148,11 +150,11 @@ class ResultsPart:
         downloads: The files that are fetched; mostly none.
     """
 
-    file: Path
+    file: Location
     prefix: str = ""
     bom: bool = True
     is_wide: bool = False
-    report: Path | None = None
+    report: Location | None = None
     escape_formulas: bool = False
     downloads: tuple[Download, ...] = ()
 
@@ -249,7 +251,7 @@ class Job:
         takes_them = self.sheet.link is not None or self.sheet.file.suffix.lower() in WORKBOOKS
         return takes_them and self.results.file == self.sheet.file
 
-    def place_of(self, file: Path | None) -> str:
+    def place_of(self, file: Location | None) -> str:
         """What a person is told of where results stand; None means: where the job wants them."""
         if file in (None, self.results.file) and self.sheet.link is not None and self.is_in_place:
             return str(self.sheet.link)
@@ -258,7 +260,8 @@ class Job:
     @property
     def is_inbox(self) -> bool:
         """Whether the sheet is a folder of them; each file then has a job of its own."""
-        return self.sheet.link is None and not self.sheet.is_dropped and is_pattern(self.sheet.file)
+        is_file = self.sheet.link is not None or isinstance(self.sheet.file, CloudPath)
+        return not is_file and not self.sheet.is_dropped and is_pattern(self.sheet.file)
 
     def problem(self, path: tuple[str | int, ...], message: str) -> Problem:
         """A problem at a key of the job file."""
@@ -342,7 +345,7 @@ def _build(document: Document, *, path: Path | None, folder: Path) -> Job:
     poll = _poll(reader, value.get("poll", {}))
     sheet_file, results_file, link = sheet_and_results(reader, folder, sheet["file"], results["file"])
     catalog = path_at(reader, folder, "catalog") if "catalog" in value else None
-    report_file = path_at(reader, folder, "results", "report") if "report" in results else None
+    report_file = location_at(reader, folder, "results", "report") if "report" in results else None
     files = tuple(path_at(reader, folder, "files", index) for index in range(len(value.get("files", ()))))
     steps = _steps(reader, document)
     resend_below = reader.parsed(("resend_below",), parse_money) if "resend_below" in value else None

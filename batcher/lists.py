@@ -17,7 +17,7 @@ from batcher.errors import ApiError, InputError, StopEverything, Stopped
 from batcher.job import Step
 from batcher.mapping.choice import Choice, Choices
 from batcher.mapping.tree import uses
-from batcher.sheet import replacing
+from batcher.stores import replacing
 
 KEPT_S = 600.0
 """So long a list counts as it was read: one of voices has some twenty pages, and a job may be looked at every minute."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -16,6 +15,7 @@ from batcher.bound import BoundJob
 from batcher.catalog.model import Operation, Provider
 from batcher.errors import ApiError, InputError, Problem, StopEverything, Stopped
 from batcher.filenames import check_file_names
+from batcher.filing import folders_of
 from batcher.finding import find_operations, open_job_sheet
 from batcher.gsheets.door import find_door
 from batcher.job import WORKBOOKS, Job
@@ -30,6 +30,7 @@ from batcher.project import find_project
 from batcher.rehearsal import Lender, Things, simulator, stage
 from batcher.results import Written, write_results
 from batcher.sheet import Sheet
+from batcher.stores import CloudPath, require
 from batcher.surroundings import STATE_VARIABLE, Surroundings
 from batcher.witness import check_ours, forgotten, refuse_forgotten
 
@@ -272,12 +273,16 @@ class OpenJob:
 
     def check_results_file(self) -> None:
         """
-        Make sure that the results do not replace a file that is not ours.
+        Make sure that the results do not replace a file that is not ours, and that report and files have a bucket.
 
         Raises:
-            InputError: A file of that name is there, and no run of this job has written it.
+            InputError: A file of that name is there, and no run of this job has written it; or a store refuses.
         """
         record = self.ledger.job(self.job.name)
+        report = self.job.results.report
+        for place in (*([report] if report else []), *folders_of(self.job)):
+            if isinstance(place, CloudPath):
+                require(place)
         check_ours(self.job, was_written=bool(record and record.written))
 
     def forgotten(self) -> list[int]:
@@ -421,6 +426,10 @@ def _require_nothing_left_behind(job: Job, around: Surroundings, *, loopback: bo
 
 
 def _sheet(job: Job, around: Surroundings, *, offline: bool) -> Sheet:
+    if isinstance(job.sheet.file, CloudPath):
+        from batcher.remote import open_cloud_sheet
+
+        return open_cloud_sheet(job, job.sheet.file, state=around.state, offline=offline)
     if job.sheet.link is None:
         return open_job_sheet(job)
     from batcher.gsheets.reading import open_google_sheet
@@ -464,9 +473,12 @@ def check_account(job: Job, around: Surroundings) -> None:
     _account(job, provider, around.environ, around, offline=False)
 
 
-def check_results_file(job: Job) -> None:
+def check_results_file(job: Job, *, offline: bool = False) -> None:
     """
     Make sure, before anything is paid for, that the results can be written.
+
+    Args:
+        offline: Use no network: what is in the cloud is not looked at.
 
     Raises:
         InputError: They cannot.
@@ -480,10 +492,5 @@ def check_results_file(job: Job) -> None:
         raise InputError(job.problem(("results", "file"), message))
     if not job.is_in_place and file.suffix.lower() not in (".csv", ".tsv", ".xlsx"):
         raise InputError(job.problem(("results", "file"), f"'{file.name}' is none of .csv, .tsv, .xlsx"))
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        message = f"the folder cannot be made: {error.strerror}"
-        raise InputError(Problem(where=str(file.parent), message=message)) from error
-    if not os.access(file.parent, os.W_OK) or file.is_dir():
-        raise InputError(Problem(where=str(file), message="the results cannot be written there"))
+    if isinstance(file, Path) or not offline:
+        require(file)

@@ -6,16 +6,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from batcher.stores import CloudPath, Location
+
 Complaint = tuple[tuple[str, ...], str]
 """The keys under which something is wrong, and what."""
 
 
-def is_pattern(file: Path) -> bool:
+def is_pattern(file: Location) -> bool:
     """Whether a sheet's file stands for all files of a folder; brackets are ordinary letters of a name."""
     return "*" in file.name or "?" in file.name
 
 
-def complaints(value: Mapping[str, Any], *, folder: Path, sheet: Path, results: Path) -> Iterator[Complaint]:
+def complaints(value: Mapping[str, Any], *, folder: Path, sheet: Location, results: Location) -> Iterator[Complaint]:
     """
     What is wrong with the paths of a job, as far as an inbox is concerned.
 
@@ -26,6 +28,12 @@ def complaints(value: Mapping[str, Any], *, folder: Path, sheet: Path, results: 
         results: `results.file`.
     """
     starred = [(path, text) for path, text in _outputs(value["results"]) if "*" in text]
+    if isinstance(sheet, CloudPath):
+        if "*" in str(sheet):
+            yield ("sheet", "file"), "an inbox can only be a folder of this machine; in the cloud, name one file"
+        for path, _ in starred:
+            yield path, "* stands for the name of a file of an inbox, but sheet.file names one file"
+        return
     if is_pattern(sheet):
         yield from _wrong_inbox(value, folder=folder, sheet=sheet, results=results)
         return
@@ -35,7 +43,7 @@ def complaints(value: Mapping[str, Any], *, folder: Path, sheet: Path, results: 
         yield path, "* stands for the name of a file of an inbox, but sheet.file names one file"
 
 
-def _wrong_inbox(value: Mapping[str, Any], *, folder: Path, sheet: Path, results: Path) -> Iterator[Complaint]:
+def _wrong_inbox(value: Mapping[str, Any], *, folder: Path, sheet: Path, results: Location) -> Iterator[Complaint]:
     place = ("sheet", "file")
     if "*" in str(sheet.parent) or "?" in str(sheet.parent):
         yield place, "only the name of the file can have a * in it, not its folder"

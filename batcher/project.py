@@ -8,7 +8,7 @@ from pathlib import Path
 
 from batcher.document import Document, read_document
 from batcher.errors import InputError, LedgerError
-from batcher.ledger.place import has_password, is_address
+from batcher.ledger.place import has_password, is_address, wrong_place
 
 PROJECT_FILE = "batcher.yaml"
 """It stands beside the job files, or in the folder above theirs, as `.env` does."""
@@ -61,7 +61,7 @@ def _state(document: Document, folder: Path) -> str:
 def _wrong_with(told: str) -> str:
     """Why it can be no state; empty when it can."""
     if not is_address(told):
-        return NO_PLACE.format(told) if is_strange(told) else ""
+        return wrong_place(told)
     try:
         is_open = has_password(told)
     except LedgerError as error:
@@ -71,11 +71,3 @@ def _wrong_with(told: str) -> str:
         if is_open
         else ""
     )
-
-
-def is_strange(told: str) -> bool:
-    """Whether it is an address of something in which there can be no ledger."""
-    return "://" in told and not is_address(told)
-
-
-NO_PLACE = "'{}' is neither a folder nor postgresql://user@host/database"

@@ -9,6 +9,8 @@ from typing import TypeVar
 from batcher.document import Document
 from batcher.errors import InputError, Problem
 from batcher.google_link import GoogleLink, is_link, parse_link
+from batcher.stores import CloudPath, Location, parse_location
+from batcher.stores.path import has_scheme, parse_path
 
 T = TypeVar("T")
 
@@ -39,21 +41,36 @@ class Reader:
 
 
 def path_at(reader: Reader, folder: Path, *key: str | int) -> Path:
+    """A file or folder of this machine."""
+
     def parse(text: str) -> Path:
-        try:
-            return (folder / Path(text).expanduser()).resolve()
-        except (OSError, RuntimeError, ValueError) as error:
-            raise ValueError(f"'{text}' cannot be a path: {error}") from error
+        if has_scheme(text):
+            raise ValueError("this can only be on this machine; in the cloud there are sheets, results and downloads")
+        return parse_path(text, folder)
 
     return reader.parsed(key, parse) or folder
 
 
-def sheet_and_results(reader: Reader, folder: Path, sheet: str, results: str) -> tuple[Path, Path, GoogleLink | None]:
+def location_at(reader: Reader, folder: Path, *key: str | int) -> Location:
+    """A file of this machine or in the cloud."""
+
+    def parse(text: str) -> Location:
+        found = parse_location(text, folder)
+        if isinstance(found, CloudPath) and not found.parts:
+            raise ValueError(f"{found} is a whole bucket; name a file in it")
+        return found
+
+    return reader.parsed(key, parse) or folder
+
+
+def sheet_and_results(
+    reader: Reader, folder: Path, sheet: str, results: str
+) -> tuple[Location, Location, GoogleLink | None]:
     """Where the rows come from and where they go; a Google Sheet may take its own results, and only those."""
     link = reader.parsed(("sheet", "file"), parse_link) if is_link(sheet) else None
-    file = folder / f"{link.key}.{link.gid}.gsheet" if link else path_at(reader, folder, "sheet", "file")
+    file = folder / f"{link.key}.{link.gid}.gsheet" if link else location_at(reader, folder, "sheet", "file")
     if not is_link(results):
-        return file, path_at(reader, folder, "results", "file"), link
+        return file, location_at(reader, folder, "results", "file"), link
     if reader.parsed(("results", "file"), parse_link) != link:
         message = "results can go into a Google Sheet only where it is the sheet itself: the same address as sheet.file"
         reader.complain(("results", "file"), message)

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from batcher.bound import BoundJob
+from batcher.errors import InputError
 from batcher.expiry import next_renewal
 from batcher.layout import STATUS
 from batcher.ledger.protocol import Ledger
@@ -17,6 +18,7 @@ from batcher.lines import SKIPPED, row_lines, row_word
 from batcher.marks import Identified, Mark
 from batcher.model import HELD, State
 from batcher.sheet import PLAIN, Looks, Sheet, SheetSpec, open_sheet, write_rows
+from batcher.stores import Location, on_disk
 
 GROUP = 400
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -61,13 +63,13 @@ class Written:
     """
 
     tally: Tally
-    file: Path
+    file: Location
     note: str = ""
     fingerprint: str = ""
     is_final: bool = True
 
 
-def write_results(bound: BoundJob, ledger: Ledger, *, to: Path | None = None) -> Tally:
+def write_results(bound: BoundJob, ledger: Ledger, *, to: Location | None = None) -> Tally:
     """
     Write the results file whole, and count its rows.
 
@@ -101,6 +103,20 @@ def open_results(file: Path) -> Sheet:
         InputError: It cannot be read.
     """
     return open_sheet(SheetSpec(path=file, delimiter=_DELIMITERS.get(file.suffix.lower(), "")))
+
+
+def results_header(place: Location) -> Sequence[str]:
+    """
+    The column names of a file that results may stand in; none when it cannot be read as a sheet.
+
+    Raises:
+        StoreError: It cannot be had.
+    """
+    with on_disk(place) as file:
+        try:
+            return open_results(file).header
+        except InputError:
+            return ()
 
 
 def _looks(bound: BoundJob) -> Looks:

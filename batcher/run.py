@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,10 +13,11 @@ from batcher.chain import release
 from batcher.dispatcher import SLOTS_AGAIN_S, Dispatcher
 from batcher.doubts import Doubts
 from batcher.downloads import FETCHERS, Downloads
-from batcher.ending import Ending, Verbs, exit_code
+from batcher.ending import Ending, Verbs, exit_code, unwritten
 from batcher.errors import Exit, InputError, LedgerError
 from batcher.expiry import iso
 from batcher.fetch.client import Fetcher
+from batcher.fetch.forward import clear
 from batcher.journal import Journal
 from batcher.lease import Lease
 from batcher.ledger.values import Gate, News
@@ -434,18 +436,18 @@ class Run:
                 reason=is_stopped or reason,
                 again_at=self._again_at(dispatcher, reconciler),
             )
-        results_error, written = "", None
+        results_error, results, written = "", Exit.DONE, None
         try:
             written = self._write()
         except (InputError, OSError) as error:
-            results_error = f"cannot be written: {error}"
+            results_error, results = f"cannot be written: {error}", unwritten(error)
         tally = written.tally if written else count_rows(self.opened.bound, self.opened.ledger)
         cost, expected = self.opened.ledger.spent(self.opened.bound.job.name)
         stopped = bool(dispatcher.stop or reconciler.stop)
         files = count_files(self.opened.bound, self.opened.ledger) if self._downloads is not None else NO_FILES
         disk = self._downloads.disk_trouble if self._downloads is not None else ""
         return Ending(
-            exit=exit_code(tally, reason=reason, stopped=stopped, results_error=results_error, files=files),
+            exit=exit_code(tally, reason=reason, stopped=stopped, results=results, files=files),
             tally=tally,
             files=files,
             reason=reason or dispatcher.stop or reconciler.stop or disk,
@@ -459,11 +461,13 @@ class Run:
 
 def open_downloads(opened: OpenJob, around: Surroundings) -> Downloads:
     """What fetches the files of a job: it knows no key, and reaches this machine only where the account's API does."""
+    scratch = opened.state / "downloads"
+    clear(scratch, now=time.time())
     return Downloads(
         bound=opened.bound,
         ledger=opened.ledger,
         client=opened.online(),
-        fetcher=Fetcher(allow_loopback=not opened.is_real),
+        fetcher=Fetcher(allow_loopback=not opened.is_real, scratch=scratch),
         pool=ThreadedSenders(FETCHERS),
         clock=around.clock,
         tell=around.tell,

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from batcher.errors import InputError, Problem
-from batcher.ledger.place import is_address, shared_clock
-from batcher.project import NO_PLACE, Project, find_project, is_strange
+from batcher.ledger.place import is_address, shared_clock, wrong_place
+from batcher.project import Project, find_project
 
 STATE_VARIABLE = "BATCHER_STATE"
 
@@ -69,8 +69,8 @@ class Surroundings:
     @property
     def _told(self) -> str:
         told = self.environ.get(STATE_VARIABLE, "")
-        if is_strange(told):
-            raise InputError(Problem(where=STATE_VARIABLE, message=NO_PLACE.format(told)))
+        if wrong := wrong_place(told):
+            raise InputError(Problem(where=STATE_VARIABLE, message=wrong))
         return told or (self.project.state if self.project else "")
 
 

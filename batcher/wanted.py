@@ -12,6 +12,7 @@ from batcher.filing import FilePlace
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import FileRecord, Standing
 from batcher.model import FileState, State
+from batcher.stores import Inventory, located
 
 
 def wanted_files(bound: BoundJob, standings: Iterable[Standing]) -> Iterator[tuple[Standing, FilePlace]]:
@@ -24,29 +25,36 @@ def wanted_files(bound: BoundJob, standings: Iterable[Standing]) -> Iterator[tup
                 yield standing, place
 
 
-def is_settled_file(standing: Standing, record: FileRecord | None, folder: Path) -> bool:
-    """Whether a run has nothing to do for a file: it is in its place, or only a person can help."""
-    if record is None or record.attempt_id != standing.attempt_id:
-        return False
-    path = folder / record.path
-    if record.state is FileState.HERE:
-        return is_file(path, record.bytes)
-    if record.state is FileState.OCCUPIED:
-        return os.path.lexists(path)
-    return record.state is FileState.REFUSED
+class Shelf:
+    """
+    The places of a job's files as they are now; for one pass over its tasks.
+
+    Args:
+        bound: The job.
+        offline: No network may be used: what was put into the cloud is there.
+    """
+
+    def __init__(self, bound: BoundJob, *, offline: bool = False) -> None:
+        self._home = bound.job.results.file.parent
+        self._inventory = Inventory(asks=not offline)
+
+    def is_settled(self, standing: Standing, place: FilePlace) -> bool:
+        """Whether a run has nothing to do for a file: it is in its place, or only a person can help."""
+        record = standing.files.get(place.output)
+        if record is None or record.attempt_id != standing.attempt_id:
+            return False
+        path = located(self._home, record.path)
+        if record.state is FileState.HERE:
+            return self._inventory.holds(path, record.bytes, folder=place.folder)
+        if record.state is FileState.OCCUPIED:
+            is_other = isinstance(path, Path) and os.path.lexists(path)
+            return is_other or self._inventory.holds(path, None, folder=place.folder)
+        return record.state is FileState.REFUSED
 
 
 def is_lacking(record: FileRecord | None) -> bool:
     """Whether a file could not be fetched so far."""
     return record is not None and record.state is not FileState.HERE
-
-
-def is_file(path: Path, size: int) -> bool:
-    """Whether a file of that size is there."""
-    try:
-        return path.stat().st_size == size
-    except OSError:
-        return False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,15 +83,14 @@ class FileTally:
 NO_FILES = FileTally()
 
 
-def count_files(bound: BoundJob, ledger: Ledger) -> FileTally:
-    """Count the files of a job, by the ledger and the disk."""
-    folder, here, later, lacking = bound.job.results.file.parent, 0, 0, 0
+def count_files(bound: BoundJob, ledger: Ledger, *, offline: bool = False) -> FileTally:
+    """Count the files of a job, by the ledger and where they stand; `offline` as for `Shelf`."""
+    shelf, here, later, lacking = Shelf(bound, offline=offline), 0, 0, 0
     standings = ledger.standings(bound.job.name) if bound.downloads else ()
     for standing, place in wanted_files(bound, standings):
-        record = standing.files.get(place.output)
-        if not is_settled_file(standing, record, folder):
+        if not shelf.is_settled(standing, place):
             later += 1
-        elif is_lacking(record):
+        elif is_lacking(standing.files.get(place.output)):
             lacking += 1
         else:
             here += 1

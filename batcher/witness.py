@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
-from pathlib import Path
 
 from batcher.bound import BoundJob
 from batcher.errors import InputError, Problem
 from batcher.job import Job
 from batcher.layout import STATUS
 from batcher.ledger.protocol import Ledger
-from batcher.results import open_results
+from batcher.results import open_results, results_header
 from batcher.sheet import normalise
+from batcher.stores import Location, look, on_disk
 
 GROUP = 500
 SHOWN = 20
@@ -30,20 +30,17 @@ def check_ours(job: Job, *, was_written: bool) -> None:
         InputError: A file of that name is there, and no run of this job has written it.
     """
     file = job.results.file
-    if job.is_in_place or not file.exists() or was_written:
+    standing = None if job.is_in_place or was_written else look(file)
+    if standing is None or not standing.size:
         return
-    if not shows_ours(job, file) and file.stat().st_size:
+    if not shows_ours(job, file):
         message = f"'{file.name}' is there already and was not written by batcher; name another file, or move that one"
         raise InputError(job.problem(("results", "file"), message))
 
 
-def shows_ours(job: Job, file: Path) -> bool:
-    """Whether a file is there that has our columns."""
-    try:
-        header = open_results(file).header
-    except InputError:
-        return False
-    return f"{job.results.prefix}{STATUS}" in header
+def shows_ours(job: Job, place: Location) -> bool:
+    """Whether a file that is there has our columns."""
+    return look(place) is not None and f"{job.results.prefix}{STATUS}" in results_header(place)
 
 
 def forgotten(bound: BoundJob, ledger: Ledger, *, elsewhere: Callable[[Collection[str]], Collection[str]]) -> list[int]:
@@ -93,28 +90,31 @@ def refuse_forgotten(bound: BoundJob, lines: Collection[int]) -> None:
     raise InputError(Problem(where=file.name, message=message))
 
 
-def bound_to_results(bound: BoundJob) -> BoundJob | None:
+@contextmanager
+def bound_to_results(bound: BoundJob) -> Iterator[BoundJob | None]:
     """
     The job held against its results file instead of its sheet, so that what stands there can be taken over; None when
-    there is none beside the sheet.
+    there is none beside the sheet. For as long as the block lasts.
 
     Raises:
         InputError: They no longer fit together.
     """
-    if bound.job.is_in_place or not bound.job.results.file.is_file():
-        return None
-    return BoundJob(
-        bound.job,
-        provider=bound.provider,
-        operations=[bound.operation(step.name) for step in bound.job.steps],
-        sheet=open_results(bound.job.results.file),
-        choices={},
-        items=list(dict.fromkeys(column.item for column in bound.layout.outputs if column.item)),
-        clock=bound.clock,
-    )
+    if bound.job.is_in_place or look(bound.job.results.file) is None:
+        yield None
+        return
+    with on_disk(bound.job.results.file) as file:
+        yield BoundJob(
+            bound.job,
+            provider=bound.provider,
+            operations=[bound.operation(step.name) for step in bound.job.steps],
+            sheet=open_results(file),
+            choices={},
+            items=list(dict.fromkeys(column.item for column in bound.layout.outputs if column.item)),
+            clock=bound.clock,
+        )
 
 
-def _ids(bound: BoundJob, file: Path) -> Iterator[tuple[int, str]]:
+def _ids(bound: BoundJob, results: Location) -> Iterator[tuple[int, str]]:
     """Every id in our columns of a results file with the number of its line, as far as the file can be read."""
     prefix = bound.job.results.prefix
     ours = {
@@ -122,9 +122,9 @@ def _ids(bound: BoundJob, file: Path) -> Iterator[tuple[int, str]]:
         for column in bound.layout.outputs
         if bound.operation(column.step).id_column == column.output
     }
-    if not ours or not file.is_file():
+    if not ours or look(results) is None:
         return
-    with suppress(InputError):
+    with on_disk(results) as file, suppress(InputError):
         sheet = open_results(file)
         places = [place for place, text in enumerate(sheet.header) if normalise(text) in ours]
         for row in sheet.rows():

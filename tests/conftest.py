@@ -15,6 +15,7 @@ from typing import Any
 
 import proofs.scene
 import pytest
+from cloud_standin import S3, SECRET, Bucket, s3, store_environment
 from cluster.server import Server, started
 from hypothesis import settings
 from proofs.leaks import leaks_of
@@ -43,7 +44,19 @@ TEST_KEY = "test-key"
 KEPT_IN = re.compile(r"\.env|holds-the-key\.txt|.*\.trace")
 """Names of files in which a test puts its key on purpose; a trace shows every byte that goes to the API."""
 
-_OURS = ("HEYGEN_", "BATCHER_", "XDG_STATE_HOME", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_OURS = (
+    "HEYGEN_",
+    "BATCHER_",
+    "AWS_",
+    "AZURE_",
+    "FSSPEC_",
+    "GOOGLE_",
+    "XDG_STATE_HOME",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+)
 _KEPT = ("BATCHER_CORPORA", "BATCHER_CORPORA_EXTRA")
 
 
@@ -100,7 +113,7 @@ def no_artefact_of_any_test_holds_a_key(tmp_path_factory: pytest.TempPathFactory
         leak
         for path in sorted(tmp_path_factory.getbasetemp().rglob("*"))
         if path.is_file() and not KEPT_IN.fullmatch(path.name) and path.stat().st_size < 50_000_000
-        for leak in leaks_of(path, TEST_KEY, proofs.scene.KEY)
+        for leak in leaks_of(path, TEST_KEY, proofs.scene.KEY, SECRET)
     ]
     assert not found, "\n".join(found)
 
@@ -297,3 +310,18 @@ def settle_rows(ledger: SqliteLedger) -> Callable[..., None]:
         into.record(news)
 
     return settle
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[S3]:
+    """A store of objects for all tests of this session."""
+    with s3() as running:
+        yield running
+
+
+@pytest.fixture
+def bucket(store: S3, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket of this test alone, and an environment in which it is found."""
+    for name, value in store_environment(store.url).items():
+        monkeypatch.setenv(name, value)
+    return store.bucket(f"test-{uuid.uuid4().hex}")

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.errors import InputError
-from batcher.sheet import Looks, SheetSpec, clean, open_sheet, replacing, write_csv, write_rows, write_xlsx
+from batcher.sheet import Looks, SheetSpec, clean, open_sheet, write_csv, write_rows, write_xlsx
+from batcher.stores import replacing
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20) | st.sampled_from(
     [
@@ -230,7 +231,7 @@ def test_a_full_disk_is_told_and_leaves_the_old_file(tmp_path: Path, name: str) 
         [sys.executable, "-c", code, str(tmp_path / name)], capture_output=True, text=True, check=False
     )
 
-    assert f"batcher.errors.InputError: {name}: cannot be written: File too large" in ended.stderr
+    assert f"StoreError: {name}: cannot be written: File too large" in ended.stderr
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(name, b"old")]
 
 

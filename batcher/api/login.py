@@ -15,7 +15,7 @@ from pathlib import Path
 from batcher.api import oauth
 from batcher.catalog.model import OAuth, Provider
 from batcher.errors import InputError, Problem, StopEverything
-from batcher.sheet import replacing
+from batcher.stores import replacing
 
 RENEW_BEFORE_S = 120.0
 """A token is renewed so long before its end: a write may be on its way for two minutes."""

@@ -31,8 +31,11 @@ def adopt(job: Job) -> int:
     around = surroundings(job.path)
     with opened(job, around) as at_hand, at_hand.held(around.tell):
         at_hand.plan_for_adoption(at=around.clock())
-        places = [each for each in (at_hand.bound, bound_to_results(at_hand.bound)) if each]
-        done = adopt_shown(places, at_hand.ledger, at_hand.online(), account=at_hand.account_name, at=around.clock())
+        with bound_to_results(at_hand.bound) as results:
+            places = [each for each in (at_hand.bound, results) if each]
+            done = adopt_shown(
+                places, at_hand.ledger, at_hand.online(), account=at_hand.account_name, at=around.clock()
+            )
         left = at_hand.forgotten() if not done.error else []
         said = [f"{done.adopted} taken over"]
         if done.missing:

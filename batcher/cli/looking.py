@@ -66,7 +66,7 @@ def check(
         raise click.UsageError("--links needs the network, --offline forbids it")
     if offline and fresh:
         raise click.UsageError("--fresh needs the network, --offline forbids it")
-    check_results_file(job)
+    check_results_file(job, offline=offline)
     around = surroundings(job.path, quiet=quiet)
     with opened(job, around, offline=offline, rehearse=rehearse) as at_hand:
         at_hand.lists.is_fresh = fresh
@@ -125,7 +125,7 @@ def status(job: Job, *, as_json: bool) -> int:
     with opened(job, surroundings(job.path), offline=True) as at_hand:
         tally = count_rows(at_hand.bound, at_hand.ledger)
         cost, expected = at_hand.ledger.spent(job.name)
-        files = count_files(at_hand.bound, at_hand.ledger)
+        files = count_files(at_hand.bound, at_hand.ledger, offline=True)
         ending = Ending(exit=exit_code(tally, files=files), tally=tally, cost=cost, expected=expected, files=files)
         if as_json:
             say(show.summary(at_hand, ending, held=show.held_summary(tally)))

@@ -19,6 +19,7 @@ from batcher.opening import OpenJob, check_results_file, opened
 from batcher.plan import Plan
 from batcher.results import count_rows
 from batcher.sampling import MOST, Chosen, choose_sample, measure_sample, sample_tally
+from batcher.stores import local
 from batcher.surroundings import Surroundings
 from batcher.wanted import NO_FILES, count_files
 
@@ -214,7 +215,7 @@ def _put_away(at_hand: OpenJob, ending: Ending, around: Surroundings) -> Exit:
     is_over = ending.exit in (Exit.DONE, Exit.SOME_FAILED) and is_finished(ending.tally.words)
     if not sheet.is_dropped or not is_over or ending.results_note:  # a note: the workbook itself has them not yet
         return ending.exit
-    target = put_away(sheet.file, fingerprint=at_hand.sheet_fingerprint, at=around.clock())
+    target = put_away(local(sheet.file), fingerprint=at_hand.sheet_fingerprint, at=around.clock())
     if target is None:
         around.tell(f"{sheet.file.name} has changed since it was read: it stays for the next time")
         return Exit.NOT_FINISHED

@@ -17,6 +17,7 @@ from batcher.errors import BatcherError, Exit, InputError, LedgerError, Problem
 from batcher.inbox import Dropped, forget_problems, glance_inside, look_inside, note_problems
 from batcher.job import Job, load_job
 from batcher.opening import check_account, check_results_file
+from batcher.stores import local
 
 Command = Callable[..., int]
 
@@ -73,7 +74,9 @@ class _Inbox:
         files = _chosen(self.job, look_inside(self.job) if takes else glance_inside(self.job), only)
         if not files:
             if not (self.options.get("quiet") or self.options.get("as_json")):
-                say(f"{self.job.name} · NOTHING TO DO: no {self.job.sheet.file.name} in {self.job.sheet.file.parent}")
+                say(
+                    f"{self.job.name} · NOTHING TO DO: no {self.job.sheet.file.name} in {local(self.job.sheet.file).parent}"
+                )
             return int(Exit.DONE)
         self._require_one(files)
         ready = [each for each in files if not each.reason]
@@ -130,7 +133,9 @@ def _chosen(job: Job, files: Sequence[Dropped], only: str | None) -> Sequence[Dr
     chosen = [each for each in files if each.path.name == only]
     if not chosen:
         there = ", ".join(each.path.name for each in files) or "no file"
-        raise InputError(Problem(where="--file", message=f"no '{only}' in {job.sheet.file.parent}; there is {there}"))
+        raise InputError(
+            Problem(where="--file", message=f"no '{only}' in {local(job.sheet.file).parent}; there is {there}")
+        )
     return chosen
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from batcher.chain import release
 from batcher.cluster.queue import Order, Task
 from batcher.cluster.workplace import Workplace, ledgers
-from batcher.ending import Ending, exit_code, is_written
-from batcher.errors import InputError
+from batcher.ending import Ending, exit_code, is_written, unwritten
+from batcher.errors import Exit, InputError
 from batcher.lease import LEASE_S
 from batcher.ledger.values import Handed
 from batcher.model import FileState, State
@@ -18,7 +18,7 @@ from batcher.ops.telling import report_run, tell_ending
 from batcher.results import count_rows
 from batcher.run import WRITE_EVERY_S
 from batcher.stops import too_many
-from batcher.wanted import NO_FILES, count_files, is_settled_file, wanted_files
+from batcher.wanted import NO_FILES, Shelf, count_files, wanted_files
 
 DISPATCHERS = 4
 """Slices of one job that send at once."""
@@ -133,11 +133,11 @@ def _untried(at_hand: OpenJob, handed: Handed) -> int:
     """How many files nobody has tried to fetch since the job was handed over."""
     if not at_hand.job.results.downloads:
         return 0
-    folder, count = at_hand.job.results.file.parent, 0
+    shelf, count = Shelf(at_hand.bound), 0
     for standing, place in wanted_files(at_hand.bound, at_hand.ledger.standings(at_hand.job.name)):
         record = standing.files.get(place.output)
         in_vain = record is not None and record.state is FileState.LATER and record.at >= handed.at
-        count += not in_vain and not is_settled_file(standing, record, folder)
+        count += not in_vain and not shelf.is_settled(standing, place)
     return count
 
 
@@ -179,17 +179,17 @@ def ending_of(at_hand: OpenJob, handed: Handed, *, at: float, writes: bool = Tru
     Args:
         writes: Whether its results are still to be written.
     """
-    written, results_error = None, ""
+    written, results_error, results = None, "", Exit.DONE
     try:
         written = at_hand.write_results() if writes else None
     except (InputError, OSError) as error:
-        results_error = f"cannot be written: {error}"
+        results_error, results = f"cannot be written: {error}", unwritten(error)
     tally = written.tally if written else count_rows(at_hand.bound, at_hand.ledger)
     cost, expected = at_hand.ledger.spent(at_hand.job.name)
     files = count_files(at_hand.bound, at_hand.ledger) if at_hand.job.results.downloads else NO_FILES
     is_late = handed.until is not None and at >= handed.until and bool(tally.words["waiting"])
     reason = handed.stop or ("the time given with --for is up" if is_late else "")
-    code = exit_code(tally, reason=reason, stopped=handed.stop_exit == 4, results_error=results_error, files=files)
+    code = exit_code(tally, reason=reason, stopped=handed.stop_exit == 4, results=results, files=files)
     return Ending(
         exit=code,
         tally=tally,

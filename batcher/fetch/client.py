@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from batcher import media
 from batcher.fetch.address import Gate, Network
 from batcher.fetch.errors import Refused, TryLater
+from batcher.fetch.forward import send, stored_after
 from batcher.fetch.link import Links, next_block
 from batcher.fetch.part import Origin, Part, check_room, disk_trouble, occupied, open_part
 from batcher.fetch.pulse import Pulse, Watch
+from batcher.stores import CloudPath, Location, local
 
 MAX_BYTES = 10_000_000_000
 STALL_S = 30.0
@@ -31,12 +34,12 @@ class Fetched:
 
     Attributes:
         bytes: Its size.
-        path: Where it stands, with links in the folders resolved.
+        path: Where it stands, with links in the folders of this machine resolved.
         note: What a person may want to know about it ("is PNG inside, though its name ends in .jpg"); mostly empty.
     """
 
     bytes: int
-    path: Path
+    path: Location
     note: str = ""
 
 
@@ -52,6 +55,7 @@ class Fetcher:
         max_bytes: Larger files are refused.
         stall_s: A transfer that brings next to nothing for so long is given up.
         spare_bytes: Room to leave on the disk.
+        scratch: A folder of this machine for files on their way into the cloud; made when it is needed.
         ca_bundle: File of the certificates to trust; those that come with requests when empty.
         network: The way out.
         clock: Monotonic seconds.
@@ -64,6 +68,7 @@ class Fetcher:
         max_bytes: int = MAX_BYTES,
         stall_s: float = STALL_S,
         spare_bytes: int = SPARE_BYTES,
+        scratch: Path | None = None,
         ca_bundle: str = "",
         network: Network | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -73,6 +78,7 @@ class Fetcher:
         self._watch = Watch(stall_s=stall_s, clock=clock)
         self._max_bytes = max_bytes
         self._spare_bytes = spare_bytes
+        self._scratch = scratch or Path(tempfile.gettempdir()) / "batcher-downloads"
         self._mode = 0o666 & ~_umask()
 
     def __enter__(self) -> Fetcher:
@@ -89,11 +95,12 @@ class Fetcher:
         """End what is being fetched, and whatever is asked for from now on; what has come is kept to be gone on with."""
         self._watch.halt(reason)
 
-    def fetch(self, url: str, target: Path, *, folder: Path) -> Fetched:
+    def fetch(self, url: str, target: Location, *, folder: Location) -> Fetched:
         """
         Bring a file to its place, going on from what an earlier try has left.
 
-        Until it is whole it stands beside the target as `NAME.part`. An equal file that is there already is fine.
+        Until it is whole it stands beside the target as `NAME.part`; a file for the cloud, until it has arrived there
+        whole, in a folder of this machine. An equal file that is there already is fine.
 
         Args:
             url: As the API gave it; never shown.
@@ -107,7 +114,23 @@ class Fetcher:
             Occupied: A different file stands there.
             DiskTrouble: Fetch nothing more.
         """
-        with open_part(target, folder=folder) as part:
+        if isinstance(target, CloudPath):
+            return self._fetch_for(url, target)
+        return self._fetch(url, target, folder=local(folder))
+
+    def _fetch_for(self, url: str, goal: CloudPath) -> Fetched:
+        """Fetch a file as every other, then let it take its place in the cloud."""
+        with stored_after(goal, scratch=self._scratch) as (file, standing):
+            fetched = self._fetch(url, file, folder=self._scratch, standing=standing)
+            send(file, goal)
+        return replace(fetched, path=goal)
+
+    def _fetch(self, url: str, target: Path, *, folder: Path, standing: int | None = None) -> Fetched:
+        """
+        Args:
+            standing: Size of what stands already where the file goes from here; None when nothing does.
+        """
+        with open_part(target, folder=folder, standing=standing) as part:
             with self._watch.transfer() as pulse:
                 is_length_known = self._bring(url, part, pulse)
             note = _check(part, is_length_known=is_length_known)

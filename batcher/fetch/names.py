@@ -8,7 +8,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from pathlib import Path
+
+from batcher.stores import Location, way_down
 
 MOST_BYTES = 150
 """Of one part of a path, in UTF-8: below the 255 of most systems, with room for what stands beside unfinished files."""
@@ -36,7 +37,7 @@ class Name:
         wished: That name, to be shown; empty where this row got it.
     """
 
-    path: Path
+    path: Location
     told: str = ""
     twin: str = ""
     wished: str = ""
@@ -52,7 +53,7 @@ class Names:
         folder: Which no name leaves.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Location) -> None:
         self._folder = folder
         self._owners: dict[str, str] = {}
         self._given: dict[tuple[str, tuple[str, ...], str], Name] = {}
@@ -87,13 +88,13 @@ class Names:
             name, path=path, told="; ".join(filter(None, (name.told, told))), twin=twin, wished=_shown(wished)
         )
 
-    def _folded(self, path: Path) -> str:
+    def _folded(self, path: Location) -> str:
         """The same text for all names that some file system takes for one (canonical caseless matching of Unicode)."""
-        text = path.relative_to(self._folder).as_posix()
+        text = way_down(path, self._folder)
         return unicodedata.normalize("NFD", unicodedata.normalize("NFD", text).casefold())
 
 
-def safe_path(folder: Path, parts: Sequence[str], *, row_id: str, suffix: str) -> Name:
+def safe_path(folder: Location, parts: Sequence[str], *, row_id: str, suffix: str) -> Name:
     """
     The path that comes closest to the wished one: one step down for each part, whatever stands in it.
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from batcher.fetch.errors import DiskTrouble, Occupied, Refused, TryLater
+from batcher.stores import Location
+from batcher.stores.folder import move_new, sync
 
 PART = ".part"
 ORIGIN = ".part.json"
-_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES})
-"""How file systems say that they know no hard links."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,13 +111,13 @@ class Part:
         path = _beside(self.target, PART)
         _beside(self.target, ORIGIN).unlink(missing_ok=True)
         try:
-            _move(path, self.target)
+            move_new(path, self.target)
         except FileExistsError:
             if not _is_equal(self.file, self.target):
                 raise occupied(self.target) from None
             path.unlink(missing_ok=True)
         self._is_over = True
-        _sync_folder(self.target.parent)
+        sync(self.target.parent)
 
     def leave(self) -> None:
         """The transfer broke off: keep what has come where it can be gone on with."""
@@ -142,7 +142,7 @@ class Part:
 
 
 @contextlib.contextmanager
-def open_part(target: Path, *, folder: Path) -> Iterator[Part]:
+def open_part(target: Path, *, folder: Path, standing: int | None = None) -> Iterator[Part]:
     """
     The unfinished file of a target, a new one or what an earlier try has left; sub-folders are made.
 
@@ -151,6 +151,7 @@ def open_part(target: Path, *, folder: Path) -> Iterator[Part]:
     Args:
         target: Where the file belongs.
         folder: Which the target must not leave, whatever links stand in it.
+        standing: Size of what stands where the file goes from there; None when nothing does, or it stays.
 
     Raises:
         Refused: The target leads out of the folder.
@@ -160,11 +161,11 @@ def open_part(target: Path, *, folder: Path) -> Iterator[Part]:
     """
     with disk_trouble(target):
         target = _inside(target, folder)
-        standing = _standing(target)
+        own = _standing(target)
         file = _open_locked(_beside(target, PART))
     try:
         with disk_trouble(target):
-            part = Part(target, file, standing=standing)
+            part = Part(target, file, standing=standing if own is None else own)
         try:
             yield part
         except (Refused, Occupied, DiskTrouble, OSError):
@@ -308,20 +309,6 @@ def _standing(target: Path) -> int | None:
     return status.st_size
 
 
-def _move(path: Path, target: Path) -> None:
-    """Give the file its name, unless the name is taken."""
-    try:
-        os.link(path, target, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        if os.path.lexists(target):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
-        path.rename(target)
-        return
-    path.unlink(missing_ok=True)
-
-
 def _is_equal(file: BinaryIO, target: Path) -> bool:
     if _standing(target) != os.fstat(file.fileno()).st_size:
         return False
@@ -334,14 +321,6 @@ def _is_equal(file: BinaryIO, target: Path) -> bool:
     return True
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def occupied(target: Path) -> Occupied:
+def occupied(target: Location) -> Occupied:
     """The complaint that something else stands at a target."""
     return Occupied(f"{target.name}: a different file stands there already ({target.parent}); it is untouched")

@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
-from batcher.errors import InputError, Problem
+from batcher.copies import Copies
 from batcher.finding import open_job_sheet
 from batcher.google_link import GoogleLink
 from batcher.gsheets.api import open_tab
-from batcher.gsheets.copies import Copies
 from batcher.gsheets.door import Door
 from batcher.gsheets.export import SignInWantedError, export
 from batcher.job import Job
 from batcher.sheet import Sheet, write_csv
+
+_TITLE = "Google Sheet"
 
 
 def open_google_sheet(job: Job, link: GoogleLink, door: Door, *, state: Path, offline: bool) -> Sheet:
@@ -33,16 +33,12 @@ def open_google_sheet(job: Job, link: GoogleLink, door: Door, *, state: Path, of
     Raises:
         InputError: It cannot be read as it should; or offline, and it was never read.
     """
-    copies = Copies.of(link, state=state)
+    copies = Copies.of(str(link), state=state)
     if not offline:
         return open_job_sheet(job, file=_fetch(link, door, copies, with_account=job.results.file == job.sheet.file))
-    copy = copies.newest()
-    if copy is None:
-        message = "was never read, and the network must not be used now; run batcher check without --offline first"
-        raise InputError(Problem(where=f"Google Sheet {link.key} (gid {link.gid})", message=message))
+    copy, note = copies.read_last(f"Google Sheet {link.key} (gid {link.gid})")
     sheet = open_job_sheet(job, file=copy)
-    read_at = datetime.fromtimestamp(copy.parent.stat().st_mtime).astimezone()
-    return replace(sheet, notes=(*sheet.notes, f"as it was read on {read_at:%d %b %Y %H:%M}"))
+    return replace(sheet, notes=(*sheet.notes, note))
 
 
 def _fetch(link: GoogleLink, door: Door, copies: Copies, *, with_account: bool) -> Path:
@@ -50,7 +46,7 @@ def _fetch(link: GoogleLink, door: Door, copies: Copies, *, with_account: bool) 
         try:
             with copies.new() as file:
                 exported = export(link, file, door)
-                return copies.keep(file, sha256=exported.sha256, title=exported.title)
+                return copies.keep(file, key=exported.sha256, title=exported.title or _TITLE)
         except SignInWantedError:
             if door.credentials is None:
                 raise
@@ -67,4 +63,4 @@ def keep_values(copies: Copies, values: Sequence[Sequence[str]], *, title: str) 
         write_csv(file, full[0], full[1:], ours_from=width, bom=False)
         with file.open("rb") as written:
             sha256 = hashlib.file_digest(written, "sha256").hexdigest()
-        return copies.keep(file, sha256=sha256, title=title), sha256
+        return copies.keep(file, key=sha256, title=title), sha256

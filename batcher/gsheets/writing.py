@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from batcher.bound import BoundJob
+from batcher.copies import Copies
 from batcher.errors import InputError
 from batcher.google_link import GoogleLink
 from batcher.gsheets.api import Tab, open_tab
-from batcher.gsheets.copies import Copies
 from batcher.gsheets.door import Door
 from batcher.gsheets.merging import Line, Wanted, compare
 from batcher.gsheets.reading import keep_values
@@ -55,7 +55,7 @@ def write_into_google(
     final = compare(values, wanted, strays={})
     fingerprint = ""
     if is_same and final.is_same and not final.blocks:
-        _, fingerprint = keep_values(Copies.of(link, state=state), values, title=f"{tab.document} - {tab.title}")
+        _, fingerprint = keep_values(Copies.of(str(link), state=state), values, title=f"{tab.document} - {tab.title}")
     return Written(tally=tally, file=bound.job.results.file, fingerprint=fingerprint)
 
 

@@ -26,6 +26,20 @@ def file_name(*, loopback: bool) -> str:
     return "loopback.db" if loopback else "ledger.db"
 
 
+def wrong_place(place: str) -> str:
+    """Why there can be no ledger at an address, such as of a bucket; empty when there can. No password is repeated."""
+    if "://" not in place or is_address(place):
+        return ""
+    scheme, _, rest = place.partition("://")
+    shown = f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
+    return f"'{shown}' is neither a folder nor postgresql://user@host/database"
+
+
+def _require_place(place: str) -> None:
+    if wrong := wrong_place(place):
+        raise LedgerError(f"BATCHER_STATE: {wrong}")
+
+
 def open_ledger(place: str, *, loopback: bool) -> SqlLedger:
     """
     Open a ledger to work with it; it is made when it is not there.
@@ -54,6 +68,7 @@ def open_anyway(place: str, *, loopback: bool) -> SqlLedger:
     Raises:
         LedgerError: It cannot be used.
     """
+    _require_place(place)
     if not is_address(place):
         return SqliteLedger(Path(place) / file_name(loopback=loopback))
     _need_psycopg()
@@ -69,6 +84,7 @@ def has_ledger(place: str, *, loopback: bool) -> bool:
     Raises:
         LedgerError: The database cannot be reached.
     """
+    _require_place(place)
     if not is_address(place):
         return (Path(place) / file_name(loopback=loopback)).exists()
     _need_psycopg()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from batcher.catalog.model import Provider
 from batcher.files import Files, LocalFile, SeenFile
@@ -54,7 +55,7 @@ def files_of(job: Job, provider: Provider, seen: Iterable[SeenFile]) -> Files | 
         return None
     return Files(
         job_folder=job.folder,
-        sheet_folder=job.sheet.file.parent,
+        sheet_folder=job.sheet.file.parent if isinstance(job.sheet.file, Path) else job.folder,
         also=job.files,
         most_bytes=provider.assets.largest,
         seen=seen,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from batcher.layout import STATUS
 from batcher.opening import OpenJob
 from batcher.results import Tally, open_results, write_results
 from batcher.sheet import Sheet
+from batcher.stores import CloudPath, Location, look, on_disk
 from batcher.workbook import WorkbookRefused
 
 _OTHER_COLUMNS = "the columns are not those of this version or job"
@@ -80,8 +81,11 @@ def compare_results(opened: OpenJob) -> Comparison:
         return found
 
 
-def _compare_file(opened: OpenJob, file: Path, folder: Path) -> Comparison:
-    return _compare(opened, folder / file.name, (lambda: open_results(file)) if file.exists() else None)
+def _compare_file(opened: OpenJob, place: Location, folder: Path) -> Comparison:
+    if look(place) is None:
+        return _compare(opened, folder / place.name, None)
+    with on_disk(place) as file:
+        return _compare(opened, folder / place.name, lambda: open_results(file))
 
 
 def _compare(opened: OpenJob, again: Path, standing: Callable[[], Sheet] | None) -> Comparison:
@@ -103,9 +107,11 @@ def _compare_workbook(opened: OpenJob, folder: Path) -> Comparison:
     """The sheet is the results: a copy that is brought up to date shows what is not."""
     job, prefix = opened.job, opened.job.results.prefix
     copy = folder / job.sheet.file.name
-    shutil.copyfile(job.sheet.file, copy)
+    with on_disk(job.sheet.file) as file:
+        shutil.copyfile(file, copy)
+        shutil.copyfile(file, standing := folder / f"standing{copy.suffix}")
     tally = update_copy(opened.bound, opened.ledger, copy)
-    wanted, found = open_job_sheet(replace(job, sheet=replace(job.sheet, file=copy))), open_job_sheet(job)
+    wanted, found = open_job_sheet(job, file=copy), open_job_sheet(job, file=standing)
     bad = list(_bad_lines(wanted, f"{prefix}{STATUS}"))
     if f"{prefix}{STATUS}" not in found.header:
         return Comparison(tally=tally, prefix=prefix, is_missing=True, bad=bad)
@@ -119,7 +125,10 @@ def _compare_workbook(opened: OpenJob, folder: Path) -> Comparison:
     return Comparison(tally=tally, prefix=prefix, ours=ours, bad=bad)
 
 
-def _is_newer(one: Path, other: Path) -> bool:
+def _is_newer(one: Location, other: Location) -> bool:
+    """In the cloud the file beside is there only while the workbook could not take the results, and is not compared by time."""
+    if isinstance(one, CloudPath) or isinstance(other, CloudPath):
+        return look(one) is not None
     return one.exists() and one.stat().st_mtime_ns > other.stat().st_mtime_ns
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from batcher.errors import Exit, InputError
-from batcher.sheet import replacing
+from batcher.stores import replacing
 
 DEADLINE_S = 30.0
 """A service that has not taken the message by then is left behind: the run must end."""

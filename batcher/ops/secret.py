@@ -16,6 +16,7 @@ from batcher.api.signing import KeySignature
 from batcher.errors import ApiError, InputError
 from batcher.opening import OpenJob, ledger_name
 from batcher.sheet.archive import open_archive
+from batcher.stores import Location, look, on_disk
 
 
 def secrets_of(opened: OpenJob) -> list[str]:
@@ -37,15 +38,17 @@ def places_of(secrets: Collection[str], opened: OpenJob) -> Iterator[str]:
         if secret == REHEARSAL_KEY:  # no secret, and a word that people write
             continue
         for path in _written(opened):
-            if _shows(path, _forms(secret)):
+            with on_disk(path) as file:
+                shows = _shows(file, _forms(secret))
+            if shows:
                 yield f"{path} shows the key: remove it, and make a new key"
 
 
-def _written(opened: OpenJob) -> Iterator[Path]:
+def _written(opened: OpenJob) -> Iterator[Location]:
     yield from sorted(opened.state.glob(f"{ledger_name(opened.account)}*"))
     yield from sorted((opened.state / "logs").glob("*"))
     for path in (opened.job.results.file, opened.job.results.report):
-        if path is not None and path.is_file():
+        if path is not None and look(path) is not None:
             yield path
 
 

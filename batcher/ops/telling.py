@@ -16,6 +16,7 @@ from batcher.opening import OpenJob
 from batcher.ops.notify import Situation, address_problems, announce
 from batcher.report import Report, ReportRow, write_report
 from batcher.results import Tally
+from batcher.stores import prepare
 from batcher.surroundings import Surroundings
 from batcher.units import Money
 
@@ -29,7 +30,7 @@ def report_run(at_hand: OpenJob, ending: Ending, *, at: float) -> None:
     """
     path = at_hand.job.results.report
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        prepare(path)
         write_report(path, _report(at_hand, ending.tally, spent=_spent(at_hand, ending), at=at))
 
 

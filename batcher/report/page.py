@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from batcher.report.causes import causes_of
 from batcher.report.model import Report, ReportRow
-from batcher.sheet import clean, replacing
+from batcher.sheet import clean
+from batcher.stores import Location, replacing
 from batcher.units import show_duration
 
 WORDS = ("done", "failed", "invalid", "unsure", "in progress", "waiting", "held", "skipped")
@@ -55,7 +56,7 @@ class _Card:
     cause: int
 
 
-def write_report(path: Path, report: Report) -> None:
+def write_report(path: Location, report: Report) -> None:
     """
     Write the report whole, in place of an older one.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from batcher.sheet.address import letters
-from batcher.sheet.atomic import replacing
 from batcher.sheet.clean import clean
 from batcher.sheet.doubtful import doubt_about
 from batcher.sheet.open import open_sheet
@@ -22,7 +21,6 @@ __all__ = [
     "letters",
     "normalise",
     "open_sheet",
-    "replacing",
     "write_csv",
     "write_rows",
     "write_xlsx",

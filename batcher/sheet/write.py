@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from batcher.errors import InputError, Problem
 from batcher.sheet.write_xlsx import PLAIN, Looks
+from batcher.stores import Location
 
 
 def write_rows(
-    path: Path,
+    path: Location,
     header: Sequence[str],
     rows: Iterable[Sequence[str]],
     *,

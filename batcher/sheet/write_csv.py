@@ -6,17 +6,16 @@ import csv
 import re
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from pathlib import Path
 
-from batcher.sheet.atomic import replacing
 from batcher.sheet.clean import clean
+from batcher.stores import Location, replacing
 
 _RISKY = frozenset("=+-@\t\r\n\0＝＋－＠")
 _PLAIN_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?\Z", re.ASCII)
 
 
 def write_csv(
-    path: Path,
+    path: Location,
     header: Sequence[str],
     rows: Iterable[Sequence[str]],
     *,

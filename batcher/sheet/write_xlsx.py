@@ -6,14 +6,13 @@ import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from batcher.errors import InputError, Problem
-from batcher.sheet.atomic import replacing
 from batcher.sheet.cell_text import is_number
 from batcher.sheet.clean import clean
 from batcher.sheet.width import LOOKED_AT, fitting
+from batcher.stores import Location, replacing
 
 MAX_ROWS = 1_048_576
 MAX_COLUMNS = 16_384
@@ -44,7 +43,7 @@ PLAIN = Looks()
 
 
 def write_xlsx(
-    path: Path,
+    path: Location,
     header: Sequence[str],
     rows: Iterable[Sequence[str]],
     *,

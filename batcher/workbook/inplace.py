@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from batcher.sheet import replacing
 from batcher.sheet.archive import Damaged
 from batcher.sheet.package import tabs
 from batcher.sheet.width import fitting
+from batcher.stores import replacing
 from batcher.workbook.columns import Columns, find_columns
 from batcher.workbook.fill import Filler, wanted_links
 from batcher.workbook.formats import Formats

@@ -77,7 +77,7 @@ SABOTAGES: Sequence[Sabotage] = (
     ),
     Sabotage(
         name="results moved into place unsynced",
-        changes=(Change(file="sheet/atomic.py", old="        _sync(temporary)\n", new=""),),
+        changes=(Change(file="stores/folder.py", old="            sync(file)\n", new=""),),
         proof="test_order.py -k results",
         shows="was moved before it was synced",
     ),
