@@ -182,7 +182,7 @@ class Plan:
     ) -> None:
         """Take in how a row differs from what the ledger holds of it."""
         first = tasks[0][0]
-        if not any([known for _, known in tasks]):
+        if not any(known for _, known in tasks):
             self.new += 1
             if len(self.new_ids) < SHOWN:
                 self.new_ids.append(first.key.row_id)
@@ -223,20 +223,14 @@ class Plan:
         self.problem_count += len(problems)
         self.problems += problems[: SHOWN - len(self.problems)]
 
-    def doubt(self, bound: BoundJob, row: Row, *, twin: int | None) -> None:
-        """
-        Take in what is doubtful about a row that is about to be sent.
-
-        Args:
-            twin: The number of an earlier row that asks for the same; None when there is none.
-        """
-        said = [(bound.sheet.where(column, row.number), doubt_about(row.cells[column])) for column in bound.columns]
-        if twin is not None:
-            same = f"asks for exactly the same as row {twin}: it is made, and paid for, once more"
-            said.append((f"{bound.sheet.tab or bound.sheet.name} row {row.number}", same))
-        found = [Problem(where=where, message=message) for where, message in said if message]
+    def doubt(self, bound: BoundJob, row: Row, twin: Problem | None) -> None:
+        """Take in what is doubtful about a row that is about to be sent: about its cells, and that it repeats another."""
+        found = [] if twin is None else [twin]
+        for column in bound.columns:
+            if said := doubt_about(row.cells[column]):
+                found.append(Problem(where=bound.sheet.where(column, row.number), message=said))
         self.doubt_count += len(found)
-        self.doubts += found[: max(0, SHOWN - len(self.doubts))]
+        self.doubts += found[: SHOWN - len(self.doubts)]
 
 
 _UNSENT = (State.WAITING, State.INVALID)
@@ -411,9 +405,9 @@ def _stream(bound: BoundJob, ledger: Ledger, plan: Plan, listener: Listener | No
             plan.count_marks(identified, tasks)
             if is_misread(bound, identified.row):
                 _some(plan.misread, identified.row.number)
-            twin = twins.earlier([task for task, _ in tasks]) if bound.has_ids else None
+            twin = twins.doubt(bound.sheet, [task for task, _ in tasks]) if bound.has_ids else None
             if waits:
-                plan.doubt(bound, identified.row, twin=twin)
+                plan.doubt(bound, identified.row, twin)
             if listener is not None:
                 waiting = [
                     task for task, each in tasks if _state(task, each, is_again=task.key in again) is State.WAITING

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from batcher.errors import Problem
 from batcher.ledger.values import Planned
+from batcher.sheet import Sheet
 
 REMEMBERED = 100_000
 """So many rows are remembered; what comes after them is compared with these."""
@@ -17,18 +19,18 @@ class Twins:
 
     _seen: dict[int, int] = field(default_factory=dict)
 
-    def earlier(self, tasks: Sequence[Planned]) -> int | None:
-        """
-        Take in the tasks of a row; none of one that is invalid.
-
-        Returns:
-            The number of the first row that asks for the same; None when there is none.
-        """
+    def doubt(self, sheet: Sheet, tasks: Sequence[Planned]) -> Problem | None:
+        """Take in the tasks of a row; returns what is doubtful about it when an earlier one has asked for the same."""
         if not tasks or any(task.flaws for task in tasks):
             return None
         asked = hash(tuple((task.key.step, task.key.item, task.input_hash) for task in tasks))
+        number = tasks[0].row_number
         if asked not in self._seen and len(self._seen) >= REMEMBERED:
             return None
-        number = tasks[0].row_number
-        found = self._seen.setdefault(asked, number)
-        return found if found != number else None
+        earlier = self._seen.setdefault(asked, number)
+        if earlier == number:
+            return None
+        where = f"{sheet.tab or sheet.name} row {number}"
+        return Problem(
+            where=where, message=f"asks for exactly the same as row {earlier}: made, and paid for, once more"
+        )

@@ -94,7 +94,7 @@ def test_rows_that_ask_for_the_same_under_different_ids_are_told(
     plan = look(bind(*people, header=header, request=request), ledger)
 
     assert [str(each) for each in plan.doubts] == [
-        "people.csv row 4: asks for exactly the same as row 2: it is made, and paid for, once more"
+        "people.csv row 4: asks for exactly the same as row 2: made, and paid for, once more"
     ]
     by_content = bind(*people, header=header, request=request, sheet={"file": "people.csv", "row_id": "content"})
     assert look(by_content, ledger).doubt_count == 0
