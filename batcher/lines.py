@@ -210,9 +210,19 @@ def _error(bound: BoundJob, standing: Standing, tasks: Sequence[Standing]) -> st
 def _made_error(bound: BoundJob, standing: Standing) -> str:
     if standing.state is State.INVALID:
         return "; ".join(f"{place.rsplit('!', 1)[-1]}: {message}" for place, message in standing.flaws)
-    said = "; ".join(each for each in (standing.error, standing.flag) if each)
+    overdue = _is_overdue(bound, standing) and f"overdue: sent {iso(standing.submitted_at)}, still '{standing.word}'"
+    said = "; ".join(each for each in (standing.error, overdue, standing.flag) if each)
     step = f"{standing.key.step}: " if standing.key.step and said else ""
     return f"{step}{said}" if len(bound.steps) > 1 else said
+
+
+def _is_overdue(bound: BoundJob, standing: Standing) -> bool:
+    """Whether work had come to no end long after it should have, when the API was last asked: not by the clock of now."""
+    if standing.state is not State.IN_PROGRESS or standing.links_at is None or standing.submitted_at is None:
+        return False
+    step = bound.steps.get(standing.key.step)
+    settle = step.operation.settle if step else None
+    return settle is not None and standing.links_at - standing.submitted_at > settle.overdue_h * 3600
 
 
 def _waiting_for(bound: BoundJob, standing: Standing, tasks: Sequence[Standing]) -> str:
@@ -235,6 +245,8 @@ def _advice(bound: BoundJob, standing: Standing) -> str:
     advice = standing.advice
     if standing.state is State.INVALID:
         advice = "correct the cell, then run again"
+    if _is_overdue(bound, standing):
+        advice = "every run looks again and collects it however late; the provider's support may know more"
     if standing.state is State.UNSURE:
         advice = f"decide with: batcher settle {_job_name(bound)}"
     if _lacking(bound, standing) and not advice:

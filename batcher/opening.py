@@ -19,7 +19,8 @@ from batcher.filing import folders_of
 from batcher.finding import find_operations, open_job_sheet
 from batcher.gsheets.door import find_door
 from batcher.job import WORKBOOKS, Job
-from batcher.ledger.place import file_name, has_ledger, ids_known, open_anyway, open_ledger
+from batcher.ledger.disk import SAFE_PLACE, risk_of
+from batcher.ledger.place import file_name, has_ledger, ids_known, is_address, open_anyway, open_ledger
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.unrecorded import Unrecorded
 from batcher.lists import Lists
@@ -350,6 +351,8 @@ def opened(
         client = Client(account, clock=around.clock) if account and not offline else None
         if client:
             stack.callback(client.close)
+        if not is_address(place) and (risk := risk_of(Path(place))):
+            around.warn(f"{risk}; {SAFE_PLACE}")
         ledger = open_ledger(place, loopback=account is not None and not account.is_real)
         stack.callback(ledger.close)
         if not rehearse and ledger.job(job.name) is None:

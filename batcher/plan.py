@@ -24,6 +24,7 @@ from batcher.listening import Listener, Spoken
 from batcher.marks import Identified, Mark
 from batcher.model import WORST_FIRST, Length, Row, State, TaskKey
 from batcher.sheet import Sheet, doubt_about, normalise
+from batcher.twins import Twins
 from batcher.version import VERSION
 
 GROUP = 400
@@ -181,7 +182,7 @@ class Plan:
     ) -> None:
         """Take in how a row differs from what the ledger holds of it."""
         first = tasks[0][0]
-        if not any([known for _, known in tasks]):
+        if not any(known for _, known in tasks):
             self.new += 1
             if len(self.new_ids) < SHOWN:
                 self.new_ids.append(first.key.row_id)
@@ -222,13 +223,14 @@ class Plan:
         self.problem_count += len(problems)
         self.problems += problems[: SHOWN - len(self.problems)]
 
-    def doubt(self, bound: BoundJob, row: Row) -> None:
-        """Take in what is doubtful about the cells of a row that is about to be sent."""
+    def doubt(self, bound: BoundJob, row: Row, twin: Problem | None) -> None:
+        """Take in what is doubtful about a row that is about to be sent: about its cells, and that it repeats another."""
+        found = [] if twin is None else [twin]
         for column in bound.columns:
             if said := doubt_about(row.cells[column]):
-                self.doubt_count += 1
-                if len(self.doubts) < SHOWN:
-                    self.doubts.append(Problem(where=bound.sheet.where(column, row.number), message=said))
+                found.append(Problem(where=bound.sheet.where(column, row.number), message=said))
+        self.doubt_count += len(found)
+        self.doubts += found[: SHOWN - len(self.doubts)]
 
 
 _UNSENT = (State.WAITING, State.INVALID)
@@ -379,7 +381,7 @@ def remembered(record: JobRecord, ledger: Ledger, *, at: float) -> Plan:
 
 def _stream(bound: BoundJob, ledger: Ledger, plan: Plan, listener: Listener | None = None) -> Iterator[Planned]:
     """Every task of the sheet, counted into the plan on the way; the ledger is asked in groups of rows."""
-    rows, columns, sources = bound.rows(), carriers(bound), bound.sources
+    rows, columns, sources, twins = bound.rows(), carriers(bound), bound.sources, Twins()
     while some := list(islice(rows, GROUP)):
         plan.rows += len(some)
         by_row = [(identified, bound.tasks(identified)) for identified in some if identified.row_id]
@@ -403,8 +405,9 @@ def _stream(bound: BoundJob, ledger: Ledger, plan: Plan, listener: Listener | No
             plan.count_marks(identified, tasks)
             if is_misread(bound, identified.row):
                 _some(plan.misread, identified.row.number)
+            twin = twins.doubt(bound.sheet, [task for task, _ in tasks]) if bound.has_ids else None
             if waits:
-                plan.doubt(bound, identified.row)
+                plan.doubt(bound, identified.row, twin)
             if listener is not None:
                 waiting = [
                     task for task, each in tasks if _state(task, each, is_again=task.key in again) is State.WAITING

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from batcher.errors import Stopped
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Returned:
@@ -74,8 +76,16 @@ class ThreadedSenders:
         self._under_way += 1
         if len(self._threads) < min(self._size, self._under_way):
             thread = threading.Thread(target=self._carry, name=f"sender-{len(self._threads)}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            try:
+                thread.start()
+                self._threads.append(thread)
+            except RuntimeError as error:  # as many as the machine gives must do
+                if not self._threads:
+                    self._under_way -= 1
+                    raise Stopped(
+                        "no thread can be started here: free memory, or raise the limit (ulimit -u)"
+                    ) from error
+                self._size = len(self._threads)
         self._work.put((owner, about, errand))
 
     def collect(self, *, wait_s: float) -> list[Returned]:

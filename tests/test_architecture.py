@@ -24,7 +24,7 @@ LAYERS = (
     ("gsheets", "remote"),
     ("adoption", "inplace", "witness"),
     ("plan", "rehearsal", "results"),
-    ("carried", "filenames", "lines", "listening", "lists", "live", "wanted"),
+    ("carried", "filenames", "lines", "listening", "lists", "live", "twins", "wanted"),
     ("bound", "expiry", "lease", "senders", "starter", "surroundings"),
     ("bound_step", "filing", "finding", "lineage", "project"),
     ("marks",),

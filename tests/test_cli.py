@@ -377,6 +377,39 @@ def test_a_key_that_everybody_can_read_is_told_once(
     assert said not in quiet.stderr + elsewhere.stderr
 
 
+def limited(limit: str, here: Place, *arguments: str) -> Done:
+    """A command under limits of a shell."""
+    command = ["sh", "-c", f'{limit} && exec "$@"', "sh", str(BATCHER), *arguments, str(here.job)]
+    return subprocess.run(
+        command, env=here.env, cwd=here.folder, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_too_few_files_are_told_before_anything_is_sent(simulate: Make, place: Callable[..., Place]) -> None:
+    """A limit that can be raised is raised without a word (L16)."""
+    here = place(simulate(), 40)
+    done = limited("ulimit -n 16", here, "run", "--yes")
+    assert done.returncode == Exit.EDIT
+    assert done.stderr == (
+        "batcher: this machine: only 16 files may be open at once here, and 128 may be needed: raise that limit (ulimit -n)\n"
+    )
+    assert not (here.folder / "state").exists()
+
+    assert limited("ulimit -S -n 16", here, "run", "--yes").returncode == Exit.DONE
+    assert here.words() == {"done": 40}
+
+
+def test_too_little_memory_pays_nothing_twice(simulate: Make, place: Callable[..., Place]) -> None:
+    """Where there is little, fewer threads do the work; wherever it ends, it is told in a line and the next run goes on (L16)."""
+    simulator = simulate()
+    here = place(simulator, 40)
+    for megabytes in (60, 80, 100, 120, 160):
+        done = limited(f"ulimit -v {megabytes * 1024}", here, "run", "--yes")
+        assert "Traceback" not in done.stderr
+    assert here("run", "--yes").returncode == Exit.DONE
+    assert (here.words(), simulator.report()["creations"]) == ({"done": 40}, 40)
+
+
 @pytest.mark.parametrize("command", list(_COMMANDS))
 def test_help_reads_like_a_manual_page(tmp_path: Path, command: str) -> None:
     """What it does, every option, and an example."""

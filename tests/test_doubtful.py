@@ -76,3 +76,25 @@ def test_the_plan_tells_doubts_of_rows_to_be_sent_with_their_cells(
         "people.csv!B2: looks like text read in a wrong encoding: 'Ã©' may have been 'é'"
     ]
     assert (plan.doubt_count, plan.to_send, plan.problem_count) == (1, 2, 1)
+
+
+def test_rows_that_ask_for_the_same_under_different_ids_are_told(
+    bind: Callable[..., Any], make_row: Callable[..., dict[str, str]], ledger: SqliteLedger
+) -> None:
+    """The one that would be paid for once more is named, with the row that it repeats; where the content is the id, nobody asks (A34)."""
+    people = [
+        make_row(),
+        make_row(id="r2", name="Ben"),
+        make_row(id="r3"),
+        make_row(id="r4", name=""),
+        make_row(id="r5", name=""),
+    ]
+    request = {"template_id": "tpl_welcome", "variables": {"first_name": "{{ name }}", "company": None, "logo": None}}
+    header = ("id", "name", "company", "logo")
+    plan = look(bind(*people, header=header, request=request), ledger)
+
+    assert [str(each) for each in plan.doubts] == [
+        "people.csv row 4: asks for exactly the same as row 2: made, and paid for, once more"
+    ]
+    by_content = bind(*people, header=header, request=request, sheet={"file": "people.csv", "row_id": "content"})
+    assert look(by_content, ledger).doubt_count == 0

@@ -7,8 +7,10 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 from support import Hurry, Killed, names, news, open_ledger, run_hurried, states, task_key, write_job
@@ -282,7 +284,7 @@ def test_an_answer_without_an_id_is_never_a_reason_to_pay_twice(make_site: Calla
 
 def test_every_hostile_mode_of_the_simulator_is_met() -> None:
     """A new mode needs a test here."""
-    elsewhere = {"batch_key_ignored", "v2=alive"}
+    elsewhere = {"batch_key_ignored", "cut_titles", "v2=alive"}
     assert set(HOSTILE) == {*PEACEFUL, "no_id", "duplicate_id"} | elsewhere
 
 
@@ -354,6 +356,41 @@ def test_a_lost_row_is_found_by_its_token(make_site: Callable[..., Site]) -> Non
 
     assert (ending.exit, site.words()) == (Exit.DONE, {"done": 8})
     assert site.posts() == site.simulator.report()["creations"] == 8
+
+
+def test_two_pieces_of_work_with_one_token_are_a_persons_matter(make_site: Callable[..., Site]) -> None:
+    """Somebody has made one of them once more by hand: which of the two is the row's cannot be known, and both are named (B8)."""
+    site = make_site(3, job={"title_token": True})
+    with pytest.raises(Killed):
+        site.run(dies_after=0)
+    with closing(sqlite3.connect(site.folder / "state" / "loopback.db")) as db:
+        (body,) = db.execute("SELECT body FROM attempts").fetchone()
+    headers = {"X-Api-Key": "test-key", "Content-Type": "application/json"}
+    with urlopen(Request(f"{site.simulator.url}/v3/templates/tpl_welcome", body.encode(), headers), timeout=10):
+        pass
+    made, title = site.simulator.report()["charges"], json.loads(body)["title"]
+    twins = [each["id"] for each in made if each["title"] == title]
+    site.clock.advance(25 * 3600)
+    ending = site.run()
+
+    assert (ending.exit, site.words(), len(twins)) == (Exit.SOME_FAILED, {"done": 2, "unsure": 1}, 2)
+    (unsure,) = [row for row in site.results() if row["batcher_status"] == "unsure"]
+    assert "two pieces of work carry its token" in unsure["error"]
+    assert all(each in unsure["error"] for each in twins)
+    assert site.posts() == 4
+
+
+def test_a_title_that_the_api_has_cut_costs_nothing_twice(make_site: Callable[..., Site]) -> None:
+    """Only the token is compared, which white space around a title leaves alone; where it is cut off a person decides (B9)."""
+    job = {"title_token": True, "request": {"title": " {{ name }} "}}
+    site = make_site(["Ann", "Bartholomew of the long name"], job=job, hostile=frozenset({"cut_titles"}))
+    with pytest.raises(Killed):
+        site.run(dies_after=0)
+    site.clock.advance(25 * 3600)
+    ending = site.run()
+
+    assert (ending.exit, [row["batcher_status"] for row in site.results()]) == (Exit.SOME_FAILED, ["done", "unsure"])
+    assert site.posts() == site.simulator.report()["creations"] == 2
 
 
 def test_a_row_that_was_never_made_is_probably_not_made(make_site: Callable[..., Site]) -> None:
@@ -599,6 +636,43 @@ def test_a_run_does_not_wait_for_what_is_overdue(make_site: Callable[..., Site])
     assert (ending.exit, site.words()) == (Exit.NOT_FINISHED, {"in progress": 1, "done": 1})
     assert ending.reason.startswith("1 overdue: accepted long ago")
     assert site.clock() - begun < 600
+    assert site.results()[0]["error"].startswith("overdue: sent ")
+    assert "however late" in site.results()[0]["what_to_do"]
+
+
+def test_finished_work_without_a_link_is_told_when_it_is_overdue(make_site: Callable[..., Site]) -> None:
+    """Completed, it says, and nothing to fetch: never taken for done, marked with the API's own word, collected when it comes (B6)."""
+    site = make_site(2, hostile=frozenset({"late_links"}))
+    site.run(verbs=Verbs.SUBMIT)
+    site.clock.advance(25 * 3600)
+    site.run(verbs=Verbs.RECONCILE)
+    assert site.words() == {"in progress": 2}
+    assert all(row["error"].endswith("still 'completed'") for row in site.results())
+
+    ending = [site.run() for _ in range(3)][-1]  # one look at what is overdue in each
+    check(site, ending)
+    assert (ending.exit, site.words()) == (Exit.DONE, {"done": 2})
+    assert not any(row["error"] for row in site.results())
+
+
+def test_work_that_the_api_never_knows_is_failed_after_a_day(make_site: Callable[..., Site]) -> None:
+    """Not at once: lists and look-ups lag behind. In the end the row says what to ask, and is not made again by itself (B3)."""
+    site = make_site(2)
+    site.run(verbs=Verbs.SUBMIT)
+    with closing(sqlite3.connect(site.folder / "state" / "loopback.db")) as db, db:
+        db.execute("UPDATE attempts SET remote_id = 'nobody' WHERE task_id = 1")
+    (site.folder / "out.csv").unlink()  # it shows the id that was
+    site.clock.advance(23 * 3600)
+    site.run(verbs=Verbs.RECONCILE)
+    assert site.words() == {"in progress": 1, "done": 1}
+
+    site.clock.advance(2 * 3600)
+    ending = site.run()
+    lost = site.results()[0]
+    assert (ending.exit, site.words(), site.posts()) == (Exit.SOME_FAILED, {"failed": 1, "done": 1}, 2)
+    assert (lost["error_code"], lost["error"]) == ("lost", "accepted as nobody, but the API no longer knows it")
+    assert "before asking for it again: it may have been charged" in lost["what_to_do"]
+    check_idle(site)
 
 
 def test_work_sent_before_the_job_was_changed_is_collected(make_site: Callable[..., Site]) -> None:

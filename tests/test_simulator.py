@@ -1047,6 +1047,14 @@ def test_batch_key_ignored(make: Make) -> None:
     assert len(ids) == 2
 
 
+def test_cut_titles(make: Make) -> None:
+    """Trimmed first, then cut."""
+    client = make("cut_titles")
+    made = client.post("/v3/videos", {**VIDEO, "title": "  " + "x" * 30}).json()["data"]["video_id"]
+
+    assert client.shown(made)["title"] == "x" * 24
+
+
 def test_v2_alive(make: Make) -> None:
     """Version 2 is retired with 410 in its own envelope, unless it is kept alive."""
     answer = make().get("/v2/templates")

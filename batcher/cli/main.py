@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from batcher.errors import BatcherError, Exit, InputError
+from batcher.errors import BatcherError, Exit, InputError, Problem
 from batcher.version import VERSION
 
 YOUNG = 100_000
@@ -18,6 +18,9 @@ Objects that may be new before the collector looks for rings among them.
 Rows leave no rings behind, but as many live at once as make the usual 700 hundreds of collections a second: of a million
 rows a quarter of the time.
 """
+
+FILES = 128
+"""So many files and connections are open at once at most: senders, fetchers, the ledger, sheet and results."""
 
 
 def entry() -> None:
@@ -45,6 +48,28 @@ def _open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w", closefd=False))
 
 
+def _make_room_for_files() -> None:
+    """
+    Let this process open as many files as it may need, as far as the machine allows it.
+
+    Every sender holds a connection; that one more cannot be opened would otherwise be met in the middle of a run.
+
+    Raises:
+        InputError: It does not allow so many.
+    """
+    try:
+        import resource
+    except ImportError:
+        return  # a system that counts them otherwise
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= FILES:
+        return
+    if hard != resource.RLIM_INFINITY and hard < FILES:
+        message = f"only {hard} files may be open at once here, and {FILES} may be needed: raise that limit (ulimit -n)"
+        raise InputError(Problem(where="this machine", message=message))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, hard))
+
+
 def main(arguments: list[str]) -> int:
     """
     Run one command.
@@ -58,6 +83,7 @@ def main(arguments: list[str]) -> int:
     from batcher.cli.say import hush
 
     try:
+        _make_room_for_files()
         code = batcher.main(args=arguments, prog_name="batcher", standalone_mode=False)
         return int(code or 0)
     except click.exceptions.Abort:
@@ -80,6 +106,11 @@ def main(arguments: list[str]) -> int:
         # whoever read our output has gone: the work is done and recorded, only the words are lost
         hush()
         return Exit.DONE
+    except MemoryError:
+        _say(
+            "the memory did not suffice; what is recorded is safe. Free some, or raise the limit (ulimit -v), then run again"
+        )
+        return Exit.EDIT
     except Exception as error:  # noqa: BLE001 - the one border where a bug gets its own exit code
         from batcher.fault import fault_of
         from batcher.surroundings import Surroundings

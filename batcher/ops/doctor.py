@@ -12,6 +12,7 @@ from batcher.api.client import Client
 from batcher.catalog.load import built_in_providers
 from batcher.catalog.model import Provider
 from batcher.errors import ApiError, BatcherError, InputError, StopEverything
+from batcher.ledger.disk import SAFE_PLACE, risk_of
 from batcher.ledger.place import is_address, open_ledger
 from batcher.ops.reach import Door, Finding, Transport, reach
 from batcher.surroundings import Surroundings
@@ -68,6 +69,8 @@ def _ledger(around: Surroundings) -> Finding:
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
         return Finding(is_well=False, what=f"{path} can be read by others", advice=f"chmod 600 {path}")
+    if risk := risk_of(path.parent):
+        return Finding(is_well=False, what=risk, advice=SAFE_PLACE)
     free = os.statvfs(path.parent)
     if free.f_bavail * free.f_frsize < 50_000_000:
         return Finding(

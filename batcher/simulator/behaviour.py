@@ -22,6 +22,7 @@ HOSTILE: Mapping[str, str] = {
     "no_id": "one creation in five answers 200 without a usable id",
     "error_shapes": "a failure tells its reason as text, object, list, HTML, or not at all",
     "batch_key_ignored": "POST /v3/videos/batches does not know Idempotency-Key (undocumented for this route)",
+    "cut_titles": "titles are kept without white space around them, and what is longer than 24 characters is cut off",
     "v2=alive": "v1 and v2 still answer; without it they are retired and say 410",
 }
 """Every fault that can be switched on, and what it does. They can be combined."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from heapq import heappop, heappush
 
@@ -231,6 +231,8 @@ class World:
         """Take the price and put the work where it waits for its slot, or where it needs none."""
         self._made += 1
         behaviour = self.behaviour
+        if order.title is not None and self.has("cut_titles"):
+            order = replace(order, title=order.title.strip()[:24])
         base_s = chance.render_time(behaviour.seed, self._made, median_s=behaviour.render_s, spread=behaviour.spread)
         work = Work(
             work_id=self.new_id(order.kind.value, self._made),
