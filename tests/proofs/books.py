@@ -11,19 +11,26 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import openpyxl
+
 _TASKS = """
-SELECT t.row_id, t.state, COALESCE(a.remote_id, ''), COALESCE(a.token, ''), COALESCE(a.key, '')
+SELECT TRIM(t.row_id || ' ' || t.step), t.state, COALESCE(a.remote_id, ''), COALESCE(a.token, ''), COALESCE(a.key, '')
 FROM tasks t LEFT JOIN attempts a ON a.task_id = t.task_id
     AND a.number = (SELECT MAX(number) FROM attempts WHERE attempts.task_id = t.task_id)
 WHERE t.job = ? AND t.gone = 0 ORDER BY t.row_number, t.task_id"""
 _MOVES = """
-SELECT t.row_id, m.from_state, m.to_state, m.source FROM moves m JOIN tasks t USING (task_id)
+SELECT TRIM(t.row_id || ' ' || t.step), m.from_state, m.to_state, m.source FROM moves m JOIN tasks t USING (task_id)
 WHERE t.job = ? ORDER BY m.rowid"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One task in the ledger, with the newest of its attempts; texts are empty before the first one."""
+    """
+    One task in the ledger, with the newest of its attempts; texts are empty before the first one.
+
+    Attributes:
+        row_id: With the step behind it in a chain: titles are made so too.
+    """
 
     row_id: str
     state: str
@@ -112,10 +119,13 @@ def open_copy(path: Path) -> Iterator[sqlite3.Connection]:
 
 def read_table(path: Path) -> list[list[str]]:
     """
-    All records of a CSV file, the header first.
+    All records of a CSV file or of the first tab of a workbook, the header first.
 
     Raises:
-        csv.Error, UnicodeDecodeError: It is not a whole CSV file.
+        csv.Error, UnicodeDecodeError, zipfile.BadZipFile, KeyError: It is not a whole file.
     """
+    if path.suffix == ".xlsx":
+        tab = openpyxl.load_workbook(path).worksheets[0]
+        return [["" if cell is None else str(cell) for cell in row] for row in tab.iter_rows(values_only=True)]
     with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.reader(file, strict=True))

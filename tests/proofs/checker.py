@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import sqlite3
+import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,8 +36,8 @@ class Evidence:
     """
     All that is left after a fault.
 
-    The title of every piece of work is its row id, alone or with a token in brackets behind it, and begins with the
-    job's label: so the server's books can be held against the sheet without asking batcher.
+    The title of every piece of work is its row id, in a chain with the step behind it, alone or with a token in brackets
+    behind it, and begins with the job's label: so the server's books can be held against the sheet without asking batcher.
 
     Attributes:
         report: The simulator's: charges, posts_at, duplicates.
@@ -203,8 +204,17 @@ def words_agree(evidence: Evidence) -> Iterator[str]:
         yield f"exit code 1, a fault in batcher itself: {evidence.said[-500:]}"
     if evidence.exit in (0, 3) and (told := _told(evidence.said)) is not None:
         shown = Counter(row["batcher_status"] for row in evidence.rows)
-        if not told == dict(+words) == dict(+shown):
-            yield f"said {told}, the ledger has {dict(+words)}, the results {dict(+shown)}"
+        known = _by_row(evidence.books)
+        if not told == dict(+known) == dict(+shown):
+            yield f"said {told}, the ledger has {dict(+known)}, the results {dict(+shown)}"
+
+
+def _by_row(books: Books) -> Counter[str]:
+    """How many rows there are in each state; one whose steps differ is `mixed`."""
+    states: dict[str, set[str]] = defaultdict(set)
+    for entry in books.entries:
+        states[entry.row_id.split(" ", maxsplit=1)[0]].add(entry.state)
+    return Counter(each.pop() if len(each) == 1 else "mixed" for each in states.values())
 
 
 def not_found_again(evidence: Evidence) -> Iterator[str]:
@@ -247,7 +257,7 @@ def violations(evidence: Evidence) -> list[str]:
     for name, judge in INVARIANTS.items():
         try:
             found += [f"{name}: {sentence}" for sentence in judge(evidence)]
-        except (csv.Error, UnicodeDecodeError, ValueError, sqlite3.Error) as error:
+        except (csv.Error, UnicodeDecodeError, ValueError, KeyError, zipfile.BadZipFile, sqlite3.Error) as error:
             found.append(f"{name}: cannot be judged, a file is not whole: {error}")
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
+
+import openpyxl
 
 from proofs.checker import Before, Evidence
 from proofs.standin import LAUNCH, StandIn, environment
@@ -37,6 +40,12 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
         "variables": {"first_name": "{{ name }}", "company": None, "logo": None},
     },
     "heygen.translation": {"video": "{{ link }}", "output_languages": ["German"]},
+    "heygen.video": {
+        "type": "avatar",
+        "avatar_id": "Abigail in the office",
+        "script": "{{ name }}",
+        "voice_id": "voice_anna",
+    },
     "heygen.v2.template": {
         "template_id": "tpl_welcome",
         "variables": {"first_name": "{{ name }}", "company": None, "logo": None},
@@ -68,9 +77,11 @@ class Scene:
         name: The job's label; row ids, and so the titles of all its work, begin with it.
         count: Rows in the sheet.
         limits: The job's limits.
-        extra: Further keys of the job file.
+        extra: Further keys of the job file; None takes one out.
         variables: Further variables of the environment of every run.
         address: Of the database that the ledger is in; empty for a file in the state folder.
+        link: What stands in every row's column `link`.
+        workbook: The sheet is a workbook, and its own results.
     """
 
     folder: Path
@@ -83,17 +94,28 @@ class Scene:
     variables: Mapping[str, str] = field(default_factory=dict)
     state_folder: Path | None = None
     address: str = ""
+    link: str = "https://files.example.com/v.mp4"
+    workbook: bool = False
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self.sheet.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["id", "name", "link"])
-            writer.writerows([row, MARK, "https://files.example.com/v.mp4"] for row in self.rows)
+        records = [["id", "name", "link"], *([row, MARK, self.link] for row in self.rows)]
+        if not self.workbook:
+            with self.sheet.open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows(records)
+        elif not self.sheet.exists():
+            self._write_workbook(records)
         self.job_file.write_text(json.dumps(self._job(), indent=1), encoding="utf-8")
 
+    def _write_workbook(self, records: Sequence[Sequence[str]]) -> None:
+        book = openpyxl.Workbook()
+        for record in records:
+            book.worksheets[0].append(record)
+        book.save(self.sheet)
+        shutil.copy(self.sheet, self._untouched)
+
     def _job(self) -> Mapping[str, Any]:
-        return {
+        job = {
             "job": self.name,
             "operation": self.operation,
             "account": {"base_url": self.url},
@@ -104,6 +126,7 @@ class Scene:
             "results": {"file": self.results.name},
             **self.extra,
         }
+        return {key: value for key, value in job.items() if value is not None}
 
     @property
     def rows(self) -> Sequence[str]:
@@ -113,7 +136,12 @@ class Scene:
     @property
     def sheet(self) -> Path:
         """The input."""
-        return self.folder / "people.csv"
+        return self.folder / ("people.xlsx" if self.workbook else "people.csv")
+
+    @property
+    def _untouched(self) -> Path:
+        """The sheet as it was before any run, where runs write into it."""
+        return self.folder / "before.xlsx" if self.workbook else self.sheet
 
     @property
     def job_file(self) -> Path:
@@ -123,7 +151,7 @@ class Scene:
     @property
     def results(self) -> Path:
         """The output."""
-        return self.folder / "results.csv"
+        return self.sheet if self.workbook else self.folder / "results.csv"
 
     @property
     def state(self) -> Path:
@@ -163,7 +191,7 @@ class Scene:
         return Evidence(
             job_file=self.job_file,
             state=self.state,
-            sheet=self.sheet,
+            sheet=self._untouched,
             results=self.results,
             report=stand_in.report(),
             exit=ran.exit if ran.exit >= 0 else None,

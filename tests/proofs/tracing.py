@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -58,15 +58,26 @@ def why_not() -> str:
     return ""
 
 
-def traced(scene: Scene, options: Sequence[str], *, log: Path) -> Ran:
+LEDGER = "sqlite3.connect:1"
+"""The moment before the ledger is opened; what imports do is not counted."""
+
+SENDING = "socket.connect:2"
+"""The moment before the first sender connects, after all look-ups of the plan went over the first connection."""
+
+FETCHING = "socket.connect:3"
+"""The moment before the first file is fetched, where files are."""
+
+
+def traced(scene: Scene, options: Sequence[str], *, log: Path, since: str = LEDGER) -> Ran:
     """
-    Do a run that is traced from the opening of its ledger on, and wait for its end.
+    Do a run that is traced from a moment on, and wait for its end.
 
     Args:
         options: Of strace: what to trace, what to inject.
         log: Where the calls are written.
+        since: The moment: an audit event of Python and which of them it is.
     """
-    process = scene.begin(**{WAIT_VARIABLE: "1"})
+    process = scene.begin(**{WAIT_VARIABLE: since})
     _, status = os.waitpid(process.pid, os.WUNTRACED)
     if not os.WIFSTOPPED(status):
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -98,13 +109,20 @@ def _attach(pid: int, log: Path, options: Sequence[str]) -> subprocess.Popen[str
     return tracer
 
 
-def count_calls(log: Path) -> Counter[str]:
-    """How often a thread made each call, for the thread that made it most often: strace counts by thread."""
-    by_thread = Counter((call.name, call.thread) for call in read_calls(log))
-    most: Counter[str] = Counter()
-    for (name, _), count in by_thread.items():
-        most[name] = max(most[name], count)
-    return most
+def numbered(calls: Sequence[Call]) -> Iterator[tuple[Call, int]]:
+    """
+    The calls before which a run can be killed, each with its number.
+
+    strace counts by thread and kills whoever comes first: the third call of one thread hides the third of all others.
+    """
+    by_thread: Counter[tuple[str, int]] = Counter()
+    seen: set[tuple[str, int]] = set()
+    for call in calls:
+        by_thread[call.name, call.thread] += 1
+        point = (call.name, by_thread[call.name, call.thread])
+        if point not in seen:
+            seen.add(point)
+            yield call, point[1]
 
 
 def read_calls(log: Path) -> list[Call]:
