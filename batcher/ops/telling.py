@@ -30,7 +30,8 @@ def report_run(at_hand: OpenJob, ending: Ending, *, at: float) -> None:
     path = at_hand.job.results.report
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_report(path, _report(at_hand, ending.tally, spent=_spent(at_hand, ending), at=at))
+        report = _report(at_hand, ending.tally, spent=_spent(at_hand, ending), at=at)
+        write_report(path, report, like=at_hand.job.sheet.file)
 
 
 def _report(at_hand: OpenJob, tally: Tally, *, spent: str, at: float) -> Report:

@@ -15,12 +15,16 @@ from batcher.errors import InputError, Problem
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, like: Path | None = None) -> Iterator[Path]:
     """
     Give a new file beside `path` to write to, and put it in its place when the block ends well.
 
-    The new file is on disk before it takes the old one's place, and the folder after. It keeps the old file's mode; a
-    file that did not exist can be read by its owner only. When the block fails, the old file stands as it was.
+    The new file is on disk before it takes the old one's place, and the folder after. It keeps the old file's mode. When
+    the block fails, the old file stands as it was.
+
+    Args:
+        like: A file or folder; whoever may read or write it may do the same with a file that did not exist. Without one
+            that is there, such a file is its owner's alone.
 
     Raises:
         InputError: The folder is missing, full or read-only, or `path` is no ordinary file.
@@ -28,6 +32,8 @@ def replacing(path: Path) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     try:
         mode = _mode(target)
+        if mode is None and like is not None:
+            mode = _mode_like(like)
         temporary = _beside(target)
     except OSError as exc:
         raise _unwritable(path, exc) from exc
@@ -54,6 +60,14 @@ def _mode(target: Path) -> int | None:
     if not stat.S_ISREG(status.st_mode):
         raise OSError(None, "it is a folder, a pipe or a device, not an ordinary file")
     return stat.S_IMODE(status.st_mode)
+
+
+def _mode_like(like: Path) -> int | None:
+    """The permissions of a file for those who have `like`; None when that is not there."""
+    try:
+        return stat.S_IMODE(like.stat().st_mode) & 0o666 | 0o600
+    except OSError:
+        return None
 
 
 LITTER_S = 3600.0
