@@ -321,12 +321,8 @@ def note_problems(path: Path, problems: Sequence[Problem]) -> None:
     with contextlib.suppress(OSError, UnicodeError):
         if note.read_text(encoding="utf-8") == text:
             return
-    with replacing(note) as temporary:
+    with replacing(note, like=path) as temporary:  # who may read the file may read what is wrong with it
         temporary.write_text(text, encoding="utf-8")
-    with contextlib.suppress(OSError):
-        note.chmod(
-            stat.S_IMODE(path.stat().st_mode) & 0o666 | 0o600
-        )  # who may read the file may read what is wrong with it
 
 
 def forget_problems(path: Path) -> None:

@@ -91,6 +91,7 @@ def write_results(bound: BoundJob, ledger: Ledger, *, to: Location | None = None
         bom=results.bom,
         escape_input=results.escape_formulas,
         looks=_looks(bound) if file.suffix.lower() == ".xlsx" else PLAIN,
+        like=bound.job.sheet.file,  # who may read the sheet may read what came of it
     )
     return tally
 

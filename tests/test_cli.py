@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -408,6 +409,16 @@ def test_too_little_memory_pays_nothing_twice(simulate: Make, place: Callable[..
         assert "Traceback" not in done.stderr
     assert here("run", "--yes").returncode == Exit.DONE
     assert (here.words(), simulator.report()["creations"]) == ({"done": 40}, 40)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+def test_results_and_page_are_shared_as_the_sheet_is(simulate: Make, place: Callable[..., Place], mode: int) -> None:
+    """Colleagues who have the sheet have its results; nobody else does."""
+    here = place(simulate(), results={"report": "page.html"})
+    (here.folder / "people.csv").chmod(mode)
+    here("run")
+
+    assert [stat.S_IMODE((here.folder / name).stat().st_mode) for name in ("out.csv", "page.html")] == [mode, mode]
 
 
 @pytest.mark.parametrize("command", list(_COMMANDS))

@@ -247,6 +247,19 @@ def test_new_files_are_private_and_old_ones_keep_their_mode(tmp_path: Path) -> N
     assert [stat.S_IMODE(path.stat().st_mode) for path in (new, old)] == [0o600, 0o644]
 
 
+@pytest.mark.parametrize(("sheet", "expected"), [(0o640, 0o640), (0o664, 0o664), (0o400, 0o600), (0o755, 0o644)])
+def test_who_may_read_the_sheet_may_read_what_came_of_it(tmp_path: Path, sheet: int, expected: int) -> None:
+    """On a shared drive colleagues see results; a sheet that is its owner's alone makes no public copy."""
+    like = tmp_path / "people.csv"
+    like.touch()
+    like.chmod(sheet)
+
+    write_rows(tmp_path / "new.csv", ["a"], [["1"]], ours_from=1, like=like)
+    write_rows(tmp_path / "new.xlsx", ["a"], [["1"]], ours_from=1, like=like)
+
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("new.csv", "new.xlsx")] == [expected] * 2
+
+
 def test_a_link_to_a_file_stays_a_link(tmp_path: Path) -> None:
     """The file behind it is replaced."""
     (tmp_path / "real.csv").write_text("x")

@@ -31,7 +31,8 @@ def report_run(at_hand: OpenJob, ending: Ending, *, at: float) -> None:
     path = at_hand.job.results.report
     if path is not None:
         prepare(path)
-        write_report(path, _report(at_hand, ending.tally, spent=_spent(at_hand, ending), at=at))
+        report = _report(at_hand, ending.tally, spent=_spent(at_hand, ending), at=at)
+        write_report(path, report, like=at_hand.job.sheet.file)
 
 
 def _report(at_hand: OpenJob, tally: Tally, *, spent: str, at: float) -> Report:

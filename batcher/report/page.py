@@ -56,9 +56,12 @@ class _Card:
     cause: int
 
 
-def write_report(path: Location, report: Report) -> None:
+def write_report(path: Location, report: Report, *, like: Location | None = None) -> None:
     """
     Write the report whole, in place of an older one.
+
+    Args:
+        like: As for `replacing`: who may read a new file.
 
     Raises:
         InputError: The file cannot be written; an older one stands as it was.
@@ -70,7 +73,7 @@ def write_report(path: Location, report: Report) -> None:
     )
     pieces = environment.get_template("page.html").stream(_context(report))
     pieces.enable_buffering(500)
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+    with replacing(path, like=like) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(pieces)
 
 

@@ -18,9 +18,13 @@ def write_rows(
     looks: Looks = PLAIN,
     bom: bool = True,
     escape_input: bool = False,
+    like: Location | None = None,
 ) -> None:
     """
     Write a .csv, .tsv or .xlsx file, atomically; see `write_csv` and `write_xlsx`.
+
+    Args:
+        like: As for `replacing`: who may read a new file.
 
     Raises:
         InputError: The name asks for another format, or the file cannot be written.
@@ -29,12 +33,21 @@ def write_rows(
     if suffix == ".xlsx":
         from batcher.sheet.write_xlsx import write_xlsx
 
-        write_xlsx(path, header, rows, ours_from=ours_from, looks=looks)
+        write_xlsx(path, header, rows, ours_from=ours_from, looks=looks, like=like)
     elif suffix in (".csv", ".tsv"):
         from batcher.sheet.write_csv import write_csv
 
         delimiter = "\t" if suffix == ".tsv" else ","
-        write_csv(path, header, rows, ours_from=ours_from, bom=bom, delimiter=delimiter, escape_input=escape_input)
+        write_csv(
+            path,
+            header,
+            rows,
+            ours_from=ours_from,
+            bom=bom,
+            delimiter=delimiter,
+            escape_input=escape_input,
+            like=like,
+        )
     else:
         message = f"results cannot be written as {suffix or 'a file without ending'}: write .csv, .tsv or .xlsx"
         raise InputError(Problem(where=path.name, message=message))

@@ -23,6 +23,7 @@ def write_csv(
     bom: bool = True,
     delimiter: str = ",",
     escape_input: bool = False,
+    like: Location | None = None,
 ) -> None:
     """
     Write a CSV file as RFC 4180 has it, in UTF-8, atomically.
@@ -35,12 +36,14 @@ def write_csv(
 
         escape_input: Put `'` before formulas in the echoed cells as well; they are then no longer what came in.
 
+        like: As for `replacing`: who may read a new file.
+
     Raises:
         InputError: The file cannot be written; the old one is untouched.
     """
     # Half a surrogate pair has no form in UTF-8: only such a cell is echoed with a question mark.
     with (
-        replacing(path) as temporary,
+        replacing(path, like=like) as temporary,
         temporary.open("w", encoding="utf-8-sig" if bom else "utf-8", errors="replace", newline="") as file,
     ):
         writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")

@@ -50,6 +50,7 @@ def write_xlsx(
     ours_from: int,
     looks: Looks = PLAIN,
     tab: str = "Results",
+    like: Location | None = None,
 ) -> None:
     """
     Write a workbook with one tab, atomically; the same rows make the same bytes.
@@ -62,6 +63,8 @@ def write_xlsx(
 
         looks: What else sets our columns off.
 
+        like: As for `replacing`: who may read a new file.
+
     Raises:
         InputError: More rows or columns than a workbook can hold, or the file cannot be written; the old one is
             untouched.
@@ -71,7 +74,7 @@ def write_xlsx(
     if len(header) > MAX_COLUMNS:
         message = f"more than {MAX_COLUMNS:,} columns do not fit into a workbook: write results to a .csv file"
         raise InputError(Problem(where=path.name, message=message))
-    with replacing(path) as temporary, tempfile.TemporaryDirectory(prefix="batcher-") as scratch:
+    with replacing(path, like=like) as temporary, tempfile.TemporaryDirectory(prefix="batcher-") as scratch:
         options = {"constant_memory": True, "tmpdir": scratch}
         book = xlsxwriter.Workbook(str(temporary), options)
         book.set_properties({"created": _EPOCH})

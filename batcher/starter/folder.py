@@ -32,7 +32,7 @@ def write_folder(begun: Begun, folder: Path) -> list[Path]:
         require_free(begun, folder)
         with tempfile.TemporaryDirectory(prefix=".batcher-init-", dir=folder) as made:
             for name in file_names(begun):
-                _write(begun, Path(made) / name)
+                _write(begun, Path(made) / name, folder)
             return _placed([Path(made) / name for name in file_names(begun)], folder)
     except OSError as error:
         message = f"cannot be written: {error.strerror or error}"
@@ -62,12 +62,13 @@ def require_free(begun: Begun, folder: Path) -> None:
         raise InputError(*(Problem(where=str(path), message=message) for path in there))
 
 
-def _write(begun: Begun, path: Path) -> None:
+def _write(begun: Begun, path: Path, folder: Path) -> None:
+    """Make one of the files; whoever may look into the folder may read it."""
     if path.suffix == ".xlsx":
         make_workbook(begun.form, path)
     elif path.suffix == ".csv":
         header = begun.form.header
-        write_csv(path, header, begun.form.example_rows, ours_from=0)
+        write_csv(path, header, begun.form.example_rows, ours_from=0, like=folder)
     else:
         text = begun.job_text if path.suffix == ".yaml" else as_text(begun.form.instructions)
         path.write_text(text, encoding="utf-8")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,13 +81,16 @@ def prepare(place: Location) -> None:
 
 
 @contextmanager
-def replacing(place: Location) -> Iterator[Path]:
+def replacing(place: Location, *, like: Location | None = None) -> Iterator[Path]:
     """
     Give a new file to write to, and put it in its place when the block ends well.
 
     On this machine the new file is on disk before it takes the old one's place, and the folder after; it keeps the old
-    file's mode, and one that did not exist can be read by its owner only. When the block fails, the old file stands as
-    it was.
+    file's mode. When the block fails, the old file stands as it was.
+
+    Args:
+        like: A file or folder of this machine; whoever may read or write it may do the same with a file that did not
+            exist. Without one that is there, such a file is its owner's alone.
 
     Raises:
         InputError: The folder is missing, full or read-only, or `place` is no ordinary file; the store cannot be
@@ -95,10 +99,18 @@ def replacing(place: Location) -> Iterator[Path]:
     store = store_of(place)
     try:
         with store.begin(place) as temporary:
+            if isinstance(like, Path):
+                _share(temporary, like)
             yield temporary
             store.put(temporary, place, expects=None)
     except OSError as error:
         raise unwritable(place, error) from error
+
+
+def _share(file: Path, like: Path) -> None:
+    """Give a file to those who have `like`, which may be gone."""
+    with suppress(OSError):
+        file.chmod(stat.S_IMODE(like.stat().st_mode) & 0o666 | 0o600)
 
 
 @contextmanager
