@@ -158,7 +158,8 @@ class BoundJob:
             return ()
         if step.item_column is None:
             return step.step.for_each.members if step.step.for_each else ()
-        rows = (row for row in self.sheet.rows() if not row.is_blank and self._wanted(row))
+        lines = (row for row in self.sheet.rows() if row.number not in self.sheet.totals and not row.is_blank)
+        rows = filter(self._wanted, lines)
         found = dict.fromkeys(item for row in rows for item in step.items(row, lambda _: "")[0] if item)
         return tuple(found)
 
@@ -221,7 +222,9 @@ class BoundJob:
             yield self._marked(row, row_id, flaws)
 
     def _is_blank(self, row: Row) -> bool:
-        """Whether the user's own cells are blank: what we once wrote beside them does not make a row."""
+        """Whether the user's own cells are blank: neither what we once wrote beside them nor a table's totals make a row."""
+        if columns := self.sheet.totals.get(row.number):
+            return not any(row.cells[i].strip() for i in self.layout.kept if i not in columns)
         if self._id_column is not None and row.cells[self._id_column].strip():
             return False
         return row.is_blank or (bool(self.layout.own) and not any(row.cells[i].strip() for i in self.layout.kept))

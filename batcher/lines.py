@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from batcher.bound import BoundJob
@@ -11,9 +12,11 @@ from batcher.ledger.values import FileRecord, Standing
 from batcher.lineage import hindrance, outdated
 from batcher.marks import Identified, Mark, shown_day
 from batcher.model import HELD, WORST_FIRST, FileState, Row, State, TaskKey
-from batcher.sheet import clean
+from batcher.sheet import clean, normalise
+from batcher.sheet.address import column_index
 
 SKIPPED = "skipped"
+_CELL = re.compile(r"!([A-Z]{1,3})\d+\Z")
 _RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
 _SHOWN = {state: State.IN_PROGRESS.value if state is State.SENDING else state.value for state in State}
 UNSENT = (State.WAITING, State.INVALID)
@@ -123,6 +126,17 @@ def row_lines(bound: BoundJob, identified: Identified, standings: Sequence[Stand
         paid = tasks if place == 0 else [one]  # what all lines share is paid once, and counted once
         lines.append([*cells, *_line(bound, tasks, item=one.key.item, status=status, paid=paid)])
     return lines
+
+
+def why_invalid(bound: BoundJob, standing: Standing) -> str:
+    """Why a task is invalid, in words that need no cell beside them: each reason names its column."""
+    said = []
+    for place, message in standing.flaws:
+        cell = _CELL.search(place)
+        column = column_index(cell[1]) if cell else len(bound.sheet.header)
+        name = normalise(bound.sheet.header[column]) if column < len(bound.sheet.header) else ""
+        said.append(message if not name or message.startswith(name) else f"{name}: {message}")
+    return "; ".join(said)
 
 
 def _word_without_tasks(bound: BoundJob, identified: Identified) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from batcher.expiry import iso, link_expiry
 from batcher.ledger.values import Standing
-from batcher.lines import word_of
+from batcher.lines import why_invalid, word_of
 from batcher.listening import shortened
 from batcher.model import State
 from batcher.opening import OpenJob
@@ -32,7 +32,7 @@ def trouble_lines(opened: OpenJob, tally: Tally) -> Iterator[str]:
         yield "Failed   every reason stands beside its row, in the columns error and what_to_do"
         return
     standings = opened.ledger.standings(opened.job.name)
-    rows = [_row(each) for each in standings if each.state in _TROUBLED]
+    rows = [_row(opened, each) for each in standings if each.state in _TROUBLED]
     causes, before = causes_of(rows), ""
     for cause in sorted(causes[:CAUSES], key=lambda each: list(_LABELS).index(each.word)):
         label = "" if cause.word == before else _LABELS[cause.word]
@@ -53,13 +53,12 @@ def links_line(opened: OpenJob, tally: Tally) -> str:
     return f"Links    work until {iso(min(moments))[:10]}; batcher results --refresh renews them" if moments else ""
 
 
-def _row(standing: Standing) -> ReportRow:
-    invalid = "; ".join(message for _, message in standing.flaws)
+def _row(opened: OpenJob, standing: Standing) -> ReportRow:
     return ReportRow(
         title="",
         word=word_of(standing.state),
         row_number=standing.row_number,
-        error=clean(standing.error or invalid),
+        error=clean(standing.error or why_invalid(opened.bound, standing)),
         advice=clean(standing.advice),
     )
 

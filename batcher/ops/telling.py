@@ -10,7 +10,7 @@ from batcher.errors import BatcherError
 from batcher.expiry import link_expiry
 from batcher.job import Job
 from batcher.ledger.values import Standing
-from batcher.lines import UNSENT, sheet_advice, word_of
+from batcher.lines import UNSENT, sheet_advice, why_invalid, word_of
 from batcher.model import HELD
 from batcher.opening import OpenJob
 from batcher.ops.notify import Situation, address_problems, announce
@@ -53,7 +53,7 @@ def _rows(at_hand: OpenJob) -> Iterator[ReportRow]:
     held = {each.row_id for each in bound.rows() if each.row_id and each.is_held(bound.clock())}
     for standing in at_hand.ledger.standings(at_hand.job.name):
         outputs, step = standing.outputs, bound.steps.get(standing.key.step)
-        invalid = "; ".join(message for _, message in standing.flaws)
+        invalid = why_invalid(bound, standing)
         yield ReportRow(
             title=str(standing.key).replace("\x00", ""),
             word=HELD if standing.state in UNSENT and standing.key.row_id in held else word_of(standing.state),

@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from batcher.sheet.address import column_index
 from batcher.sheet.archive import Archive, Damaged
 
+_TABLE = re.compile(r"([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})")
 _PADDING = re.compile(r"0{2,30}\Z")
 
 
@@ -41,6 +43,21 @@ def tabs(archive: Archive) -> list[Tab]:
         if kind == "worksheet":
             name = next((value for key, value in element.items() if _local(key) == "name"), "")
             found.append(Tab(name=name, part=part, hidden=element.get("state", "visible") != "visible"))
+    return found
+
+
+def totals_rows(archive: Archive, tab: Tab, *, header_row: int) -> dict[int, range]:
+    """
+    Number of the row in which a table below the header adds up, to the columns of the table, counted from 0.
+
+    Excel puts it under the table, and whoever looks at it sees no row of the list.
+    """
+    found = {}
+    parts = [part for kind, part in _targets(archive, tab.part).values() if kind == "table" and archive.holds(part)]
+    for table in (element for part in parts for element in _elements(archive.read(part), "table")):
+        place = _TABLE.fullmatch(table.get("ref", ""))
+        if place and table.get("totalsRowCount", "0") != "0" and int(place[2]) == header_row:
+            found[int(place[4])] = range(column_index(place[1]), column_index(place[3]) + 1)
     return found
 
 

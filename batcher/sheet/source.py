@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -55,6 +55,8 @@ class Sheet:
 
         tab: The workbook's tab; empty for a text file.
 
+        totals: Number of a row in which a table of the workbook adds up, to the columns of that table.
+
         read: Makes a new pass over the rows; use `rows`.
     """
 
@@ -63,6 +65,7 @@ class Sheet:
     notes: tuple[str, ...]
     fingerprint: str
     tab: str = ""
+    totals: Mapping[int, range] = field(default_factory=dict)
     read: Callable[[], Iterator[Row]]
 
     def rows(self) -> Iterator[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,7 @@ from batcher.sheet.archive import Archive, Damaged, open_archive, unreadable
 from batcher.sheet.cell_text import flaw_of, text_of
 from batcher.sheet.clean import shown
 from batcher.sheet.header import HEAD_ROWS, check_header, guard_nameless
-from batcher.sheet.package import Tab, padded_styles, tabs
+from batcher.sheet.package import Tab, padded_styles, tabs, totals_rows
 from batcher.sheet.source import NO_FLAWS, Sheet, SheetSpec, normalise
 from batcher.sheet.xlsx_xml import Mark, Survey, survey
 
@@ -95,13 +95,16 @@ def open_workbook(spec: SheetSpec, needs: Collection[str]) -> Sheet:
     try:
         padded = padded_styles(archive)
         tab, found, others = _choose(archive, spec, padded)
+        totals = totals_rows(archive, tab, header_row=spec.header_row)
     except Damaged as exc:
         raise unreadable(spec.path.name, str(exc)) from exc
     grid = calamine_grid(data, tab.name, spec.path.name, found)
     if grid.height < found.last_valued:
         reason = f"the reader sees {grid.height} rows, but there are values down to row {found.last_valued}"
         raise unreadable(spec.path.name, reason)
-    return sheet_of(grid, spec, needs, fingerprint=hashlib.sha256(data).hexdigest(), notes=others)
+    fingerprint = hashlib.sha256(data).hexdigest()
+    notes = [*others, *(f"row {number} adds up the table" for number in totals)]
+    return replace(sheet_of(grid, spec, needs, fingerprint=fingerprint, notes=notes), totals=totals)
 
 
 def read_whole(path: Path) -> bytes:
