@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from batcher.ledger.db import Db, among, insert_rows
+from batcher.ledger.db import Db, change_rows, insert_rows
 from batcher.ledger.filing import HAS_ALL, assets_of, only_rows
 from batcher.ledger.identity import batch_key
 from batcher.ledger.moving import Move, note
@@ -43,7 +43,7 @@ INSERT INTO submissions (account, operation, key, first_sent_at, size, holder) V
 _ATTEMPTS = """
 INSERT INTO attempts (task_id, number, submission_id, account, operation, state, path, body, key, token, estimate, place)
 VALUES {rows} RETURNING attempt_id, task_id"""
-_SENDING = "UPDATE tasks SET state = 'sending', made_hash = input_hash WHERE task_id IN ({values}) RETURNING task_id"
+_SENDING = "UPDATE tasks SET state = 'sending', made_hash = input_hash WHERE task_id IN ({ids})"
 _HAS_BECOME = "SELECT 1 FROM submissions WHERE key = ? AND batch_id <> '' LIMIT 1"
 _SENDS = "INSERT INTO sends (account, at, submission_id) VALUES {rows}"
 _SUBMISSION_OF = "SELECT submission_id, place, attempt_id FROM attempts WHERE attempt_id = ? AND state = 'sending'"
@@ -237,7 +237,7 @@ def _begin(db: Db, wish: Admission, groups: list[list[Any]], prepare: Callable[[
         for place, each in enumerate(made)
     ]
     attempts = {task_id: attempt_id for attempt_id, task_id in insert_rows(db, _ATTEMPTS, rows)}
-    among(db, _SENDING, list(attempts))
+    change_rows(db, _SENDING, (), list(attempts))
     insert_rows(db, _SENDS, [(wish.account, wish.now, submission_id) for submission_id in submissions.values()])
     note(db, [_admitted(wish, task_id, attempt_id) for task_id, attempt_id in attempts.items()])
     return [

@@ -67,6 +67,18 @@ def insert_rows(db: Db, sql: str, rows: Sequence[Sequence[Any]]) -> list[Any]:
     return found
 
 
+def change_rows(db: Db, sql: str, values: Sequence[Any], ids: Sequence[int]) -> None:
+    """
+    Change many rows alike in few statements.
+
+    Args:
+        sql: With `{ids}` where the numbers of the rows belong, behind all other values.
+    """
+    for start in range(0, len(ids), 10 * MANY):
+        some = ids[start : start + 10 * MANY]
+        db.execute(sql.format(ids=", ".join("?" * len(some))), (*values, *some))
+
+
 def among(db: Db, sql: str, values: Sequence[Any]) -> list[Any]:
     """What a query finds for any of many values, in groups; with `{values}` where they belong."""
     found: list[Any] = []

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from batcher.ledger.db import Db, insert_rows
+from batcher.ledger.db import Db, change_rows, insert_rows
 from batcher.model import MOVES, Source, State
 
-_MOVE = "UPDATE tasks SET state = ? WHERE task_id = ?"
+_MOVE = "UPDATE tasks SET state = ? WHERE task_id IN ({ids})"
 _NOTE = "INSERT INTO moves (task_id, attempt_id, at, from_state, to_state, source, cause) VALUES {rows}"
 
 
@@ -49,7 +49,7 @@ def move_task(
     """
     move = Move(task_id=task_id, before=before, after=after, attempt_id=attempt_id, at=at, source=source, cause=cause)
     require_allowed(move)
-    db.execute(_MOVE, (after.value, task_id))
+    set_states(db, [move])
     note(db, [move])
 
 
@@ -68,7 +68,11 @@ def require_allowed(move: Move) -> None:
 
 def set_states(db: Db, moves: Sequence[Move]) -> None:
     """Give tasks their new states; who does this also writes the moves down."""
-    db.executemany(_MOVE, [(move.after.value, move.task_id) for move in moves])
+    found: dict[State, list[int]] = {}
+    for move in moves:
+        found.setdefault(move.after, []).append(move.task_id)
+    for state, task_ids in found.items():
+        change_rows(db, _MOVE, (state.value,), task_ids)
 
 
 def note(db: Db, moves: Sequence[Move]) -> None:

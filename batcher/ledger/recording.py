@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from batcher.ledger.db import Db, among
+from batcher.ledger.db import Db, among, change_rows, insert_rows
 from batcher.ledger.moving import Move, may_move, move_task, note, require_allowed, set_states
 from batcher.ledger.planning import block
 from batcher.ledger.values import FileRecord, News
@@ -22,21 +22,26 @@ _ATTEMPTS = """
 SELECT a.attempt_id, a.task_id, a.state, a.submission_id, a.outputs, t.state,
        a.number = (SELECT MAX(number) FROM attempts WHERE attempts.task_id = a.task_id), a.account, a.operation, t.row_number
 FROM attempts a JOIN tasks t USING (task_id) WHERE a.attempt_id IN ({values})"""
+# Many rows at once, since each statement lets the threads that send in between; casts tell PostgreSQL what a NULL is.
 _UPDATE = """
-UPDATE attempts SET state = ?, outputs = ?,
-    remote_id = CASE WHEN ? <> '' THEN ? ELSE remote_id END,
-    word = CASE WHEN ? <> '' THEN ? ELSE word END,
-    error_code = ?, error = ?, advice = ?, cost = COALESCE(?, cost), completed_at = COALESCE(?, completed_at), took_s = COALESCE(?, took_s),
-    accepted_at = CASE WHEN ? AND accepted_at IS NULL THEN ? ELSE accepted_at END,
-    checked_at = CASE WHEN ? THEN ? ELSE checked_at END,
-    misses = CASE WHEN ? THEN misses + 1 WHEN ? THEN 0 ELSE misses END
-WHERE attempt_id = ?"""
+WITH told (attempt_id, state, outputs, remote_id, word, error_code, error, advice, cost, completed_at, took_s, accepted_at, checked_at,
+           misses) AS (VALUES {rows})
+UPDATE attempts SET state = told.state, outputs = told.outputs,
+    remote_id = CASE WHEN told.remote_id <> '' THEN told.remote_id ELSE attempts.remote_id END,
+    word = CASE WHEN told.word <> '' THEN told.word ELSE attempts.word END,
+    error_code = told.error_code, error = told.error, advice = told.advice,
+    cost = COALESCE(CAST(told.cost AS DOUBLE PRECISION), attempts.cost),
+    completed_at = COALESCE(CAST(told.completed_at AS DOUBLE PRECISION), attempts.completed_at),
+    took_s = COALESCE(CAST(told.took_s AS DOUBLE PRECISION), attempts.took_s),
+    accepted_at = COALESCE(attempts.accepted_at, CAST(told.accepted_at AS DOUBLE PRECISION)),
+    checked_at = COALESCE(CAST(told.checked_at AS DOUBLE PRECISION), attempts.checked_at),
+    misses = CASE told.misses WHEN 'one more' THEN attempts.misses + 1 WHEN 'none' THEN 0 ELSE attempts.misses END
+FROM told WHERE attempts.attempt_id = told.attempt_id"""
 _CHECKED = """
 UPDATE attempts SET word = CASE WHEN ? <> '' THEN ? ELSE word END, checked_at = ?, misses = CASE WHEN ? THEN misses + 1 ELSE 0 END
-WHERE attempt_id = ?"""
-_ANSWERED = (
-    "UPDATE sends SET answered = 1, at = CASE WHEN at < ? THEN ? ELSE at END WHERE submission_id = ? AND answered = 0"
-)
+WHERE attempt_id IN ({ids})"""
+_ANSWERED = """
+UPDATE sends SET answered = 1, at = CASE WHEN at < ? THEN ? ELSE at END WHERE answered = 0 AND submission_id IN ({ids})"""
 _GIVEN_UP = "UPDATE attempts SET state = 'failed', error_code = 'given_up', error = ? WHERE attempt_id = ?"
 _OWNER = """
 INSERT INTO accounts (account, owner) VALUES (?, ?) ON CONFLICT (account) DO UPDATE SET owner = excluded.owner"""
@@ -149,9 +154,9 @@ class _Page:
     """What a group of news writes, collected so that each kind of statement is said once."""
 
     def __init__(self) -> None:
-        self._answered: list[tuple[Any, ...]] = []
+        self._answered: dict[int, float] = {}
         self._batches: list[tuple[Any, ...]] = []
-        self._checked: list[tuple[Any, ...]] = []
+        self._checked: dict[tuple[Any, ...], list[int]] = {}
         self._updates: list[tuple[Any, ...]] = []
         self._given_up: list[tuple[Any, ...]] = []
         self._forgotten: list[tuple[int, int]] = []
@@ -162,11 +167,12 @@ class _Page:
         """One piece of news; returns it as it will be written."""
         before, task_state = State(held.state), State(held.task_state)
         if news.answered:
-            self._answered.append((news.at, news.at, held.submission_id))
+            self._answered[held.submission_id] = news.at
         if news.batch_id:
             self._batches.append((news.batch_id, held.submission_id))
         if before is State.IN_PROGRESS and news.state is State.IN_PROGRESS and not news.outputs:
-            self._checked.append((news.word, news.word, news.at, news.missing, news.attempt_id))
+            alike = (news.word, news.word, news.at, news.missing)
+            self._checked.setdefault(alike, []).append(news.attempt_id)
             return news
         if before in FINAL and news.state is not before:
             cause = f"said {news.word or news.state.value} after it was {before.value}; ignored"
@@ -199,11 +205,14 @@ class _Page:
 
     def write(self, db: Db) -> None:
         """Carry it out."""
-        statements = {
-            _ANSWERED: list(dict.fromkeys(self._answered)),
+        if self._answered:  # those that came back together count from when the last of them did
+            at = max(self._answered.values())
+            change_rows(db, _ANSWERED, (at, at), list(self._answered))
+        for alike, attempt_ids in self._checked.items():
+            change_rows(db, _CHECKED, alike, attempt_ids)
+        insert_rows(db, _UPDATE, self._updates)
+        statements: dict[str, list[tuple[Any, ...]]] = {
             _BATCH: self._batches,
-            _CHECKED: self._checked,
-            _UPDATE: self._updates,
             _GIVEN_UP: self._given_up,
             _FORGET: [(attempt_id,) for attempt_id, _ in self._forgotten],
             _UNMADE: [(task_id,) for _, task_id in self._forgotten],
@@ -211,8 +220,7 @@ class _Page:
         for statement, rows in statements.items():
             if rows:
                 db.executemany(statement, rows)
-        if self._moves:
-            set_states(db, self._moves)
+        set_states(db, self._moves)
         note(db, self._history)
 
 
@@ -231,27 +239,22 @@ def _move(task_id: int, news: News, *, before: State) -> Move:
 def _updated(news: News, *, outputs: str) -> tuple[Any, ...]:
     """The values of `_UPDATE`."""
     merged = {**json.loads(outputs), **news.outputs} if outputs != "{}" else news.outputs
-    is_accepted = news.state in (State.IN_PROGRESS, *FINAL)
+    is_final = news.state in FINAL
     return (
+        news.attempt_id,
         news.state.value,
         json.dumps(dict(merged), ensure_ascii=False) if merged else "{}",
         news.remote_id,
-        news.remote_id,
-        news.word,
         news.word,
         news.error_code,
         news.error,
         news.advice,
         news.cost,
-        news.completed_at if news.state in FINAL else None,
+        news.completed_at if is_final else None,
         news.took_s,
-        is_accepted,
-        news.at,
-        news.checked,
-        news.at,
-        news.missing,
-        news.checked,
-        news.attempt_id,
+        news.at if is_final or news.state is State.IN_PROGRESS else None,
+        news.at if news.checked else None,
+        "one more" if news.missing else "none" if news.checked else "",
     )
 
 

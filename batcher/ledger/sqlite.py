@@ -57,7 +57,7 @@ class SqliteLedger(SqlLedger):
             log = path.with_name(f"{path.name}-wal")
             was_left_open = log.exists() and log.stat().st_size > 0
             self._db: _Connection = sqlite3.connect(
-                path, isolation_level=None, timeout=BUSY_S, cached_statements=256, factory=_Connection
+                path, isolation_level=None, timeout=BUSY_S, cached_statements=1024, factory=_Connection
             )
         except sqlite3.Error as error:
             raise self._trouble(error) from error
