@@ -18,6 +18,7 @@ from batcher.errors import ApiError, InputError, Problem, StopEverything, Stoppe
 from batcher.filenames import check_file_names
 from batcher.finding import find_operations, open_job_sheet
 from batcher.gsheets.door import find_door
+from batcher.idle import STATE_VARIABLE
 from batcher.job import WORKBOOKS, Job
 from batcher.ledger.place import file_name, has_ledger, ids_known, open_anyway, open_ledger
 from batcher.ledger.protocol import Ledger
@@ -30,7 +31,7 @@ from batcher.project import find_project
 from batcher.rehearsal import Lender, Things, simulator, stage
 from batcher.results import Written, write_results
 from batcher.sheet import Sheet
-from batcher.surroundings import STATE_VARIABLE, Surroundings
+from batcher.surroundings import Surroundings
 from batcher.witness import check_ours, forgotten, refuse_forgotten
 
 

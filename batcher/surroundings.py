@@ -9,10 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from batcher.errors import InputError, Problem
+from batcher.idle import STATE_VARIABLE
 from batcher.ledger.place import is_address, shared_clock
 from batcher.project import NO_PLACE, Project, find_project, is_strange
-
-STATE_VARIABLE = "BATCHER_STATE"
 
 
 def steady_clock() -> Callable[[], float]:

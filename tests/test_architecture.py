@@ -50,7 +50,8 @@ LAYERS = (
     ("document", "media"),
     ("fault", "google_link", "hosts", "pattern", "schema", "units"),
     ("model",),
-    ("errors", "version"),
+    ("errors", "idle"),
+    ("version",),
 )
 """Top to bottom: a room imports from the layers below its own, and from itself. Rooms of one layer do not know each other."""
 
