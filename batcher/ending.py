@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from batcher.api.login import login_file
+from batcher.catalog.load import FOLDER
 from batcher.errors import Exit, InputError
+from batcher.idle import Kept
+from batcher.ledger.place import is_address
 from batcher.model import State
 from batcher.opening import OpenJob
 from batcher.plan import Plan
+from batcher.project import PROJECT_FILE
 from batcher.results import Tally
-from batcher.stores import Location, StoreAway, look
+from batcher.stores import CloudPath, Location, StoreAway, located, look
+from batcher.surroundings import Surroundings
 from batcher.wanted import NO_FILES, FileTally, Shelf, wanted_files
+
+_FOREVER = 1e15
+"""Unix seconds that no row waits for."""
 
 
 class Verbs(Enum):
@@ -70,6 +80,37 @@ def is_settled(opened: OpenJob, plan: Plan, *, at: float, fetches: bool = True) 
         and (record.renew_at is None or record.renew_at > at)
         and (not fetches or _has_files(opened))
     )
+
+
+def leave_settled(opened: OpenJob, around: Surroundings, kept: Kept, *, code: Exit) -> None:
+    """
+    Let the next tick know that there is nothing to do, where only a change of files, or the day of `renew_at`, could give
+    a settled job something: no row waits for its own day, and all that was learned is written.
+    """
+    job, record = opened.job, opened.ledger.job(opened.job.name)
+    places = (job.sheet.file, job.results.file, *(each.folder for each in job.results.downloads))
+    is_elsewhere = any(isinstance(place, CloudPath) for place in places) or is_address(around.place)
+    is_told_by_files = not (job.sheet.link or job.sheet.is_dropped or is_elsewhere)
+    if not is_told_by_files or record is None or not is_written(opened):
+        return
+    waiting = opened.ledger.waiting(job.name, now=_FOREVER)
+    if not waiting.now and not waiting.later:
+        kept.all_is_well(map(str, _files_that_decide(opened, around)), code=int(code), until=record.renew_at)
+
+
+def _files_that_decide(opened: OpenJob, around: Surroundings) -> Iterator[Location | str]:
+    """Every file whose change could give a settled job something to do, those that are not there included."""
+    job, ledger = opened.job, opened.unrecorded.ledger
+    folder = job.path.resolve().parent if job.path else job.folder
+    yield from (ledger, f"{ledger}-wal", opened.unrecorded.path, job.sheet.file, job.results.file)
+    yield from (path for path in (job.path, job.catalog, *FOLDER.glob("*.yaml")) if path)
+    yield from (each / ".env" for each in (job.folder, job.folder.parent, around.folder))
+    yield from (each / PROJECT_FILE for each in (folder, folder.parent))
+    if opened.account is not None:
+        yield login_file(around.state, opened.provider, opened.account.base_url)
+    yield from (each.path for each in opened.ledger.files(job.name))
+    for standing in opened.ledger.standings(job.name) if job.results.downloads else ():
+        yield from (located(job.results.file.parent, each.path) for each in standing.files.values())
 
 
 def is_written(opened: OpenJob) -> bool:

@@ -18,6 +18,7 @@ from batcher.filenames import check_file_names
 from batcher.filing import folders_of
 from batcher.finding import find_operations, open_job_sheet
 from batcher.gsheets.door import find_door
+from batcher.idle import STATE_VARIABLE
 from batcher.job import WORKBOOKS, Job
 from batcher.ledger.disk import SAFE_PLACE, risk_of
 from batcher.ledger.place import file_name, has_ledger, ids_known, is_address, open_anyway, open_ledger
@@ -32,7 +33,7 @@ from batcher.rehearsal import Lender, Things, simulator, stage
 from batcher.results import Written, write_results
 from batcher.sheet import Sheet
 from batcher.stores import CloudPath, require
-from batcher.surroundings import STATE_VARIABLE, Surroundings
+from batcher.surroundings import Surroundings
 from batcher.witness import check_ours, forgotten, refuse_forgotten
 
 

@@ -182,7 +182,7 @@ class Plan:
     ) -> None:
         """Take in how a row differs from what the ledger holds of it."""
         first = tasks[0][0]
-        if not any(known for _, known in tasks):
+        if all(known is None for _, known in tasks):
             self.new += 1
             if len(self.new_ids) < SHOWN:
                 self.new_ids.append(first.key.row_id)

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from batcher.errors import InputError, Problem
+from batcher.idle import STATE_VARIABLE
 from batcher.ledger.place import is_address, shared_clock, wrong_place
 from batcher.project import Project, find_project
-
-STATE_VARIABLE = "BATCHER_STATE"
 
 
 def steady_clock() -> Callable[[], float]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import sys
-from pathlib import Path
 
-from batcher.errors import BatcherError, Exit, InputError, Problem
+from batcher.idle import idle_exit
 from batcher.version import VERSION
 
 YOUNG = 100_000
@@ -57,6 +55,8 @@ def _make_room_for_files() -> None:
     Raises:
         InputError: It does not allow so many.
     """
+    from batcher.errors import InputError, Problem
+
     try:
         import resource
     except ImportError:
@@ -77,14 +77,20 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code; see the README.
     """
+    known = idle_exit(arguments, os.environ)  # before anything that takes time is imported
+    return _obeyed(arguments) if known is None else known
+
+
+def _obeyed(arguments: list[str]) -> int:
     import click
 
     from batcher.cli.commands import batcher
     from batcher.cli.say import hush
+    from batcher.errors import BatcherError, Exit, InputError
 
     try:
         _make_room_for_files()
-        code = batcher.main(args=arguments, prog_name="batcher", standalone_mode=False)
+        code = batcher.main(args=arguments, prog_name="batcher", standalone_mode=False, obj=arguments)
         return int(code or 0)
     except click.exceptions.Abort:
         _say("interrupted; running again is safe")
@@ -112,6 +118,8 @@ def main(arguments: list[str]) -> int:
         )
         return Exit.EDIT
     except Exception as error:  # noqa: BLE001 - the one border where a bug gets its own exit code
+        from pathlib import Path
+
         from batcher.fault import fault_of
         from batcher.surroundings import Surroundings
 
@@ -120,5 +128,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _say(text: str) -> None:
-    with contextlib.suppress(OSError, ValueError):
+    try:
         print(f"batcher: {text}" if "\n" not in text else text, file=sys.stderr)
+    except (OSError, ValueError):
+        return  # nobody hears it

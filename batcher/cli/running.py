@@ -10,8 +10,9 @@ from batcher.cli.paint import say_lines
 from batcher.cli.say import say
 from batcher.cli.sending import agree
 from batcher.cli.sheets import each_sheet
-from batcher.ending import Ending, Verbs, exit_code, is_settled, is_written
+from batcher.ending import Ending, Verbs, exit_code, is_settled, is_written, leave_settled
 from batcher.errors import BatcherError, Exit, InputError, LedgerError, Stopped
+from batcher.idle import remembering
 from batcher.inbox import is_finished, put_away
 from batcher.job import Job
 from batcher.model import State
@@ -160,12 +161,18 @@ def _work(
     around = surroundings(job.path, quiet=quiet)
     begun = around.clock()
     check_results_file(job)
-    with opened(job, around, rehearse=rehearse) as at_hand, at_hand.held(around.tell):
+    with (
+        remembering(click.get_current_context().obj or (), around.environ) as kept,
+        opened(job, around, rehearse=rehearse) as at_hand,
+        at_hand.held(around.tell),
+    ):
         try:
             at_hand.check_results_file()
             plan = at_hand.plan(at=begun)
             if is_settled(at_hand, plan, at=begun, fetches=fetches) and (is_written(at_hand) or job.is_in_place):
                 ending = _say_settled(at_hand, plan, at=begun, fetches=fetches, quiet=quiet, as_json=as_json)
+                if quiet and not as_json:
+                    leave_settled(at_hand, around, kept, code=ending.exit)
                 return int(_put_away(at_hand, ending, around))
             if not (quiet or as_json):
                 say_lines([show.heading(at_hand, verbs.value.upper())])

@@ -14,6 +14,7 @@ from batcher.cli.options import Duration, surroundings
 from batcher.cli.say import say
 from batcher.errors import Exit, InputError, Problem
 from batcher.finding import find_operations
+from batcher.idle import STATE_VARIABLE
 from batcher.job import Job, load_job
 from batcher.ledger.place import has_password, is_address
 from batcher.ops.schedule import (
@@ -28,7 +29,7 @@ from batcher.ops.schedule import (
     with_block,
     without_block,
 )
-from batcher.surroundings import STATE_VARIABLE, Surroundings
+from batcher.surroundings import Surroundings
 
 
 @click.command()

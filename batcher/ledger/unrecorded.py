@@ -43,6 +43,7 @@ class Unrecorded:
     """
 
     def __init__(self, ledger: Path, job: str) -> None:
+        self.ledger = ledger
         self.path = ledger.with_name(f"{ledger.name}-unrecorded-{label_hash(job)}.jsonl")
 
     def keep(self, lines: Sequence[str]) -> None:
