@@ -12,7 +12,8 @@ from batcher.ledger.sql import SqlLedger
 from batcher.ledger.sqlite import SqliteLedger
 
 _SCHEMES = ("postgresql://", "postgres://")
-_SCHEMAS = {False: "batcher", True: "batcher_loopback"}
+SCHEMAS = {False: "batcher", True: "batcher_loopback"}
+"""Of a database, for real accounts and for addresses of its own machine."""
 
 
 def is_address(place: str) -> bool:
@@ -58,7 +59,7 @@ def open_anyway(place: str, *, loopback: bool) -> SqlLedger:
     _need_psycopg()
     from batcher.ledger.postgres import PostgresLedger
 
-    return PostgresLedger(place, schema=_SCHEMAS[loopback])
+    return PostgresLedger(place, schema=SCHEMAS[loopback])
 
 
 def has_ledger(place: str, *, loopback: bool) -> bool:
@@ -73,7 +74,7 @@ def has_ledger(place: str, *, loopback: bool) -> bool:
     _need_psycopg()
     from batcher.ledger.server import has_schema
 
-    return has_schema(place, _SCHEMAS[loopback])
+    return has_schema(place, SCHEMAS[loopback])
 
 
 def has_password(address: str) -> bool:

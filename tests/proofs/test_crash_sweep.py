@@ -85,7 +85,7 @@ def _points(operation: str, stand_ins: SimpleQueue[StandIn], tmp_path: Path, *, 
     stand_ins.put(stand_in)
     scene = _scene("census", operation, stand_in, tmp_path)
     log = tmp_path / "census.trace"
-    tracing.traced(scene, ["-e", f"trace={_known(CALLS)}"], log=log)
+    tracing.traced(scene, ["-e", f"trace={tracing.known(CALLS)}"], log=log)
     for name, count in tracing.count_calls(log).items():
         step = 1 if thorough else -(-count // SAMPLE)
         yield from ((name, number) for number in range(1, count + 1, step))
@@ -95,7 +95,12 @@ def _crash(point: Point, operation: str, stand_in: StandIn, tmp_path: Path) -> l
     """Kill one run at one point, run twice more, and tell what is broken."""
     call, number = point
     scene = _scene(f"{call}-{number}", operation, stand_in, tmp_path)
-    inject = ["-e", f"trace={_known([call])}", "-e", f"inject={_known([call])}:signal=SIGKILL:when={number}"]
+    inject = [
+        "-e",
+        f"trace={tracing.known([call])}",
+        "-e",
+        f"inject={tracing.known([call])}:signal=SIGKILL:when={number}",
+    ]
     killed = tracing.traced(scene, inject, log=tmp_path / f"{scene.name}.trace")
     broken = violations(scene.evidence(stand_in, killed))
     try:
@@ -130,8 +135,3 @@ def _scene(name: str, operation: str, stand_in: StandIn, tmp_path: Path) -> Scen
 def _later(operation: str, hours: int) -> dict[str, str]:
     """Runs over an operation without a key come later: before that, a search would prove nothing."""
     return {} if operation in KEYED else dict(clock.shifted(hours * SEARCH_AFTER_S))
-
-
-def _known(calls: tuple[str, ...] | list[str]) -> str:
-    """A set for strace, which leaves out what this processor does not have."""
-    return ",".join(f"?{call}" for call in calls)

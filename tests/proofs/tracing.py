@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from proofs.launch import WAIT_VARIABLE
+from proofs.launch import AT_LEDGER, WAIT_VARIABLE
 from proofs.scene import Ran, Scene, finish, kill
 
 _CALL = re.compile(r"^(\d+)\s+(?:<\.\.\. )?(\w+)(?: resumed>|\()(.*)$")
@@ -59,14 +59,19 @@ def why_not() -> str:
 
 
 def traced(scene: Scene, options: Sequence[str], *, log: Path) -> Ran:
+    """Do a run that is traced from the opening of its ledger on, and wait for its end; the rest as `follow`."""
+    return follow(scene.begin(**{WAIT_VARIABLE: AT_LEDGER}), options, log=log)
+
+
+def follow(process: subprocess.Popen[str], options: Sequence[str], *, log: Path) -> Ran:
     """
-    Do a run that is traced from the opening of its ledger on, and wait for its end.
+    Trace a process that waits for that, and wait for its end.
 
     Args:
+        process: Begun with `WAIT_VARIABLE`.
         options: Of strace: what to trace, what to inject.
         log: Where the calls are written.
     """
-    process = scene.begin(**{WAIT_VARIABLE: "1"})
     _, status = os.waitpid(process.pid, os.WUNTRACED)
     if not os.WIFSTOPPED(status):
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -142,3 +147,8 @@ def _ended(call: Call, rest: str, number: int) -> Call:
         ended=number,
         succeeded=result is not None and not result[1].startswith(("-", "?")),
     )
+
+
+def known(calls: Sequence[str]) -> str:
+    """A set for strace, which leaves out what this processor does not have."""
+    return ",".join(f"?{call}" for call in calls)
