@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -17,6 +19,7 @@ from proofs import tracing
 from proofs.checker import not_found_again, violations
 from proofs.launch import AT_API, WAIT_VARIABLE
 from proofs.operations import KEYED, SEARCH_AFTER_S
+from proofs.proxy import Cut, Exchange, honest, spoiling
 from proofs.scene import Ran, Scene, end_all, finish, kill, until
 from proofs.standin import StandIn, standing_in
 
@@ -68,6 +71,7 @@ class Lane:
     stand_in: StandIn
     server: Server
     prefix: str
+    url: str
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +88,7 @@ def lanes(postgres_server: Server, schema: str) -> Iterator[SimpleQueue[Lane]]:
         queue: SimpleQueue[Lane] = SimpleQueue()
         for number in range(AT_ONCE):
             stand_in = stack.enter_context(standing_in())
-            queue.put(Lane(stand_in=stand_in, server=postgres_server, prefix=f"{schema}_{number}"))
+            queue.put(Lane(stand_in=stand_in, server=postgres_server, prefix=f"{schema}_{number}", url=stand_in.url))
         yield queue
 
 
@@ -140,7 +144,12 @@ def _crash(point: Point, operation: str, lane: Lane, tmp_path: Path, deaths: lis
     ]
     killed = _traced(scene, inject, log=tmp_path / f"{scene.name}.trace")
     deaths += [point] if killed.exit < 0 else []
-    broken = violations(
+    return [f"killed before {call} number {number}: {each}" for each in _broken(scene, operation, lane, killed)]
+
+
+def _broken(scene: Scene, operation: str, lane: Lane, killed: Ran) -> list[str]:
+    """Let another worker finish what a dead one has left, run twice more, and tell what does not hold."""
+    found = violations(
         scene.evidence(lane.stand_in, replace(killed, exit=-1))
     )  # how a worker ends says nothing of jobs
     try:
@@ -151,20 +160,69 @@ def _crash(point: Point, operation: str, lane: Lane, tmp_path: Path, deaths: lis
         before = scene.before(lane.stand_in)
         second = scene.run()
     except AssertionError as hung:
-        return [f"killed before {call} number {number}: {hung}"]
+        return [*found, str(hung)]
     evidence = scene.evidence(lane.stand_in, second, before=before)
-    broken += [*violations(evidence), *not_found_again(evidence)]
+    found += [*violations(evidence), *not_found_again(evidence)]
     for ran in (first, second):
         if ran.exit != 0 and (operation in KEYED or ran.exit != 3):
-            broken.append(f"a later run ended with {ran.exit}: {ran.stdout}{ran.stderr}")
-    return [f"killed before {call} number {number}: {sentence}" for sentence in broken]
+            found.append(f"a later run ended with {ran.exit}: {ran.stdout}{ran.stderr}")
+    return found
+
+
+class Moment(Enum):
+    """When a worker dies over one of its paid requests."""
+
+    SENT = "its request is on the way, and never arrives"
+    CHARGED = "the work is made, and the answer on its way"
+    ANSWERED = "the answer has come, and is not written down"
+
+
+@dataclass
+class Deadly:
+    """What a proxy does to the worker that sends through it, at one of its paid requests."""
+
+    moment: Moment
+    number: int
+    worker: subprocess.Popen[str] | None = None
+    count: int = 0
+
+    def __call__(self, exchange: Exchange) -> bytes:
+        self.count += 1
+        if self.count != self.number or self.worker is None:
+            return honest(exchange.forward())
+        if self.moment is not Moment.SENT:
+            answer = honest(exchange.forward())
+        if self.moment is Moment.ANSWERED:
+            exchange.trickle(answer)
+        kill(self.worker)
+        raise Cut(reset=True)
+
+
+@pytest.mark.parametrize("operation", ["heygen.template", "heygen.v2.template"])
+@pytest.mark.parametrize("moment", list(Moment), ids=lambda moment: moment.name.lower())
+def test_a_row_whose_worker_dies_over_its_paid_request_is_paid_once(
+    moment: Moment, operation: str, lanes: SimpleQueue[Lane], tmp_path: Path
+) -> None:
+    """Where the money is: a request of which nobody lives to hear."""
+    for number in range(1, ROWS + 1) if LONG else (2,):
+        lane, deadly = lanes.get(), Deadly(moment=moment, number=number)
+        with spoiling(lane.stand_in.url, deadly) as proxy:
+            name = f"{moment.name.lower()}-{number}"
+            scene = _handed_over(name, operation, replace(lane, url=proxy.url), tmp_path)
+            deadly.worker = scene.begin_alone("worker")
+            killed = finish(deadly.worker)
+            broken = _broken(scene, operation, lane, killed)
+        lanes.put(lane)
+
+        assert killed.exit == -signal.SIGKILL
+        assert not broken, "\n".join(broken)
 
 
 def _handed_over(name: str, operation: str, lane: Lane, tmp_path: Path) -> Scene:
     """A job that workers are to do, one row after the other, and that nobody watches."""
     scene = Scene(
         folder=tmp_path / name,
-        url=lane.stand_in.url,
+        url=lane.url,
         name=name,
         operation=operation,
         limits={"in_flight": 1},
@@ -202,4 +260,4 @@ def _rescue(scene: Scene) -> None:
     finally:
         rescuer.send_signal(signal.SIGTERM)
         ended = finish(rescuer, timeout_s=60)
-        assert is_over(scene) and ended.exit == 0, ended
+        assert ended.exit in (0, -signal.SIGTERM), ended
