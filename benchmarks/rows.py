@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import documents, startup
+from benchmarks import cluster, documents, startup
 from benchmarks.stand import (
     AT_ONCE,
     OPEN_POLL,
@@ -171,6 +171,9 @@ ROWS: Mapping[str, Measure] = {
     "xlsx": documents.xlsx,
     "enriched": documents.enriched,
     "startup": startup.startup,
+    "workers": cluster.workers,
+    "shared": cluster.beside_a_file,
+    "claims": cluster.claims,
 }
 """What can be measured, in the order of the table."""
 

@@ -141,17 +141,25 @@ def workers(*, as_json: bool) -> int:
     present = roster(address)
     if as_json:
         found = [
-            {"worker": each.name, "alive": each.is_alive, "seen_s": round(each.seen_s, 1), "doing": list(each.doing)}
+            {
+                "worker": each.name,
+                "alive": each.is_alive,
+                "seen_s": round(each.seen_s, 1),
+                "doing": list(each.doing),
+                "holds": each.held,
+            }
             for each in present
         ]
         say(json.dumps(found, ensure_ascii=False))
         return 0
     for each in present:
         if not each.is_alive:
-            say(f"{each.name}  no sign for {show_duration(each.seen_s)}: what it held is taken over")
+            what = f"the {each.held} rows it was sending are" if each.held else "what it held is"
+            say(f"{each.name}  no sign for {show_duration(each.seen_s)}: {what} taken over")
             continue
         takes = f", takes {each.queues}" if each.queues else ""
-        say(f"{each.name}  alive for {show_duration(each.since_s)}{takes}: {'; '.join(each.doing) or 'idle'}")
+        holds = f", {each.held} rows on their way" if each.held else ""
+        say(f"{each.name}  alive for {show_duration(each.since_s)}{takes}: {'; '.join(each.doing) or 'idle'}{holds}")
     if not present:
         say("no worker has been seen: start one with batcher worker")
     return 0

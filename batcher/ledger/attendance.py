@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psycopg
 
 from batcher.errors import LedgerError, LedgerUnreachable
+from batcher.ledger.place import SCHEMAS
 from batcher.ledger.server import connected, shown, words_of
 
 QUEUE_SCHEMA = "batcher_queue"
@@ -30,6 +32,9 @@ ON CONFLICT (name) DO UPDATE SET seen = now(), doing = excluded.doing"""
 _ROSTER = f"""
 SELECT name, queues, EXTRACT(EPOCH FROM now() - since)::float8, EXTRACT(EPOCH FROM now() - seen)::float8, doing
 FROM {QUEUE_SCHEMA}.workers WHERE seen > now() - INTERVAL '1 hour' ORDER BY name"""
+_HELD = """
+SELECT s.holder, COUNT(*) FROM {schema}.attempts a JOIN {schema}.submissions s USING (submission_id)
+WHERE a.state = 'sending' AND s.holder <> '' GROUP BY s.holder"""
 _FORGET = f"DELETE FROM {QUEUE_SCHEMA}.workers WHERE name = %s OR seen < now() - INTERVAL '1 day'"
 _COMMENT = "SELECT obj_description(to_regnamespace(%s), 'pg_namespace')"
 
@@ -43,6 +48,7 @@ class Present:
         queues: What it takes; empty for everything.
         since_s, seen_s: How long ago it began, and gave its last sign.
         doing: What it is at, in words.
+        held: How many tasks it is sending, or was when it died.
     """
 
     name: str
@@ -50,6 +56,7 @@ class Present:
     since_s: float
     seen_s: float
     doing: Sequence[str]
+    held: int = 0
 
     @property
     def is_alive(self) -> bool:
@@ -139,7 +146,18 @@ def roster(address: str) -> Sequence[Present]:
     with connected(address) as connection:
         if not _made_by(connection):
             return ()
+        held = _held(connection)
         return [
-            Present(name=name, queues=queues, since_s=since_s, seen_s=seen_s, doing=json.loads(doing))
+            Present(name=name, queues=queues, since_s=since_s, seen_s=seen_s, doing=json.loads(doing), held=held[name])
             for name, queues, since_s, seen_s, doing in connection.execute(_ROSTER.encode())
         ]
+
+
+def _held(connection: psycopg.Connection) -> Counter[str]:
+    """How many tasks each worker is sending; a slice holds them under the worker's name and one of its own."""
+    found: Counter[str] = Counter()
+    for schema in SCHEMAS.values():
+        if connection.execute("SELECT to_regclass(%s)", (f"{schema}.holders",)).fetchone() != (None,):
+            for holder, count in connection.execute(_HELD.format(schema=schema).encode()):
+                found[holder.rpartition(":")[0]] += count
+    return found

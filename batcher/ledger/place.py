@@ -13,7 +13,8 @@ from batcher.ledger.sql import SqlLedger
 from batcher.ledger.sqlite import SqliteLedger
 
 _SCHEMES = ("postgresql://", "postgres://")
-_SCHEMAS = {False: "batcher", True: "batcher_loopback"}
+SCHEMAS = {False: "batcher", True: "batcher_loopback"}
+"""Of a database, for real accounts and for addresses of its own machine."""
 
 
 def is_address(place: str) -> bool:
@@ -74,7 +75,7 @@ def open_anyway(place: str, *, loopback: bool) -> SqlLedger:
     _need_psycopg()
     from batcher.ledger.postgres import PostgresLedger
 
-    return PostgresLedger(place, schema=_SCHEMAS[loopback])
+    return PostgresLedger(place, schema=SCHEMAS[loopback])
 
 
 def has_ledger(place: str, *, loopback: bool) -> bool:
@@ -90,7 +91,7 @@ def has_ledger(place: str, *, loopback: bool) -> bool:
     _need_psycopg()
     from batcher.ledger.server import has_schema
 
-    return has_schema(place, _SCHEMAS[loopback])
+    return has_schema(place, SCHEMAS[loopback])
 
 
 def ids_known(place: str, remote_ids: Collection[str], *, loopback: bool) -> Collection[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from proofs.checker import assert_holds
 from proofs.leaks import seen_in
-from proofs.scene import KEY, Scene, end_all, finish, until
+from proofs.scene import KEY, Scene, end_all, finish, kill, until
 from proofs.standin import StandIn, standing_in
 
 from cluster.crew import Crew, crew_for
@@ -92,6 +92,29 @@ def test_the_log_of_workers_tells_of_every_row_its_job_its_attempt_and_what_beca
         assert {(each["job"], each["row"]): each["attempt"] for each in events(crew, event)} == sent, event
     assert all(each["remote_id"] and each["cause"] == "accepted" for each in events(crew, "row in progress"))
     assert not seen_in(crew.said().encode(), KEY)
+
+
+def test_whoever_asks_sees_what_each_worker_holds_also_one_that_is_dead(
+    stand_in: StandIn, address: str, tmp_path: Path
+) -> None:
+    """The rows whose answers are still to come, by name."""
+    stand_in.behave(answer_s=4.0)
+    scene = Scene(folder=tmp_path, url=stand_in.url, name="held", count=3, address=address)
+
+    def held() -> list[tuple[str, int]]:
+        return [(each["worker"], each["holds"]) for each in json.loads(scene.ask("workers", "--json").stdout)]
+
+    with crew_for(scene, count=1) as crew:
+        watching = scene.begin("run", "--cluster", "--yes")
+        until(lambda: [count for _, count in held()] == [3], during=watching, timeout_s=90)
+        shown = scene.ask("workers").stdout
+        kill(crew.hired[0])  # type: ignore[arg-type]
+        crew.hired[0].wait(timeout=30)
+        (name, count) = held()[0]
+
+    assert ", 3 rows on their way" in shown
+    assert name.endswith(f":{crew.hired[0].pid}")
+    assert count == 3
 
 
 def test_a_worker_shows_what_it_does_and_that_it_is_well(

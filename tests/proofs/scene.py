@@ -165,7 +165,11 @@ class Scene:
 
     def ask(self, *arguments: str) -> Ran:
         """Do a command that is about no job to its end."""
-        return finish(self._begin(arguments, {}))
+        return finish(self.begin_alone(*arguments))
+
+    def begin_alone(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """Start a command that is about no job."""
+        return self._begin(arguments, variables)
 
     def _begin(self, arguments: Sequence[str], variables: Mapping[str, str]) -> subprocess.Popen[str]:
         own = {"HEYGEN_API_KEY": KEY, "BATCHER_STATE": self.address or str(self.state), "HOME": str(self.folder)}

@@ -113,7 +113,7 @@ def _points(
     stand_ins.put(stand_in)
     scene = plot.scene(f"census-{plot.moments.index(since)}", stand_in, tmp_path)
     log = tmp_path / f"{scene.name}.trace"
-    tracing.traced(scene, ["-e", f"trace={_known(CALLS)}"], log=log, since=since)
+    tracing.traced(scene, ["-e", f"trace={tracing.known(CALLS)}"], log=log, since=since)
     calls = tracing.read_calls(log)
     if since == LEDGER:  # what comes after that is counted since the sending
         calls = list(takewhile(_not_yet_sending(), calls))
@@ -164,9 +164,9 @@ def _crash(point: Point, plot: Plot, stand_in: StandIn, tmp_path: Path) -> list[
     scene = plot.scene(f"{point.call}-{point.number}-{plot.moments.index(point.since)}", stand_in, tmp_path)
     inject = [
         "-e",
-        f"trace={_known([point.call])}",
+        f"trace={tracing.known([point.call])}",
         "-e",
-        f"inject={_known([point.call])}:signal=SIGKILL:when={point.number}",
+        f"inject={tracing.known([point.call])}:signal=SIGKILL:when={point.number}",
     ]
     killed = tracing.traced(scene, inject, log=tmp_path / f"{scene.name}.trace", since=point.since)
     broken = violations(scene.evidence(stand_in, killed))
@@ -196,8 +196,3 @@ def _unsettled(plot: Plot, *runs: Ran) -> Iterator[str]:
 def _later(plot: Plot, hours: int) -> dict[str, str]:
     """Runs over an operation without a key come later: before that, a search would prove nothing."""
     return {} if plot.is_keyed else dict(clock.shifted(hours * SEARCH_AFTER_S))
-
-
-def _known(calls: Sequence[str]) -> str:
-    """A set for strace, which leaves out what this processor does not have."""
-    return ",".join(f"?{call}" for call in calls)

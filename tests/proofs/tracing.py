@@ -67,17 +67,29 @@ SENDING = "socket.connect:2"
 FETCHING = "socket.connect:3"
 """The moment before the first file is fetched, where files are."""
 
+WORKING = "socket.connect:1"
+"""The moment before a worker makes its first connection to an API."""
+
 
 def traced(scene: Scene, options: Sequence[str], *, log: Path, since: str = LEDGER) -> Ran:
     """
-    Do a run that is traced from a moment on, and wait for its end.
+    Do a run that is traced from a moment on, and wait for its end; the rest as `follow`.
 
     Args:
-        options: Of strace: what to trace, what to inject.
-        log: Where the calls are written.
         since: The moment: an audit event of Python and which of them it is.
     """
-    process = scene.begin(**{WAIT_VARIABLE: since})
+    return follow(scene.begin(**{WAIT_VARIABLE: since}), options, log=log)
+
+
+def follow(process: subprocess.Popen[str], options: Sequence[str], *, log: Path) -> Ran:
+    """
+    Trace a process that waits for that, and wait for its end.
+
+    Args:
+        process: Begun with `WAIT_VARIABLE`.
+        options: Of strace: what to trace, what to inject.
+        log: Where the calls are written.
+    """
     _, status = os.waitpid(process.pid, os.WUNTRACED)
     if not os.WIFSTOPPED(status):
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -160,3 +172,8 @@ def _ended(call: Call, rest: str, number: int) -> Call:
         ended=number,
         succeeded=result is not None and not result[1].startswith(("-", "?")),
     )
+
+
+def known(calls: Sequence[str]) -> str:
+    """A set for strace, which leaves out what this processor does not have."""
+    return ",".join(f"?{call}" for call in calls)
