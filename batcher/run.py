@@ -126,8 +126,10 @@ class Run:
         Raises:
             LedgerError: The ledger cannot be written; nothing more was sent, and the answers in the air are recorded.
             NotRecorded: As above, but some answers could not be: they are kept beside the ledger.
-            InputError: The sheet cannot be read any more.
+            InputError: The sheet cannot be read any more, or the results show work that the ledger has forgotten.
         """
+        if self.verbs is not Verbs.RECONCILE:
+            self.opened.refuse_forgotten()  # a worker sends what was planned before the ledger was put back
         watch = FailureWatch(self.opened.bound.job.limits.stop_after)
         dispatcher, reconciler = self._dispatcher(watch), self._reconciler(watch)
         renewal, downloads = self._begin_links()
