@@ -86,10 +86,10 @@ def guard_nameless(rows: Iterator[Row], header: Sequence[str], *, where: str) ->
     A wholly empty one is harmless and is kept as it stands.
     """
     nameless = [index for index, name in enumerate(header) if not normalise(name)]
-    return _guarded(rows, header, nameless, where=where) if nameless else rows
+    return _guarded(rows, nameless, where=where) if nameless else rows
 
 
-def _guarded(rows: Iterator[Row], header: Sequence[str], nameless: Sequence[int], *, where: str) -> Iterator[Row]:
+def _guarded(rows: Iterator[Row], nameless: Sequence[int], *, where: str) -> Iterator[Row]:
     filled: dict[int, int] = {}
     for row in rows:
         for index in nameless:
