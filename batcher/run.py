@@ -76,6 +76,7 @@ class Run:
 
     Attributes:
         is_slice: Others work on the job beside it, and write its results.
+        trusts_ledger: This process has held the results of the job against its ledger before.
         lease: Under which a slice sends; None where nobody else sends for the job.
         fetches: Whether the files of finished rows are fetched, where the job asks for them.
         deadline: When to stop sending and end, unix seconds; None without one.
@@ -91,6 +92,7 @@ class Run:
     verbs: Verbs
     fetches: bool = True
     is_slice: bool = False
+    trusts_ledger: bool = False
     lease: Lease | None = None
     deadline: float | None = None
     rows: Collection[str] | None = None
@@ -126,8 +128,10 @@ class Run:
         Raises:
             LedgerError: The ledger cannot be written; nothing more was sent, and the answers in the air are recorded.
             NotRecorded: As above, but some answers could not be: they are kept beside the ledger.
-            InputError: The sheet cannot be read any more.
+            InputError: The sheet cannot be read any more, or the results show work that the ledger has forgotten.
         """
+        if self.verbs is not Verbs.RECONCILE and not self.trusts_ledger:
+            self.opened.refuse_forgotten()  # a worker sends what was planned before the ledger was put back
         watch = FailureWatch(self.opened.bound.job.limits.stop_after)
         dispatcher, reconciler = self._dispatcher(watch), self._reconciler(watch)
         renewal, downloads = self._begin_links()

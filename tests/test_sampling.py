@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import OPERATION, batcher, environment, write_job
+from support import OPERATION, batcher, begin_batcher, environment, kill, write_job
 
 from batcher.errors import Exit
 from batcher.simulator import Running
@@ -113,6 +113,20 @@ def test_a_sample_that_fails_ends_with_3_and_is_not_made_again(place: Place) -> 
     made = place.made
     assert place("run", "--sample", "1").returncode == Exit.SOME_FAILED
     assert place.made == made
+
+
+def test_a_sample_that_was_killed_is_gone_on_with(place: Place) -> None:
+    """Its rows are written down before the first of them is sent: asked for again, they are the same three."""
+    place.simulator.behave(answer_s=0.3)
+    running = begin_batcher("run", place.job, "--sample", "3", env=place.env, cwd=place.folder)
+    while not place.made:
+        assert running.poll() is None
+    kill(running)
+    place.simulator.behave(answer_s=0.0)
+
+    assert place("run", "--sample", "3").returncode == Exit.DONE
+    assert place.done() == {LONGEST, SHORTEST, ODDEST}
+    assert place.made == 3
 
 
 def test_a_sample_of_a_chain_makes_all_steps_of_its_rows(place: Place) -> None:

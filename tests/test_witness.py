@@ -9,9 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import batcher, environment, names, write_job
+from support import batcher, environment, names, surroundings, write_job
 
-from batcher.errors import Exit
+from batcher.ending import Verbs
+from batcher.errors import Exit, InputError
+from batcher.job import load_job
+from batcher.opening import opened
+from batcher.run import Run
+from batcher.senders import ThreadedSenders
 from batcher.simulator import Behaviour, Running, start
 
 
@@ -81,6 +86,26 @@ def test_an_older_ledger_sends_nothing_until_the_work_is_taken_over(
     ran = site.command("run")
     assert (ran.returncode, site.made()) == (Exit.DONE, 6), ran.stderr
     assert "I2   holds" in site.command("verify").stdout
+
+
+def test_a_worker_over_an_older_ledger_sends_nothing(simulator: Running, tmp_path: Path) -> None:
+    """Workers do not plan: what they are to send was planned before somebody has put the ledger back."""
+    site = Site(tmp_path, simulator)
+    site.command("run")
+    site.grow(5)
+    with opened(load_job(site.job), surroundings(tmp_path, simulator.url)) as at_hand:
+        assert at_hand.plan(at=0.0).to_send == 3
+    shutil.copy(site.ledger, site.backup)
+    site.command("run")
+    shutil.copy(site.backup, site.ledger)
+
+    around = surroundings(tmp_path, simulator.url)
+    with opened(load_job(site.job), around) as at_hand:
+        values = {"senders": ThreadedSenders(1), "verbs": Verbs.SUBMIT, "is_slice": True}
+        work = Run(opened=at_hand, around=around, **values)
+        with pytest.raises(InputError, match="3 lines show ids of work that this ledger does not know"):
+            work.go()
+    assert site.made() == 5
 
 
 def test_work_that_the_ledger_has_otherwise_is_named_and_not_overwritten(simulator: Running, tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def dispatch(work: Workplace, order: Order, should_end: Callable[[], bool]) -> N
         lease.begin()
         try:
             ending = _slice(work, at_hand, Verbs.SUBMIT, should_end, lease=lease, until=handed.until)
+            work.witnessed.add(str(at_hand.job.path))
         finally:
             lease.end()
         if not _heed(at_hand, ending, now=clock()) and ending.again_at is not None and not should_end():
@@ -78,6 +79,7 @@ def _slice(
         verbs=verbs,
         fetches=False,
         is_slice=True,
+        trusts_ledger=str(at_hand.job.path) in work.witnessed,
         lease=lease,
         deadline=deadline if until is None else min(deadline, until),
         interrupted=should_end,

@@ -36,6 +36,7 @@ class Workplace:
         queue: Where it puts what is to be done next.
         note: Receives what happens: an event, and what it is about.
         report: Receives the progress of a slice, by the job's label.
+        witnessed: The job files whose results were held against the ledger; that reads all of them, and is done once.
     """
 
     around: Surroundings
@@ -43,6 +44,7 @@ class Workplace:
     note: Callable[[str, Mapping[str, object]], None]
     report: Callable[[str, Progress], None] = lambda _job, _progress: None
     name: str = field(default_factory=worker_name)
+    witnessed: set[str] = field(default_factory=set)
 
     def put(self, task: Task, path: str, *, in_s: float = 0.0, part: int = 0, parts: int = 1) -> None:
         """Ask for a task of a job."""

@@ -100,6 +100,25 @@ SABOTAGES: Sequence[Sabotage] = (
         shows="replays",
     ),
     Sabotage(
+        name="a batch has the instant in its key",
+        changes=(
+            Change(file="ledger/admission.py", old="_key_of_batch(db, [", new="_key_of_batch(db, [str(wish.now), *["),
+            Change(
+                file="ledger/admission.py",
+                old="each.ready.key for each in made])",
+                new="each.ready.key for each in made]])",
+            ),
+        ),
+        proof="../test_batches.py -k lost_ledger",
+        shows="assert max",
+    ),
+    Sabotage(
+        name="results are no witness against an older ledger",
+        changes=(Change(file="witness.py", old="    if not lines:\n", new="    if lines or not lines:\n"),),
+        proof="../test_witness.py -k worker_over",
+        shows="DID NOT RAISE",
+    ),
+    Sabotage(
         name="lock removed",
         changes=(
             Change(file="ledger/lock.py", old="fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", new="pass"),

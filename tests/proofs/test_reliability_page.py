@@ -11,7 +11,7 @@ from proofs.sabotage import SABOTAGES
 
 TESTS = Path(__file__).parents[1]
 PAGE = TESTS.parent / "docs" / "reliability.md"
-ROWS = {"A": 37, "B": 17, "C": 13, "D": 29, "E": 22, "F": 12, "S": 13, "L": 19, "U": 9}
+ROWS = {"A": 37, "B": 17, "C": 13, "D": 29, "E": 22, "F": 12, "S": 13, "L": 19, "U": 9, "P": 10}
 _ROW = re.compile(r"^\| ([A-Z])(\d+) \| [^|]+ \| (\w+) \| ([^|]+) \|$", re.MULTILINE)
 
 
