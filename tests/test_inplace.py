@@ -198,7 +198,7 @@ def test_an_unsure_row_is_left_to_the_person_who_looks_after_the_work(tmp_path: 
         at_hand.plan(at=0.0)
         (attempt,) = admit(at_hand.ledger, job=at_hand.job.name, account=at_hand.account_name).attempts
         at_hand.ledger.record(unsure(attempt, "read timed out", resend_lost=False, now=1.0))
-        at_hand.write_results(renew_at=None)
+        at_hand.write_results()
 
     (row,) = book.cells()
     advice = "ask the person who looks after this; do not write again"
