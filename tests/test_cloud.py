@@ -14,9 +14,9 @@ from typing import Any
 
 import openpyxl
 import pytest
-from cloud_standin import SECRET, Bucket, store_environment
+from cloud_standin import SECRET, Bucket, only_to_be_read, store_environment
 from proofs.leaks import leaks_below
-from support import batcher, begin_batcher, environment, http, kill, names, raw_server, surroundings, write_job
+from support import batcher, begin_batcher, environment, kill, names, surroundings, write_job
 
 from batcher.errors import Exit, InputError
 from batcher.fetch.forward import KEPT_S, clear
@@ -261,27 +261,16 @@ def test_a_store_that_refuses_files_takes_nothing_from_finished_rows(make_site: 
     site = make_site(2, results={"file": "out.csv", "report": "page.html"})
     (site.folder / "people.csv").write_bytes(site.bucket.get("in/people.csv"))
     site.job.write_text(site.job.read_text().replace(f"{site.bucket}/in/people.csv", "people.csv"))
-    with raw_server(_only_to_be_read) as (url, _):
+    with only_to_be_read() as url:
         ran = site.command("run", "--yes", AWS_ENDPOINT_URL=url)
-    words = [row["batcher_status"] for row in csv.DictReader((site.folder / "out.csv").open(encoding="utf-8-sig"))]
+    lines = (site.folder / "out.csv").read_text(encoding="utf-8-sig").splitlines()
+    words = [row["batcher_status"] for row in csv.DictReader(lines)]
 
     assert (ran.returncode, words) == (Exit.NOT_FINISHED, ["done", "done"]), ran.stdout + ran.stderr
     assert "the store does not allow it" in ran.stderr + ran.stdout
     assert site.command("run", "--yes").returncode == Exit.DONE
     assert len(site.bucket.marks("videos")) == 2
     assert site.posts() == 2
-
-
-def _only_to_be_read(talk: Any, request: bytes, over: Any) -> None:
-    """A store with empty buckets, which lets nobody write."""
-    method, path = request.split(b" ", 2)[:2]
-    if method == b"PUT":
-        denied = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>no</Message></Error>"
-        talk.sendall(http(denied, status="403 Forbidden"))
-    elif method == b"HEAD":
-        talk.sendall(http(b"", status="404 Not Found" if b"/" in path.strip(b"/") else "200 OK"))
-    else:
-        talk.sendall(http(b"<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>"))
 
 
 @pytest.mark.parametrize(
