@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 KEY_ID, SECRET = "store-key", "store-secret-7f3a9c51"
@@ -90,3 +92,43 @@ def s3() -> Iterator[S3]:
         client.close()
     finally:
         server.stop()
+
+
+class _OnlyToBeRead(BaseHTTPRequestHandler):
+    """Every bucket is there and empty, and nobody may write."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:
+        self._answer(404 if "/" in self.path.strip("/") else 200)
+
+    def do_GET(self) -> None:
+        self._answer(200, b"<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>")
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._answer(403, b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>")
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+    def _answer(self, status: int, body: bytes = b"") -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@contextlib.contextmanager
+def only_to_be_read() -> Iterator[str]:
+    """The address of a store that refuses every writing."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _OnlyToBeRead)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

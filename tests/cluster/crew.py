@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,11 +23,13 @@ class Crew:
     Attributes:
         folder: Their state and logs.
         address: Of the database.
+        variables: Further variables of their environment.
         hired: All that ever were, in their order.
     """
 
     folder: Path
     address: str
+    variables: Mapping[str, str] = field(default_factory=dict)
     hired: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def hire(self, *options: str) -> subprocess.Popen[bytes]:
@@ -40,7 +42,7 @@ class Crew:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment(HEYGEN_API_KEY=KEY, BATCHER_STATE=self.address, HOME=str(home)),
+                env=environment(HEYGEN_API_KEY=KEY, BATCHER_STATE=self.address, HOME=str(home), **self.variables),
                 cwd=home,
                 start_new_session=True,
             )
@@ -60,9 +62,9 @@ class Crew:
 
 
 @contextmanager
-def crew_for(scene: Scene, *, count: int = 0) -> Iterator[Crew]:
+def crew_for(scene: Scene, *, count: int = 0, **variables: str) -> Iterator[Crew]:
     """So many workers for the database of a scene; killed afterwards, whatever happened."""
-    crew = Crew(folder=scene.folder / "crew", address=scene.address)
+    crew = Crew(folder=scene.folder / "crew", address=scene.address, variables=variables)
     try:
         for _ in range(count):
             crew.hire()
