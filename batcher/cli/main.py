@@ -89,5 +89,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _say(text: str) -> None:
+    from batcher.cli.say import harmless
+
     with contextlib.suppress(OSError, ValueError):
-        print(f"batcher: {text}" if "\n" not in text else text, file=sys.stderr)
+        print(harmless(f"batcher: {text}" if "\n" not in text else text), file=sys.stderr)
