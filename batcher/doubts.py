@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import dataclass, field
 
@@ -98,12 +99,15 @@ class Doubts:
         return min((each.at for each in self._open.values()), default=None)
 
     def _is_searchable(self, attempt: Attempt) -> bool:
-        """Whether our token went out with it, in the field that a search looks at."""
+        """Whether our token went out with it, in the field that a search looks at: by what was sent, not by today's job."""
         operation = self.bound.operation_of(attempt.task.step, attempt.operation)
         find = repeat_of(operation, attempt).find
         if find is None or not attempt.token or attempt.token not in attempt.body:
             return False
-        return not find.in_title or titles_carry_token(operation, self.bound.job)
+        if not find.in_title:
+            return True
+        title = json.loads(attempt.body).get(operation.title_field)
+        return isinstance(title, str) and title.endswith(f"[{attempt.token}]")
 
 
 def repeat_of(operation: Operation, attempt: Attempt) -> Repeat:

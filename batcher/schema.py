@@ -145,12 +145,13 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
     keys = list(known)
     near = difflib.get_close_matches(key, keys, n=1, cutoff=0.5)
     if near:
-        return f"unknown key '{key}'; did you mean '{near[0]}'?"
-    return f"unknown key '{key}'" + (f"; known keys are: {', '.join(keys)}" if keys else "")
+        return f"unknown key '{_shown(key)}'; did you mean '{near[0]}'?"
+    return f"unknown key '{_shown(key)}'" + (f"; known keys are: {', '.join(keys)}" if keys else "")
 
 
 def _shown(value: Json) -> str:
     text = value if isinstance(value, str) else repr(value)
+    text = text if text.isprintable() else repr(text)[1:-1]  # one line
     return text if len(text) <= 40 else text[:37] + "…"
 
 

@@ -25,6 +25,8 @@ from batcher.sheet import doubt_about
         ("r1\u200b", "zero width space, U+200B"),
         ("abc\u202etxt.exe", "right-to-left override, U+202E"),
         ("So\u00adphie", "soft hyphen, U+00AD"),
+        ("An\x07na", "a control character (U+0007)"),
+        ("one\x0btwo", "a control character (U+000B)"),
     ],
 )
 def test_a_doubtful_text_is_told(text: str, said: str) -> None:
@@ -48,6 +50,7 @@ def test_a_doubtful_text_is_told(text: str, said: str) -> None:
         "👩‍👩‍👧",
         "مرحبا",
         "a\u00a0b",
+        "one\ntwo\r\nthree\tfour",
     ],
 )
 def test_what_people_write_is_no_doubt(text: str) -> None:

@@ -128,7 +128,9 @@ def _obeyed(arguments: list[str]) -> int:
 
 
 def _say(text: str) -> None:
+    from batcher.cli.say import harmless
+
     try:
-        print(f"batcher: {text}" if "\n" not in text else text, file=sys.stderr)
+        print(harmless(f"batcher: {text}" if "\n" not in text else text), file=sys.stderr)
     except (OSError, ValueError):
         return  # nobody hears it

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
+from batcher.cli.say import say
 from batcher.surroundings import Surroundings, around_job
 from batcher.units import parse_duration
 
@@ -61,7 +62,7 @@ def surroundings(job_file: Path | None = None, *, quiet: bool = False) -> Surrou
 
     def tell(sentence: str) -> None:
         if not quiet:
-            click.echo(sentence, err=True)
+            say(sentence, err=True)
 
     warn = tell if quiet else _warn
     return around_job(job_file, environ=os.environ, folder=Path.cwd(), tell=tell, warn=warn)
@@ -70,7 +71,7 @@ def surroundings(job_file: Path | None = None, *, quiet: bool = False) -> Surrou
 @cache
 def _warn(sentence: str) -> None:
     """Say it to stderr once in a process: what is wrong for all files of an inbox is said with the first of them."""
-    click.echo(sentence, err=True)
+    say(sentence, err=True)
 
 
 @contextmanager

@@ -104,19 +104,19 @@ def _tell_what_is_not_allowed(job: Job, around: Surroundings) -> None:
     try:
         find_operations(job, environ=around.environ)
     except InputError as error:
-        click.echo(f"{job.name}: as it stands, a tick would send nothing: {error}", err=True)
+        say(f"{job.name}: as it stands, a tick would send nothing: {error}", err=True)
 
 
 def _tell_what_is_missing(job: Job, provider: Provider, secret: Sequence[str], *, agreed: bool) -> None:
     folder = job.path.parent if job.path else Path.cwd()
     if not any((place / ".env").is_file() for place in (folder, folder.parent)):
         what = f"{provider.key_variable}=… into {folder / '.env'} (chmod 600)"
-        click.echo(f"{job.name}: cron does not know your key; put {what}, never into the crontab", err=True)
+        say(f"{job.name}: cron does not know your key; put {what}, never into the crontab", err=True)
     for name in secret:
-        click.echo(f"{job.name}: {name} holds a password and is not passed on to cron", err=True)
+        say(f"{job.name}: {name} holds a password and is not passed on to cron", err=True)
     if not agreed:
         limit = job.limits.confirm_above
-        click.echo(
+        say(
             f"{job.name}: a tick that may cost more than {limit} sends nothing without --yes, or what batcher approve has kept",
             err=True,
         )
@@ -149,7 +149,7 @@ def _check_labels(ticks: Sequence[Tick]) -> None:
 def _show(ticks: Sequence[Tick]) -> int:
     for tick in ticks:
         say(cron_line(tick))
-    click.echo("Put this into your crontab with the same command and --install, or by hand: crontab -e", err=True)
+    say("Put this into your crontab with the same command and --install, or by hand: crontab -e", err=True)
     return int(Exit.DONE)
 
 

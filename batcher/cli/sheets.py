@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +117,7 @@ class _Inbox:
             if not file.path.exists():
                 return None
             problems = error.problems if isinstance(error, InputError) else ()
-            print("\n".join(map(str, problems)) if problems else f"{file.path.name}: {error}", file=sys.stderr)
+            say("\n".join(map(str, problems)) if problems else f"{file.path.name}: {error}", err=True)
             if notes and problems:
                 note_problems(file.path, problems)
             return Exit(error.exit)

@@ -9,11 +9,14 @@ _SHORTENED = re.compile(r"[+-]?\d(?:[.,]\d+)?E\+\d{2,}", re.IGNORECASE)
 # The first byte of a UTF-8 sequence and those that follow, as Windows-1252 and Latin-1 show them.
 _MANGLED = re.compile("[Â-ô][\x80-\xbfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]+")
 # Zero-width joiners belong to emoji and to Persian and are left alone, as is a no-break space.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f]")
 _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 
 
 def doubt_about(text: str) -> str:
     """What is doubtful about a cell; empty for most."""
+    if not text.isprintable() and (found := _CONTROL.search(text)):
+        return f"holds a control character (U+{ord(found[0]):04X})"
     if text.isascii():
         if "+" not in text or not _SHORTENED.fullmatch(text.strip()):
             return ""

@@ -88,14 +88,14 @@ _WITH_PICTURE = {
 }
 
 USUAL = (
-    Plot(name="template"),
-    Plot(name="template v2", is_keyed=False, changes={"operation": "heygen.v2.template"}),
-    Plot(name="translations in a batch", changes={"operation": "heygen.translation", "limits": _BATCH}),
+    Plot(name="template-v3"),
+    Plot(name="template-v2", is_keyed=False, changes={"operation": "heygen.v2.template"}),
+    Plot(name="translations-in-a-batch", changes={"operation": "heygen.translation", "limits": _BATCH}),
 )
 """Killed at some points in every run of the tests, and at every point in `make chaos`."""
 
 FURTHER = (
-    Plot(name="videos in a batch", is_keyed=False, changes={"operation": "heygen.video", "limits": _BATCH}),
+    Plot(name="videos-in-a-batch", is_keyed=False, changes={"operation": "heygen.video", "limits": _BATCH}),
     Plot(
         name="downloads",
         changes={"extra": {"results": {"file": "results.csv", "download": "videos/{{ id }}.mp4"}}},
@@ -108,7 +108,7 @@ FURTHER = (
         prepare=lambda folder: (folder / "logo.png").write_bytes(_PICTURE),
     ),
     Plot(
-        name="workbook in place",
+        name="workbook-in-place",
         changes={"workbook": True, "extra": {"results": {"file": "people.xlsx"}}},
         judge=_workbook_whole,
     ),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -26,12 +26,14 @@ class Sabotage:
         name: What is done.
         proof: The test that must fail, as pytest is told it, from the folder of the proofs on.
         shows: What its failure must say, as a pattern, so that it is red for the right reason.
+        variables: Of the environment of the proof.
     """
 
     name: str
     changes: Sequence[Change]
     proof: str
     shows: str
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 _LATE_COMMIT = (
@@ -48,14 +50,46 @@ _LATE_COMMIT = (
         new='            if not self._db.in_transaction:\n                self._db.execute("BEGIN IMMEDIATE")\n            try:',
     ),
 )
+_WITHOUT_KEY = (
+    Change(
+        file="api/client.py",
+        old="            body=body,\n            headers={header: key} if header else {},",
+        new="            body=body,\n            headers={},",
+    ),
+)
 _NORMAL = (Change(file="ledger/sqlite.py", old="PRAGMA synchronous = FULL", new="PRAGMA synchronous = NORMAL"),)
 
 SABOTAGES: Sequence[Sabotage] = (
     Sabotage(
         name="POST before intent: a run killed in between has forgotten the charge",
         changes=_LATE_COMMIT,
-        proof="test_crash_sweep.py -k heygen.template",
+        proof="test_crash_sweep.py -k template-v3",
         shows="was charged, and the ledger says waiting",
+    ),
+    Sabotage(
+        name="POST before intent: a run killed in between has forgotten a whole batch",
+        changes=_LATE_COMMIT,
+        proof="test_crash_sweep.py -k translations",
+        shows="was charged, and the ledger says waiting",
+    ),
+    Sabotage(
+        name="submissions without their key: a run killed before it read the answer",
+        changes=_WITHOUT_KEY,
+        proof="test_crash_sweep.py -k template-v3",
+        shows="killed before recvfrom .* was charged 2 times",
+    ),
+    Sabotage(
+        name="submissions without their key: lost answers",
+        changes=_WITHOUT_KEY,
+        proof="test_wire_faults.py -k heygen.template",
+        shows="charged 2 times",
+    ),
+    Sabotage(
+        name="submissions without their key: a whole bad day",
+        changes=_WITHOUT_KEY,
+        proof="test_chaos_day.py",
+        shows="charged 2 times|duplicates",
+        variables={"BATCHER_CHAOS": "1", "BATCHER_CHAOS_ROWS": "2000"},
     ),
     Sabotage(
         name="POST before intent: the order of system calls",
@@ -74,6 +108,7 @@ SABOTAGES: Sequence[Sabotage] = (
         changes=_NORMAL,
         proof="power_cut -k forgotten",
         shows="was charged, and the ledger",
+        variables={"BATCHER_CHAOS": "1"},
     ),
     Sabotage(
         name="results moved into place unsynced",
@@ -121,7 +156,11 @@ SABOTAGES: Sequence[Sabotage] = (
     Sabotage(
         name="lock removed",
         changes=(
-            Change(file="ledger/lock.py", old="fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", new="pass"),
+            Change(
+                file="ledger/lock.py",
+                old="        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)\n",
+                new="        pass\n",
+            ),
         ),
         proof="test_overlap.py -k twenty",
         shows="no two runs ever met|did not end within",
@@ -203,6 +242,48 @@ SABOTAGES: Sequence[Sabotage] = (
         changes=(Change(file="ledger/examining.py", old=", *_final_stays(db, job)]", new="]"),),
         proof="../test_verify.py -k pushed",
         shows="KeyError: 'I4'",
+    ),
+    Sabotage(
+        name="the last row of a workbook is not read",
+        changes=(
+            Change(
+                file="sheet/workbook.py",
+                old="iter(sheet.iter_rows())\n",
+                new="iter(list(sheet.iter_rows())[:-1])\n",
+            ),
+        ),
+        proof="../test_sheet_xlsx.py -k wrong_dimension",
+        shows="assert",
+    ),
+    Sabotage(
+        name="CSV that is not read strictly",
+        changes=(
+            Change(
+                file="sheet/delimited.py",
+                old="strict=True)\n        try:",
+                new="strict=False)\n        try:",
+            ),
+        ),
+        proof="../test_sheet_csv.py -k unclosed",
+        shows="DID NOT RAISE|assert",
+    ),
+    Sabotage(
+        name="answers of any depth are read",
+        changes=(Change(file="api/wire.py", old="MAX_DEPTH = 100\n", new="MAX_DEPTH = 10_000\n"),),
+        proof="../test_sorting.py -k nested",
+        shows="assert",
+    ),
+    Sabotage(
+        name="the key among the properties of a workbook",
+        changes=(
+            Change(
+                file="sheet/write_xlsx.py",
+                old='{"created": _EPOCH}',
+                new='{"created": _EPOCH, "comments": __import__("os").environ["HEYGEN_API_KEY"]}',
+            ),
+        ),
+        proof="test_canary.py -k xlsx",
+        shows="app.xml|core.xml holds it",
     ),
     Sabotage(
         name="the environment written beside the results",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,11 +86,33 @@ def test_a_key_that_is_younger_than_a_day_brings_the_work_back(stand_in: StandIn
         assert_holds(scene.evidence(stand_in, ran))
 
 
+def test_lost_work_is_searched_for_as_it_was_sent(stand_in: StandIn, tmp_path: Path) -> None:
+    """A batch without a key carries tokens in its titles: they are looked for also by a job that makes no batches any more."""
+    with _killed_with_lost_answers("heygen.video", stand_in, tmp_path, pass_s=0, limits={"batch": ROWS}) as scene:
+        ran = replace(scene, limits={}).run(timeout_s=SOON_S, **clock.shifted(SEARCH_AFTER_S))
+
+        assert ran.exit == 0, ran.stdout + ran.stderr
+        assert_holds(scene.evidence(stand_in, ran))
+
+
+def test_what_carried_no_token_is_not_said_to_be_missing(stand_in: StandIn, tmp_path: Path) -> None:
+    """A search that could not have found it proves nothing, even if the job would send tokens by now."""
+    without = {"extra": {"title_token": False}, "limits": {"batch": ROWS}}
+    with _killed_with_lost_answers("heygen.video", stand_in, tmp_path, pass_s=0, **without) as scene:
+        ran = replace(scene, extra={}).run(timeout_s=SOON_S, **clock.shifted(SEARCH_AFTER_S))
+
+        assert ran.exit == 3, ran.stdout + ran.stderr
+        assert "not found among" not in ran.stdout
+        assert_holds(scene.evidence(stand_in, ran))
+
+
 @contextmanager
-def _killed_with_lost_answers(operation: str, stand_in: StandIn, tmp_path: Path, *, pass_s: float) -> Iterator[Scene]:
+def _killed_with_lost_answers(
+    operation: str, stand_in: StandIn, tmp_path: Path, *, pass_s: float, **changes: Any
+) -> Iterator[Scene]:
     """A run that died after all of its rows were charged and before any answer came; then time passes at the API."""
     with spoiling(stand_in.url, never_answered, at_most=ROWS) as proxy:
-        scene = Scene(folder=tmp_path / "job", url=proxy.url, name="old", operation=operation, count=ROWS)
+        scene = Scene(folder=tmp_path / "job", url=proxy.url, name="old", operation=operation, count=ROWS, **changes)
         process = scene.begin()
         until(lambda: len(stand_in.charges("old")) == ROWS, during=process)
         kill(process)
