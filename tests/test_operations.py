@@ -10,7 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
+from person import cells_of
 from stand_ins import Asked, Ran, json_server, run_job
 
 from batcher.bound import BoundJob
@@ -36,6 +38,7 @@ OPERATIONS = {name: op for provider in built_in_providers() for name, op in prov
 NOT_DONE = {
     "welcome": {"failed": 1, "invalid": 1, "skipped": 2},
     "translations": {"invalid": 1},
+    "reminders": {"invalid": 1, "skipped": 2},
     "v2_video": {"skipped": 1},
 }
 """Sample rows that are wrong on purpose, or left out."""
@@ -143,6 +146,19 @@ def test_sample_job_runs_to_the_end(path: Path, home: Path, everything: Running)
     assert {word: count for word, count in words.items() if word != "done" and count} == NOT_DONE.get(path.stem, {})
     assert words["done"] >= 1
     assert end.reason == ""
+
+
+def test_the_sample_workbook_takes_its_own_results(home: Path, everything: Running) -> None:
+    """The person's cells stay as they are; the links come beside them, and the reason onto the cell that is empty."""
+    book = home / "sample_data" / "reminders.xlsx"
+    before = cells_of(book)
+    ran(home / "jobs" / "reminders.yaml", everything.url)
+    after = cells_of(book)
+
+    assert {at: cell for at, cell in after.items() if at[0] in "ABCDE"} == before
+    tab = openpyxl.load_workbook(book)["Rows"]
+    assert [tab[f"F{row}"].value for row in range(1, 6)] == ["batcher_status", "skipped", "skipped", "done", "done"]
+    assert "First name is empty" in tab["B7"].comment.text
 
 
 def test_every_operation_has_a_sample_job() -> None:
