@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ CONNECT_S = 10.0
 MAX_BYTES = 10_000_000
 MAX_DEPTH = 100
 """How deeply lists and objects of an answer may be nested: what was just parsed must not overflow whoever reads it."""
+_ERRNO = re.compile(r"\[Errno -?\d+\] ")
 STALE_S = 3.0
 """Age of an idle connection from which a write gets a fresh one: the server may have closed it unseen."""
 
@@ -242,4 +244,4 @@ def _reason(error: Exception) -> str:
         if mark in text:
             text = text.rsplit(mark, 1)[-1]
     text = text.replace("NewConnectionError(", "").strip("()'\" ")
-    return text.split(": ", 1)[-1][:120] or type(error).__name__
+    return _ERRNO.sub("", text.split(": ", 1)[-1])[:120] or type(error).__name__
