@@ -96,7 +96,7 @@ class Renewal:
 def dying_links(bound: BoundJob, ledger: Ledger, now: float) -> list[Standing]:
     """The finished tasks whose links are about to stop working."""
     found = []
-    has_links = any(step.operation.link_columns for step in bound.steps.values())
+    has_links = any(step.operation.link_columns for step in bound.steps.values()) and ledger.rows_made(bound.job.name)
     for each in ledger.standings(bound.job.name) if has_links else ():
         step = bound.steps.get(each.key.step)
         moment = renew_at(step.operation, each) if step is not None else None
