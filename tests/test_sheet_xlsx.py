@@ -261,6 +261,30 @@ def test_rows_out_of_order_are_refused(tmp_path: Path) -> None:
         open_sheet(SheetSpec(path=path))
 
 
+def test_rows_that_leave_out_their_numbers_are_counted(tmp_path: Path) -> None:
+    """Also where only some do, and the one with something to tell is hidden behind them."""
+    rows = (
+        f'<row r="1">{text_cell("A1", "id")}</row><row>{text_cell("A2", "a")}</row>'
+        f'<row hidden="1">{text_cell("A3", "b")}</row><row r="7">{text_cell("A7", "c")}</row>'
+    )
+
+    sheet = open_sheet(SheetSpec(path=raw(tmp_path, f"<sheetData>{rows}</sheetData>")))
+
+    assert sheet.notes == ("1 hidden row included",)
+    assert {row.number: row.cells[0] for row in sheet.rows() if not row.is_blank} == {2: "a", 3: "b", 7: "c"}
+
+
+def test_a_damaged_part_is_refused_also_where_no_cell_stands_in_it(tmp_path: Path) -> None:
+    """Written back, such a workbook would lose what it held."""
+    path = saved(tmp_path, ["id"], ["a"])
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as file:
+        file.writestr("xl/media/image1.png", "a picture of a cat")
+    path.write_bytes(path.read_bytes().replace(b"a picture of a cat", b"a picture of a bat"))
+
+    with pytest.raises(InputError, match=r"image1\.png is damaged"):
+        open_sheet(SheetSpec(path=path))
+
+
 def test_cells_with_another_prefix_are_searched_as_well(tmp_path: Path) -> None:
     """Some programs write `x:c` for `c`."""
     root = "<x:worksheet xmlns:x='{}'>{}</x:worksheet>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 
 from batcher.errors import InputError, Problem
@@ -33,10 +33,13 @@ class Archive:
         data: The file's bytes.
 
         parts: Lower-case name to directory entry: spreadsheet programs do not tell case apart.
+
+        unpacked: The names of the parts that were unpacked already, and found to be what the directory says.
     """
 
     data: bytes
     parts: Mapping[str, zipfile.ZipInfo]
+    unpacked: set[str] = field(default_factory=set)
 
     def holds(self, name: str) -> bool:
         """True when there is such a part."""
@@ -47,26 +50,42 @@ class Archive:
         entry = self.parts.get(name.lower())
         if entry is None:
             raise Damaged(f"the part {name} is missing")
-        return b"".join(inflated(self.data, entry))
+        content = b"".join(inflated(self.data, entry))
+        self.unpacked.add(name.lower())
+        return content
+
+    def check_rest(self) -> None:
+        """Unpack what was not read so far, because the sizes in the directory may be lies; Damaged when they are."""
+        for name, entry in self.parts.items():
+            if name not in self.unpacked:
+                inflated(self.data, entry)
+                self.unpacked.add(name)
 
 
 def open_archive(data: bytes, name: str) -> Archive:
     """
-    Check a workbook's archive and give its parts.
-
-    Every part is unpacked once and counted, because the sizes in the directory may be lies.
+    Check a workbook's archive and give its parts; every one of them is unpacked once and counted.
 
     Raises:
         InputError: It is damaged, encrypted, or would unpack to something enormous.
     """
     try:
-        entries = _entries(data)
-        _require_sane(data, entries)
-        for entry in entries:
-            for _ in inflated(data, entry):
-                pass
+        archive = listed_archive(data)
+        archive.check_rest()
     except Damaged as exc:
         raise unreadable(name, str(exc)) from exc
+    return archive
+
+
+def listed_archive(data: bytes) -> Archive:
+    """
+    The parts of a workbook as its directory lists them; each is checked when it is read, or by `Archive.check_rest`.
+
+    Raises:
+        Damaged: The directory alone shows that it is damaged, encrypted, or would unpack to something enormous.
+    """
+    entries = _entries(data)
+    _require_sane(data, entries)
     return Archive(data=data, parts={entry.filename.replace("\\", "/").lstrip("/").lower(): entry for entry in entries})
 
 

@@ -16,8 +16,8 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Shee
 from batcher.errors import InputError, Problem
 from batcher.model import Row
 from batcher.sheet.address import letters
-from batcher.sheet.archive import Archive, Damaged, open_archive, unreadable
-from batcher.sheet.cell_text import flaw_of, text_of
+from batcher.sheet.archive import Archive, Damaged, listed_archive, unreadable
+from batcher.sheet.cell_text import EXACT_DIGITS, flaw_of, text_of
 from batcher.sheet.clean import shown
 from batcher.sheet.header import HEAD_ROWS, check_header, guard_nameless
 from batcher.sheet.package import Tab, padded_styles, tabs, totals_rows
@@ -66,9 +66,16 @@ class Grid:
 
 def _row(number: int, values: Sequence[object], marks: Mapping[int, Mark]) -> Row:
     """The texts of one row, and what is wrong with them."""
-    cells = [value if type(value) is str else text_of(value) for value in values]
-    others = [index for index, value in enumerate(values) if type(value) is not str]
-    flaws = {index: flaw for index in others if (flaw := flaw_of(values[index]))}
+    cells: list[str] = []
+    flaws: dict[int, str] = {}
+    for value in values:
+        if type(value) is str:
+            cells.append(value)
+            continue
+        text = text_of(value)
+        if len(text) > EXACT_DIGITS and (flaw := flaw_of(value)):  # a shorter one cannot have too many digits
+            flaws[len(cells)] = flaw
+        cells.append(text)
     for column, mark in marks.items():
         if column >= len(cells):
             if not mark.text:
@@ -91,11 +98,12 @@ def open_workbook(spec: SheetSpec, needs: Collection[str]) -> Sheet:
         InputError: The file is damaged or a bomb, the tab cannot be told, its header is not sound, or there is no row.
     """
     data = read_whole(spec.path)
-    archive = open_archive(data, spec.path.name)
     try:
+        archive = listed_archive(data)
         padded = padded_styles(archive)
         tab, found, others = _choose(archive, spec, padded)
         totals = totals_rows(archive, tab, header_row=spec.header_row)
+        archive.check_rest()
     except Damaged as exc:
         raise unreadable(spec.path.name, str(exc)) from exc
     grid = calamine_grid(data, tab.name, spec.path.name, found)

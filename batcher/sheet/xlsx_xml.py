@@ -10,9 +10,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from html import unescape
-from itertools import pairwise
+from itertools import islice, pairwise
+from operator import lt
 
 from batcher.sheet.address import column_index, letters
 from batcher.sheet.archive import Damaged
@@ -22,7 +23,7 @@ MAX_CELLS = 40_000_000
 _MERGED_LIMIT = 200_000
 _ROOT = re.compile(rb"<([\w.-]+:)?worksheet\b")
 _REF = re.compile(rb"""\br=["']([A-Za-z]{1,3})(\d{1,7})["']""")
-_ERROR_TYPES = (b't="e"', b"t='e'")
+_ERROR_TYPES = (re.compile(rb't="e"'), re.compile(rb"t='e'"))
 _NUMBER = re.compile(rb"""\br=["'](\d+)["']""")
 _HIDDEN = re.compile(rb"""\bhidden=["'](?:1|true)["']""")
 _STYLE = re.compile(rb"""\bs=["'](\d+)["']""")
@@ -91,6 +92,8 @@ class _Patterns:
     merge: re.Pattern[bytes]
     ends: tuple[bytes, ...]
     formula_ends: tuple[bytes, ...]
+    formula_start: re.Pattern[bytes]
+    cells_end: bytes
 
 
 @lru_cache(maxsize=8)
@@ -114,6 +117,8 @@ def _patterns(prefix: bytes) -> _Patterns:
         merge=compiled(rb"""<@mergeCell\b[^>]*\bref=["']([A-Za-z]+\d+:[A-Za-z]+\d+)["']"""),
         ends=(b"</" + prefix + b"v>", b"</" + prefix + b"is>"),
         formula_ends=(b"</" + prefix + b"f>", b"<" + prefix + b"f ", b"<" + prefix + b"f/>"),
+        formula_start=compiled(rb"<@f[\s/>]"),
+        cells_end=b"</" + prefix + b"sheetData>",
     )
 
 
@@ -138,12 +143,14 @@ def survey(xml: bytes, *, padded: Mapping[int, int], data_from: int) -> Survey:
         raise Damaged("the part of the tab holds no cells")
     found = _patterns(root[1] or b"")
     rows = _rows(xml, found)
-    last_valued = rows.number_at(_last_value(xml, found))
-    last_row = max(last_valued, rows.number_at(_last(xml, found.formula_ends)))
+    last_valued = rows.number_before(_last_value(xml, found))
+    last_formula = _last(xml, found.formula_ends) if found.formula_start.search(xml) else -1
+    last_row = max(last_valued, rows.number_before(last_formula))
     _require_compact(xml, found, rows, last_valued)
-    merged = tuple(match[1].decode() for match in found.merge.finditer(xml))
+    end = max(0, xml.rfind(found.cells_end))  # merged cells are listed behind all cells, columns before them
+    merged = tuple(match[1].decode() for match in found.merge.finditer(xml, end))
     marks: dict[int, dict[int, Mark]] = {}
-    for number, column, mark in _marks(xml, found, rows, padded):
+    for number, column, mark in _marks(xml, found, rows, padded, has_formulas=last_formula >= 0):
         marks.setdefault(number, {})[column] = mark
     for number, column, mark in _covered(merged, data_from, last_row):
         marks.setdefault(number, {}).setdefault(column, mark)
@@ -166,13 +173,26 @@ def _as_utf8(xml: bytes) -> bytes:
     return xml
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class _Rows:
-    """Where the rows begin in the XML, what numbers they have, and which are hidden."""
+    """The rows in the XML, what numbers they have, and which are hidden."""
 
-    starts: list[int]
+    xml: bytes
+    tag: re.Pattern[bytes]
     numbers: list[int]
     hidden: list[int]
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where each begins; asked for only where a cell does not name its place."""
+        return [match.start() for match in self.tag.finditer(self.xml)]
+
+    def number_before(self, position: int) -> int:
+        """As `number_at`, quick for positions near the end."""
+        if position < 0:
+            return 0
+        index = len(self.numbers) - len(self.tag.findall(self.xml, position)) - 1
+        return self.numbers[index] if index >= 0 else 0
 
     def number_at(self, position: int) -> int:
         """The number of the row that holds a position; 0 before the first."""
@@ -186,18 +206,22 @@ class _Rows:
 
 def _rows(xml: bytes, found: _Patterns) -> _Rows:
     """All rows; Damaged when their numbers do not rise, because the reader relies on it."""
-    starts, numbers, hidden = [], [], []
-    number = 0
-    for match in found.row.finditer(xml):
-        given = _NUMBER.search(match[1])
-        number = int(given[1]) if given else number + 1
-        starts.append(match.start())
-        numbers.append(number)
-        if _HIDDEN.search(match[1]) and not match[1].endswith(b"/"):
-            hidden.append(number)
-    if any(later <= earlier for earlier, later in pairwise(numbers)):
+    attributes = found.row.findall(xml)
+    together = b" ".join(attributes)
+    usual = _NUMBER.findall(together)
+    numbers: list[int] = list(map(int, usual)) if len(usual) == len(attributes) else []
+    if not numbers:
+        for each in attributes:
+            given = _NUMBER.search(each)
+            numbers.append(int(given[1]) if given else (numbers[-1] if numbers else 0) + 1)
+    if not all(map(lt, numbers, islice(numbers, 1, None))):
         raise Damaged("its rows are out of order")
-    return _Rows(starts=starts, numbers=numbers, hidden=hidden)
+    hidden = [
+        number
+        for number, each in (zip(numbers, attributes, strict=True) if b"hidden" in together else ())
+        if _HIDDEN.search(each) and not each.endswith(b"/")
+    ]
+    return _Rows(xml=xml, tag=found.row, numbers=numbers, hidden=hidden)
 
 
 def _last_value(xml: bytes, found: _Patterns) -> int:
@@ -244,12 +268,14 @@ def _widest_valued(xml: bytes, found: _Patterns, rows: _Rows) -> int:
     return widest
 
 
-def _marks(xml: bytes, found: _Patterns, rows: _Rows, padded: Mapping[int, int]) -> Iterator[tuple[int, int, Mark]]:
+def _marks(
+    xml: bytes, found: _Patterns, rows: _Rows, padded: Mapping[int, int], *, has_formulas: bool
+) -> Iterator[tuple[int, int, Mark]]:
     """What is special about single cells."""
-    for match in found.error.finditer(xml) if any(kind in xml for kind in _ERROR_TYPES) else ():
+    for match in found.error.finditer(xml) if any(kind.search(xml) for kind in _ERROR_TYPES) else ():
         text = unescape(match[2].decode(errors="replace"))
         yield *_place(xml, match, found, rows), Mark(text=text, flaw=f"shows {text}: mend the formula")
-    for match in found.formula.finditer(xml) if _last(xml, found.formula_ends) >= 0 else ():
+    for match in found.formula.finditer(xml) if has_formulas else ():
         kind = _TYPE.search(match[1])
         if kind and (kind[1] == b"e" or (kind[1] == b"str" and match[3])):
             continue
@@ -278,7 +304,8 @@ def _place(xml: bytes, match: re.Match[bytes], found: _Patterns, rows: _Rows) ->
 
 def _hidden_columns(xml: bytes, found: _Patterns) -> Iterator[int]:
     """The hidden columns, those after the last letter that anybody uses left out."""
-    for match in found.column.finditer(xml):
+    begin = found.row.search(xml)
+    for match in found.column.finditer(xml, 0, begin.start() if begin else len(xml)):
         first, last = (re.search(rb"""\b%b=["'](\d+)["']""" % name, match[1]) for name in (b"min", b"max"))
         if first and last and _HIDDEN.search(match[1]):
             yield from range(int(first[1]) - 1, min(int(last[1]), 16_384))
