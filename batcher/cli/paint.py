@@ -9,7 +9,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 
-from batcher.cli.say import say
+from batcher.cli.say import harmless, put
 
 LABEL = 9
 """Characters before the text of a line: `Account  `."""
@@ -35,7 +35,7 @@ def say_lines(lines: Iterable[str]) -> None:
         say("\n".join(lines))
         return
     colour = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    say("\n".join(painted(lines, width=shutil.get_terminal_size().columns, colour=colour)))
+    put("\n".join(painted(map(harmless, lines), width=shutil.get_terminal_size().columns, colour=colour)))
 
 
 def painted(lines: Iterable[str], *, width: int, colour: bool) -> Iterator[str]:

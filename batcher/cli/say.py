@@ -19,8 +19,13 @@ def harmless(text: str) -> str:
 
 def say(text: str, *, err: bool = False) -> None:
     """Print a line; when whoever read our output has gone, the line is lost and nothing else."""
+    put(harmless(text), err=err)
+
+
+def put(text: str, *, err: bool = False) -> None:
+    """As `say`, for a text that is harmless but for colours of ours."""
     try:
-        click.echo(harmless(text), err=err)
+        click.echo(text, err=err)
         sys.stdout.flush()
     except (OSError, ValueError):
         hush()
