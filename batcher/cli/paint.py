@@ -9,7 +9,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 
-from batcher.cli.say import harmless, put
+from batcher.cli.say import harmless, put, say
 
 LABEL = 9
 """Characters before the text of a line: `Account  `."""
