@@ -57,14 +57,14 @@ class Lists:
             Stopped: The key is not accepted.
         """
         if self.account is None or self.client is None:
-            self.notes.append(f"{kind} are not checked offline")
+            self.notes.append(f"{kind.replace('_', ' ')} are not checked offline")
             return None
         kept = None if self.is_fresh else self._kept(kind)
         if kept is None:
             members = self._asked(kind)
             return None if members is None else Choices(kind, members, is_open=is_open)
         as_of, members = kept
-        note = f"{kind} as of {datetime.fromtimestamp(as_of).astimezone():%H:%M}"
+        note = f"{kind.replace('_', ' ')} as of {datetime.fromtimestamp(as_of).astimezone():%H:%M}"
         self.notes.append(note)
         return Choices(kind, members, is_open=is_open, renew=lambda: self._renewed(kind, note))
 
@@ -103,7 +103,7 @@ class Lists:
         except StopEverything as error:
             raise Stopped(f"the API refuses the account: {error.message}") from error
         except ApiError as error:
-            self.notes.append(f"{kind} could not be checked: {error.message}")
+            self.notes.append(f"{kind.replace('_', ' ')} could not be checked: {error.message}")
             return None
 
     def _renewed(self, kind: str, note: str) -> Sequence[Choice]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from batcher.catalog.model import Operation, Price
@@ -15,9 +15,6 @@ from batcher.schema import unknown_key
 
 CHARACTERS_PER_SECOND = 15
 """How fast a voice speaks, roughly; used only where nothing better is known."""
-
-ROUNDING = "each row's seconds rounded up"
-"""How HeyGen rounds is not documented; this is the dearer way."""
 
 
 def at_own_prices(job: Job, operations: Sequence[Operation]) -> list[Operation]:
@@ -130,3 +127,12 @@ class PriceTag:
             return amount
         billed_s = math.ceil(seconds / self._price.step_s) * self._price.step_s
         return amount * (billed_s if per == "second" else billed_s / 60)
+
+
+def rounding(prices: Iterable[Price]) -> str:
+    """How lengths are rounded where they are what is paid for; how HeyGen does it is not documented: the dearer way."""
+    steps = {
+        price.step_s for price in prices if {price.per, *(case.per for case in price.cases)} & {"second", "minute"}
+    }
+    said = ["seconds rounded up" if step == 1 else f"length rounded up to full {step:g} s" for step in sorted(steps)]
+    return f"each row's {' or '.join(said)}" if said else ""

@@ -23,9 +23,9 @@ LAYERS = (
     ("answers", "batches", "chain", "doubts", "journal", "opening", "renewal", "rescue"),
     ("gsheets", "remote"),
     ("adoption", "inplace", "witness"),
-    ("plan", "rehearsal", "results"),
+    ("plan", "rehearsal", "results", "starter"),
     ("carried", "filenames", "lines", "listening", "lists", "live", "twins", "wanted"),
-    ("bound", "expiry", "lease", "senders", "starter", "surroundings"),
+    ("bound", "expiry", "lease", "senders", "surroundings"),
     ("bound_step", "filing", "finding", "lineage", "project"),
     ("marks",),
     (

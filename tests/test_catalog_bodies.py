@@ -33,6 +33,8 @@ def v2(**changes: Any) -> Mapping[str, Any]:
 WRONG = [
     ("heygen.video", {**AVATAR, "background": {"type": "color"}}, "request.background: 'value' is missing"),
     ("heygen.video", {**AVATAR, "background": {"type": "color", "value": "#112233", "url": LINK}}, "only goes with type image"),
+    ("heygen.video", {**AVATAR, "background": "red"}, "is not a colour such as #1A2B3C"),
+    ("heygen.v2.video", v2(background="dark blue"), "is not a colour such as #1A2B3C"),
     ("heygen.video", {**AVATAR, "background": {"type": "image"}}, "request.background: needs exactly one of: url, asset_id"),
     ("heygen.video", {**AVATAR, "background": {"type": "image", "url": LINK, "asset_id": "x"}}, "exactly one of: url, asset_id"),
     ("heygen.video", {**AVATAR, "background": {"type": "image", "url": LINK, "value": "#112233"}}, "only goes with type color"),

@@ -25,6 +25,7 @@ from batcher.catalog.load import provider_of
 from batcher.cli.main import main
 from batcher.document import parse_document
 from batcher.job import job_schema, load_job
+from batcher.lists import Lists
 from batcher.mapping.choice import Choice, Choices
 from batcher.sheet import SheetSpec, open_sheet
 from batcher.simulator import Running
@@ -344,7 +345,8 @@ def test_any_names_of_variables_make_a_job_that_reads_back(names: list[str]) -> 
     provider = provider_of("synthesia.template")
     assert provider is not None
     wish = Wish(name="made", template_id="T", variables=names)
-    begun = begin(provider, provider.operations["synthesia.template"], wish, client=None)
+    lists = Lists(account=None, client=None, state=Path(), clock=lambda: 0.0)
+    begun = begin(provider, provider.operations["synthesia.template"], wish, lists=lists)
 
     request = parse_document(begun.job_text, name="made.yaml", schema=job_schema()).value["request"]
     columns = {f"{{{{ {column.header} }}}}": column for column in begun.form.columns}
@@ -450,3 +452,18 @@ def test_libreoffice_keeps_notes_and_lists(at_hand: str, folder: Path) -> None:
         assert theirs.value == ours.value
         assert theirs.comment.text.split() == ours.comment.text.split()
     assert after["Rows"]["A2"].number_format == "@"
+
+
+def test_lists_that_were_read_a_moment_ago_are_not_read_again(
+    folder: Path, signed_in: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A list of voices has many pages; its age is told."""
+    wish = ["init", "heygen.speech", "--csv"]
+    first = main([*wish, "--name", "one"])
+    asked = signed_in.report()["requests"]["GET /v3/voices"]
+    second = main([*wish, "--name", "two"])
+
+    assert (first, second) == (0, 0)
+    assert signed_in.report()["requests"]["GET /v3/voices"] == asked > 0
+    assert "speech voices as of" in capsys.readouterr().out
+    assert (folder / "two" / "two.yaml").exists()

@@ -13,7 +13,7 @@ from batcher.catalog.load import built_in_providers
 from batcher.catalog.model import Price
 from batcher.cli.main import main
 from batcher.errors import Exit, InputError
-from batcher.price import PriceTag
+from batcher.price import PriceTag, rounding
 
 
 def price_of(operation: str) -> Price:
@@ -139,3 +139,17 @@ def test_check_says_whose_prices_they_are(
     said = capsys.readouterr().out
     assert "for 1 to send; prices of the job, dated November 2026" in said
     assert "heygen.template: 0.5 EUR a video" in said
+
+
+@pytest.mark.parametrize(
+    ("operations", "said"),
+    [
+        (["heygen.template"], "each row's seconds rounded up"),
+        (["heygen.v2.video"], "each row's length rounded up to full 30 s"),
+        (["heygen.speech", "heygen.v2.video"], "each row's seconds rounded up or length rounded up to full 30 s"),
+        (["heygen.photo_avatar"], ""),
+    ],
+)
+def test_the_cost_line_says_how_lengths_are_rounded(operations: list[str], said: str) -> None:
+    """By the second or in steps, as the price is; nothing where no length is paid for."""
+    assert rounding(map(price_of, operations)) == said

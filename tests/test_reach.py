@@ -7,10 +7,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from batcher.cli.main import main
+from batcher.errors import Exit
 from batcher.ops.reach import STREAMING, Door, Transport, look_at_streaming, reach
+from batcher.simulator import Running
 
 TLS = Door(host="127.0.0.1", port=1, transport=Transport.TLS, family="*.livekit.cloud", purpose="signals of a session")
 UDP = Door(host="127.0.0.1", port=1, transport=Transport.UDP, family="*.host.livekit.cloud", purpose="finding the way")
@@ -113,3 +117,21 @@ def test_every_door_is_tried_and_what_cannot_be_is_named() -> None:
         ("*.turn.livekit.cloud", 443),
         ("*.host.livekit.cloud", 3478),
     }
+
+
+def test_the_command_looks_at_the_doors_of_streaming_too(
+    signed_in: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that is closed is told with its remedy and changes the exit code; without --streaming nobody knocks."""
+    closed = replace(TLS, transport=Transport.TCP, purpose="signals of a session")
+    with stun() as port:
+        doors = [replace(UDP, port=port), closed]
+        monkeypatch.setattr("batcher.cli.doctor.look_at_streaming", partial(look_at_streaming, doors, wait_s=SOON))
+        codes = [main(["doctor", "--streaming"]), main(["doctor"])]
+    told, plain = capsys.readouterr().out.split("ok     not tested, recommended", 1)
+
+    assert codes == [Exit.EDIT, Exit.DONE]
+    assert f"ok     127.0.0.1:{port} (UDP) can be reached" in told
+    assert "WRONG  127.0.0.1:1 cannot be reached" in told
+    assert "let the firewall pass TCP without TLS 1 to *.livekit.cloud" in told
+    assert "127.0.0.1:1 " not in plain

@@ -79,6 +79,19 @@ def test_templates_that_stand_in_the_rows_are_looked_at_too(account: Running, tm
     assert "has no template tpl_nowhere" in done.stdout
 
 
+def test_speech_is_offered_the_voices_that_can_speak_it(account: Running, tmp_path: Path) -> None:
+    """One engine alone speaks texts: a voice of another is told before anything is sent, in a rehearsal too."""
+    account.lend({"voices": {"voice_old": "Olga"}, "speech_voices": {"voice_new": "Nora"}})
+    job = write_job(tmp_path, ["Nora", "Olga"], operation="heygen.speech")
+    change_job(job, request={"text": "Hello", "voice_id": "{{ name }}"}, estimate=None)
+    env = environment(tmp_path, account.url)
+    checked = batcher("check", job, env=env, cwd=tmp_path).stdout
+    batcher("run", job, "--rehearse", env=env, cwd=tmp_path)
+
+    assert "people.csv!B3  unknown speech voice 'Olga'" in checked
+    assert words(tmp_path / "out.rehearsal.csv") == ["done", "invalid"]
+
+
 def test_a_rehearsal_without_a_key_says_what_it_does_not_know(tmp_path: Path) -> None:
     """It goes on with what the simulator has of its own."""
     job = write_job(tmp_path, ["Ann"])
@@ -100,6 +113,6 @@ def test_an_account_that_cannot_be_asked_is_no_obstacle(account: Running, tmp_pa
 
 
 def change_job(job: Path, **keys: Any) -> None:
-    """Replace whole keys of a job file."""
+    """Replace whole keys of a job file; None takes one out."""
     value = {**json.loads(job.read_text(encoding="utf-8")), **keys}
-    job.write_text(json.dumps(value), encoding="utf-8")
+    job.write_text(json.dumps({key: each for key, each in value.items() if each is not None}), encoding="utf-8")

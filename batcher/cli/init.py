@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from batcher.api.account import open_account
+from batcher.api.account import Account, open_account
 from batcher.api.client import Client
 from batcher.catalog.load import built_in_providers, load_provider
 from batcher.catalog.model import Operation, Provider
@@ -18,9 +18,11 @@ from batcher.catalog.own import own_provider
 from batcher.cli.options import surroundings
 from batcher.cli.say import say
 from batcher.errors import InputError, Problem
+from batcher.lists import Lists
 from batcher.schema import unknown_key
 from batcher.starter import Begun, Wish, begin, write_folder
 from batcher.starter.words import slug
+from batcher.surroundings import Surroundings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
 
@@ -78,8 +80,14 @@ def init(
         catalog=os.path.relpath(catalog, folder or "new") if catalog else "",
     )
     with ExitStack() as stack:
-        client = None if offline else _client(provider, [*([folder] if folder else []), Path.cwd()], stack)
-        begun = begin(provider, found, wish, client=client)
+        around = surroundings()
+        folders = [*([folder] if folder else []), Path.cwd()]
+        account = None if offline else _account(provider, folders, around)
+        client = Client(account, clock=around.clock) if account else None
+        if client:
+            stack.callback(client.close)
+        lists = Lists(account=account, client=client, state=around.state, clock=around.clock)
+        begun = begin(provider, found, wish, lists=lists)
     _tell(begun, write_folder(begun, folder or Path(begun.name)))
     return 0
 
@@ -115,20 +123,16 @@ def _find(providers: list[Provider], name: str) -> tuple[Provider, Operation]:
     return every[name], every[name].operations[name]
 
 
-def _client(provider: Provider, folders: list[Path], stack: ExitStack) -> Client | None:
-    """The API, when anything of this provider can be asked for."""
-    around = surroundings()
+def _account(provider: Provider, folders: list[Path], around: Surroundings) -> Account:
+    """Whose templates and voices are asked for."""
     try:
-        account = open_account(
+        return open_account(
             provider, base_url="", environ=around.environ, folders=folders, state=around.state, clock=around.clock
         )
     except InputError as error:
         problem = error.problems[0]
         message = f"{problem.message}; or make it without lists of names: --offline"
         raise InputError(Problem(where=problem.where, message=message)) from error
-    client = Client(account, clock=around.clock)
-    stack.callback(client.close)
-    return client
 
 
 def _checked_name(name: str) -> str:

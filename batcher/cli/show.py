@@ -22,7 +22,7 @@ from batcher.marks import Mark, shown_day
 from batcher.model import HELD, Json
 from batcher.opening import OpenJob
 from batcher.plan import Plan
-from batcher.price import ROUNDING
+from batcher.price import rounding
 from batcher.results import Tally
 from batcher.sampling import usual_time
 from batcher.units import Money, show_duration, show_length
@@ -149,7 +149,8 @@ def _cost_lines(opened: OpenJob, plan: Plan) -> Iterator[str]:
         yield "Cost     no price is known for this operation"
     else:
         amount = Money(amount=plan.cost, currency=bound.currency)
-        yield f"Cost     ≈ {amount} for {_to_come(plan)}; {_prices_words(bound)}, {ROUNDING}"
+        rounded = rounding(step.operation.price for step in bound.steps.values() if step.operation.price)
+        yield f"Cost     ≈ {amount} for {_to_come(plan)}; {', '.join(filter(None, [_prices_words(bound), rounded]))}"
         for step in bound.steps.values():
             yield f"         {_price_words(step, rows=plan.to_come if len(bound.steps) == 1 else 0)}"
         yield from _cover_lines(opened, plan)

@@ -38,7 +38,7 @@ class Choices:
         listing: str = "",
         renew: Callable[[], Iterable[Choice]] | None = None,
     ) -> None:
-        self.kind = kind
+        self.kind = kind.replace("_", " ")
         self.is_open = is_open
         self.listing = listing or f"batcher list {kind}"
         self.codes = codes or {}

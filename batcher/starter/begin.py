@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from batcher.api.client import Client
 from batcher.catalog.model import Operation, Provider
 from batcher.errors import InputError, Problem
 from batcher.layout import AFTER, BEFORE
+from batcher.lists import Lists
 from batcher.starter.column import EXAMPLE_MARK, ROW_ID, column_for, kind_of, row_id_column
 from batcher.starter.flat import flat_schema
 from batcher.starter.instructions import instructions
@@ -65,7 +65,7 @@ class Begun:
     notes: tuple[str, ...]
 
 
-def begin(provider: Provider, operation: Operation, wish: Wish, *, client: Client | None) -> Begun:
+def begin(provider: Provider, operation: Operation, wish: Wish, *, lists: Lists) -> Begun:
     """
     Derive a workbook and a job file from what an operation asks for.
 
@@ -73,14 +73,15 @@ def begin(provider: Provider, operation: Operation, wish: Wish, *, client: Clien
         provider: Whose operation it is.
         operation: What will be asked for.
         wish: How the person wants it.
-        client: To ask for the template and for lists of names; None when the network must not be used.
+        lists: Of the account that is asked for the template and for names; without a client when the network must not
+            be used.
 
     Raises:
         InputError: The wish does not fit the operation, or there is no such template.
         NotFinished: The API cannot be reached now.
         Stopped: The key is not accepted.
     """
-    live = Live(provider=provider, client=client)
+    live = Live(lists=lists)
     fixed = live.resolved(operation, _with_template(operation, wish, live))
     entries = live.entries(operation, fixed) or {name: Entry() for name in wish.variables}
     taken = {each.casefold() for each in (ROW_ID, *BEFORE, *AFTER, *operation.output_names)}

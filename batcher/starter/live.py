@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from batcher.api.client import Client
 from batcher.catalog.extend import extension_path, live_entries
-from batcher.catalog.model import Operation, Provider
+from batcher.catalog.model import Operation
 from batcher.catalog.pick import as_text
 from batcher.errors import ApiError, InputError, NotFinished, Problem, Rejected, StopEverything, Stopped
-from batcher.mapping.choice import Choice, Choices
+from batcher.lists import Lists
+from batcher.mapping.choice import Choices
 from batcher.model import Json
 from batcher.starter.flat import Fixed
 from batcher.starter.sketch import Entry
@@ -22,14 +23,21 @@ class Live:
     The API, as far as it may be asked.
 
     Attributes:
-        client: None when the network must not be used.
-        notes: What could not be asked, for the person.
+        lists: The lists of names of the account; without a client when the network must not be used.
     """
 
-    provider: Provider
-    client: Client | None
-    notes: list[str] = field(default_factory=list)
-    _lists: dict[str, Choices | None] = field(default_factory=dict)
+    lists: Lists
+    _found: dict[str, Choices | None] = field(default_factory=dict)
+
+    @property
+    def client(self) -> Client | None:
+        """None when the network must not be used."""
+        return self.lists.client
+
+    @property
+    def notes(self) -> list[str]:
+        """What could not be asked, for the person."""
+        return self.lists.notes
 
     def choices(self, kind: str, *, is_open: bool = False) -> Choices | None:
         """
@@ -38,22 +46,9 @@ class Live:
         Raises:
             Stopped: The key is not accepted.
         """
-        if kind not in self._lists:
-            self._lists[kind] = self._asked(kind, is_open=is_open)
-        return self._lists[kind]
-
-    def _asked(self, kind: str, *, is_open: bool) -> Choices | None:
-        if self.client is None:
-            self.notes.append(f"offline: no list of {kind} to pick from")
-            return None
-        try:
-            found = self.client.choices(self.provider.choices[kind])
-            return Choices(kind, [Choice(id=each, name=name) for each, name in found], is_open=is_open)
-        except StopEverything as error:
-            raise Stopped(f"the API refuses the account: {error.message}") from error
-        except ApiError as error:
-            self.notes.append(f"no list of {kind} to pick from: {error.message}")
-            return None
+        if kind not in self._found:
+            self._found[kind] = self.lists.choices(kind, is_open=is_open)
+        return self._found[kind]
 
     def resolved(self, operation: Operation, fixed: Fixed) -> dict[str, str]:
         """
@@ -112,7 +107,7 @@ class Live:
         """What people call the ids among what is fixed, by their places; what is not known is left out."""
         found = {}
         for place, kind in operation.choices.items():
-            known = self._lists.get(kind) if place in fixed else None
+            known = self._found.get(kind) if place in fixed else None
             for member in known.members if known else ():
                 if member.id == fixed[place] != member.name:
                     found[place] = member.name
