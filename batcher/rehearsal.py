@@ -15,7 +15,7 @@ from batcher.api.client import Client
 from batcher.bound import BoundJob
 from batcher.catalog.extend import extension_path
 from batcher.catalog.model import Operation, Provider
-from batcher.errors import ApiError, InputError, Rejected, Stopped
+from batcher.errors import ApiError, InputError, Problem, Rejected, Stopped
 from batcher.job import Job
 from batcher.ledger.lock import job_lock
 from batcher.lists import Lists, kinds_used
@@ -84,7 +84,17 @@ class Lender:
     notes: list[str] = field(default_factory=list)
 
     def things(self) -> Things:
-        """What the simulator shall have besides its own; nothing when the account cannot be asked."""
+        """
+        What the simulator shall have besides its own; nothing when the account cannot be asked.
+
+        Raises:
+            InputError: The simulator cannot stand in for the provider.
+        """
+        if not self.provider.is_simulated:
+            message = (
+                f"the simulator does not stand in for {self.provider.title}; `batcher check` costs nothing as well"
+            )
+            raise InputError(Problem(where="--rehearse", message=message))
         pairs = list(zip(self.job.steps, self.operations, strict=True))
         if not any(operation.extends or kinds_used(step, operation) for step, operation in pairs):
             return {}

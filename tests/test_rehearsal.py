@@ -102,6 +102,17 @@ def test_a_rehearsal_without_a_key_says_what_it_does_not_know(tmp_path: Path) ->
     assert "no key for HeyGen" in done.stdout
 
 
+def test_a_provider_without_a_simulator_cannot_be_rehearsed(tmp_path: Path) -> None:
+    """That is said, rather than that a key is refused which nobody has given; what `init` makes advises nothing else."""
+    env = environment(tmp_path)
+    assert batcher("init", "synthesia.video", "film", "--offline", env=env, cwd=tmp_path).returncode == Exit.DONE
+
+    done = batcher("run", "film/film.yaml", "--rehearse", env=env, cwd=tmp_path)
+
+    assert (done.returncode, "the simulator does not stand in for Synthesia" in done.stderr) == (Exit.EDIT, True)
+    assert "--rehearse" not in (tmp_path / "film" / "film.yaml").read_text(encoding="utf-8")
+
+
 def test_an_account_that_cannot_be_asked_is_no_obstacle(account: Running, tmp_path: Path) -> None:
     """A key that is not accepted, or no network: that is said, and the rehearsal goes on."""
     job, env = write_job(tmp_path, ["Ann"]), environment(tmp_path, account.url)

@@ -412,6 +412,9 @@ class OAuth:
     note: str = ""
 
 
+_SIMULATED = frozenset({"heygen", "heygen.v2", "useapi"})
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provider:
     """
@@ -450,6 +453,11 @@ class Provider:
     shapes: Mapping[str, tuple[Mapping[str, Json], ...]] = field(default_factory=dict)
     assets: Assets | None = None
     digest: str = ""
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the local simulator gives its answers, so that a job for it can be rehearsed."""
+        return self.name in _SIMULATED
 
     def file_kinds(self, case: Mapping[str, Json]) -> tuple[str, ...]:
         """The kinds of local files that a case of a shape takes, itself or in the shapes within it."""

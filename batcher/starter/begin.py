@@ -93,13 +93,13 @@ def begin(provider: Provider, operation: Operation, wish: Wish, *, lists: Lists)
         or slug(f"{operation.name.rsplit('.', 1)[-1]} {wish.template_id}")
     )
     _add_title(operation, drawn, name)
-    job = _job_file(operation, wish, name=name, comments=_comments(operation, names))
+    job = _job_file(provider, operation, wish, name=name, comments=_comments(operation, names))
     form = _form(operation, drawn, live, job=job)
     notes = (*_warnings(provider, operation, drawn), *live.notes)
     return Begun(name=name, sheet=job.sheet, job_text=job.text(drawn), form=form, notes=notes)
 
 
-def _job_file(operation: Operation, wish: Wish, *, name: str, comments: dict[str, str]) -> JobFile:
+def _job_file(provider: Provider, operation: Operation, wish: Wish, *, name: str, comments: dict[str, str]) -> JobFile:
     kind = "csv" if wish.as_csv else "xlsx"
     sheet = f"{name}.{kind}"
     return JobFile(
@@ -109,6 +109,7 @@ def _job_file(operation: Operation, wish: Wish, *, name: str, comments: dict[str
         tab="" if wish.as_csv else ROWS_TAB,
         results=sheet if IN_PLACE and not wish.as_csv else f"{name}-results.{kind}",
         catalog=wish.catalog,
+        is_simulated=provider.is_simulated,
         comments=comments,
     )
 

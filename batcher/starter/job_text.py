@@ -31,6 +31,7 @@ class JobFile:
         tab: The tab of a workbook; empty for other sheets.
         results: Where the results go, relative to the job file.
         catalog: The file of a provider of the user's own, relative to the job file; empty without one.
+        is_simulated: It can be rehearsed.
         comments: Place in the request (its first key) to what is said about it.
     """
 
@@ -40,6 +41,7 @@ class JobFile:
     tab: str
     results: str
     catalog: str
+    is_simulated: bool
     comments: dict[str, str]
 
     def text(self, drawn: Sketch) -> str:
@@ -50,12 +52,14 @@ class JobFile:
         file = f"{self.name}.yaml"
         yield f"# {self.operation.title}: one for each row of {self.sheet}."
         yield f"#   batcher check {file}            what is wrong, and what it would cost; sends nothing"
-        yield f"#   batcher run {file} --rehearse   on a simulator that knows the same templates; free"
+        if self.is_simulated:
+            yield f"#   batcher run {file} --rehearse   on a simulator that knows the same templates; free"
         yield f"#   batcher run {file}"
         yield _commented(f"job: {quoted(self.name)}", "renaming it makes a new job: every row would be paid again")
         if self.catalog:
             yield f"catalog: {quoted(self.catalog)}"
-        yield _commented(f"operation: {self.operation.name}", f"`batcher operations {self.operation.name}` explains it")
+        explained = f"`batcher operations {self.operation.name}{f' --catalog {self.catalog}' if self.catalog else ''}` explains it"
+        yield _commented(f"operation: {self.operation.name}", explained)
         yield from ("", "sheet:", f"  file: {quoted(self.sheet)}")
         if self.tab:
             yield f"  tab: {quoted(self.tab)}"
