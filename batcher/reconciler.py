@@ -61,6 +61,7 @@ class Reconciler:
     _last_requests: int = 1
     _failures: int = 0
     _unfinished: set[int] = field(default_factory=set)
+    _has_failures: bool = False
     _listed: int = 0
     _ended: set[tuple[str, str]] = field(default_factory=set)
 
@@ -131,13 +132,15 @@ class Reconciler:
         """
         The cheapest look at the work of one operation.
 
-        Where rows wait for slots and many are in flight, a glance tells which of those that may be finished are: the
-        lists are read for their links only once there are enough of them.
+        The first of a run reads the lists, and may be its only one. Later, where rows wait for slots and many are in
+        flight, a glance tells which of those that may be finished are. The lists are read once there are enough of them
+        whose links are to come, and at once for what has failed.
         """
         flying = {remote_id: each for (name, remote_id), each in self._flying.items() if name == operation}
         ended = {remote_id for name, remote_id in self._ended if name == operation}
         times, is_quick = self._times.get(operation), settle.bulk is not None and settle.bulk.ready is not None
-        if self.slots_wanted and times and is_quick and len(flying) - len(ended) > MANY:
+        is_quick = is_quick and self.sweeps > 0 and self.slots_wanted and not self._has_failures
+        if times and is_quick and len(flying) - len(ended) > MANY:
             youngest = now - READY_FROM * min(times)
             may_be = [each for each, its in flying.items() if its.accepted_at <= youngest and each not in ended]
             if may_be and len(ended) <= ENDED_AT_MOST * len(flying):
@@ -158,6 +161,7 @@ class Reconciler:
         for operation, seen in zip(returned.about, looks, strict=True):
             news += self._seen(operation, seen, now)
         self._last_requests = sum(seen.requests for seen in looks)
+        self._has_failures = any(seen.has_failures for seen in looks)
         error = next((seen.error for seen in looks if seen.error is not None), None)
         if error is not None:
             self._trouble(error, now)

@@ -25,11 +25,13 @@ class Sweep:
         outcomes: By remote id, with the source of each.
         requests: How many requests it took.
         error: Why it ended early; None when it came to its end.
+        has_failures: Work has failed, and why is only to be had elsewhere.
     """
 
     outcomes: dict[str, tuple[Outcome, Source]] = field(default_factory=dict)
     requests: int = 0
     error: ApiError | None = None
+    has_failures: bool = False
 
 
 ENOUGH = 0.95
@@ -67,8 +69,8 @@ def glance(client: Client, settle: Settle, wanted: Sequence[str]) -> Sweep:
     """
     Ask only which of the wanted ids are finished, a hundred with each request, whatever stands between them in a list.
 
-    What is finished lets go of its slot with that. Its links, and everything about what has failed or is missing, come
-    with the next sweep. A failure ends it and keeps what it has seen.
+    What is finished lets go of its slot with that. Its links come with a later sweep, and so does all about what has
+    failed or is missing. An error ends it and keeps what it has seen.
     """
     seen = Sweep()
     bulk = settle.bulk
@@ -81,6 +83,8 @@ def glance(client: Client, settle: Settle, wanted: Sequence[str]) -> Sweep:
             for remote_id, item in items.items():
                 if bulk.ready.holds(item):
                     seen.outcomes[remote_id] = (Outcome(state=State.IN_PROGRESS, ended=True), Source.POLL)
+                elif settle.failed is not None and settle.failed.holds(item):
+                    seen.has_failures = True
     except ApiError as error:
         seen.error = error
     return seen
