@@ -150,6 +150,7 @@ class Outcome:
         stops: The failure is one after which no row of the account can work (credit used up).
         missing: The API does not know the id (any more): no outcome, but worth counting.
         completed_at: When the API says it was finished, unix seconds; None where it does not.
+        ended: It is finished, but what it brought stands elsewhere: IN_PROGRESS until that is read.
     """
 
     state: State
@@ -160,6 +161,7 @@ class Outcome:
     stops: bool = False
     missing: bool = False
     completed_at: float | None = None
+    ended: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,18 +7,24 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from batcher.api.client import Client
-from batcher.api.sweep import Sweep, sweep
+from batcher.api.sweep import Sweep, glance, sweep
 from batcher.bound import BoundJob
 from batcher.catalog.model import Settle
 from batcher.errors import ApiError, StopEverything, Throttled
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import InFlight, News
 from batcher.model import Outcome, Source, State
-from batcher.pacing import next_look
+from batcher.pacing import READY_FROM, next_look
 from batcher.senders import Returned, Senders
 from batcher.stops import FailureWatch
 
 RETRY_S = 5.0
+MANY = 300
+"""More than so many in flight stand deep in a list, most of it finished long ago or too young: a glance is cheaper."""
+
+ENDED_AT_MOST = 0.5
+"""Once the links of so large a share of what is in flight are to be read, the lists are read."""
+
 THOROUGH_EVERY = 4
 """One look in so many goes to the end: the oldest pieces stand deep in a list, and are few."""
 
@@ -55,6 +61,9 @@ class Reconciler:
     _last_requests: int = 1
     _failures: int = 0
     _unfinished: set[int] = field(default_factory=set)
+    _has_failures: bool = False
+    _listed: int = 0
+    _ended: set[tuple[str, str]] = field(default_factory=set)
 
     def begin(self) -> None:
         """Take over what is in flight from earlier runs and other processes: it is looked at straight away."""
@@ -114,13 +123,31 @@ class Reconciler:
             return
         if self.senders.free() <= 0:
             return
-        groups = [
-            (settle, tuple(remote_id for name, remote_id in self._flying if name == operation))
-            for operation, settle in self._operations().items()
-        ]
+        settles = self._operations()
+        looks = [self._look(operation, settle, now) for operation, settle in settles.items()]
         self._under_way, self.due_at = True, None
-        thorough = self.sweeps % THOROUGH_EVERY == 0 or not self.slots_wanted
-        self.senders.send(self, tuple(self._operations()), partial(look_at_all, self.client, groups, thorough=thorough))
+        self.senders.send(self, tuple(settles), partial(look_at_all, looks))
+
+    def _look(self, operation: str, settle: Settle, now: float) -> Callable[[], Sweep]:
+        """
+        The cheapest look at the work of one operation.
+
+        The first of a run reads the lists, and may be its only one. Later, where rows wait for slots and many are in
+        flight, a glance tells which of those that may be finished are. The lists are read once there are enough of them
+        whose links are to come, and at once for what has failed.
+        """
+        flying = {remote_id: each for (name, remote_id), each in self._flying.items() if name == operation}
+        ended = {remote_id for name, remote_id in self._ended if name == operation}
+        times, is_quick = self._times.get(operation), settle.bulk is not None and settle.bulk.ready is not None
+        is_quick = is_quick and self.sweeps > 0 and self.slots_wanted and not self._has_failures
+        if times and is_quick and len(flying) - len(ended) > MANY:
+            youngest = now - READY_FROM * min(times)
+            may_be = [each for each, its in flying.items() if its.accepted_at <= youngest and each not in ended]
+            if may_be and len(ended) <= ENDED_AT_MOST * len(flying):
+                return partial(glance, self.client, settle, may_be)
+        thorough = self._listed % THOROUGH_EVERY == 0 or not self.slots_wanted
+        self._listed += 1
+        return partial(sweep, self.client, settle, tuple(flying), thorough=thorough)
 
     def take(self, returned: Returned) -> list[News]:
         """What a look has brought."""
@@ -134,6 +161,7 @@ class Reconciler:
         for operation, seen in zip(returned.about, looks, strict=True):
             news += self._seen(operation, seen, now)
         self._last_requests = sum(seen.requests for seen in looks)
+        self._has_failures = any(seen.has_failures for seen in looks)
         error = next((seen.error for seen in looks if seen.error is not None), None)
         if error is not None:
             self._trouble(error, now)
@@ -149,10 +177,13 @@ class Reconciler:
             if flying is None:
                 continue
             news.append(self._news(flying, outcome, source, now))
-            if news[-1].state is State.IN_PROGRESS:
+            if outcome.ended:
+                self._ended.add((operation, remote_id))
+            elif news[-1].state is State.IN_PROGRESS:
                 self._unfinished.add(flying.attempt_id)
             else:
                 del self._flying[operation, remote_id]
+                self._ended.discard((operation, remote_id))
                 self._finished(flying, news[-1])
         return news
 
@@ -224,6 +255,7 @@ class Reconciler:
             cause=outcome.word or state.value,
             at=now,
             checked=True,
+            ended=outcome.ended,
             missing=outcome.missing,
             word=outcome.word,
             outputs=outcome.outputs,
@@ -249,6 +281,6 @@ class Reconciler:
         return outcome.completed_at if outcome.completed_at is not None and outcome.completed_at <= now else now
 
 
-def look_at_all(client: Client, groups: Sequence[tuple[Settle, tuple[str, ...]]], *, thorough: bool) -> list[Sweep]:
+def look_at_all(looks: Sequence[Callable[[], Sweep]]) -> list[Sweep]:
     """Look at the work of several operations, one after the other; carried out by a sender."""
-    return [sweep(client, settle, remote_ids, thorough=thorough) for settle, remote_ids in groups]
+    return [look() for look in looks]

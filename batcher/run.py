@@ -327,6 +327,8 @@ class Run:
             if each.state in (State.DONE, State.FAILED, State.UNSURE):
                 self.progress.finished += 1
                 dispatcher.woken()
+            if each.ended:
+                dispatcher.woken()
             if each.state is State.WAITING:
                 dispatcher.reopen()
         self._release(dispatcher, reconciler)

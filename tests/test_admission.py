@@ -233,6 +233,22 @@ def test_what_has_ended_frees_its_slot(ledger: SqliteLedger, end: State) -> None
     assert len(admit(ledger, in_flight=1).attempts) == 1
 
 
+def test_what_is_seen_finished_frees_its_slot_before_its_links_are_read(ledger: SqliteLedger) -> None:
+    """It stays in progress, and is done like any other once they are."""
+    plan(ledger, *rows(3))
+    (one,) = admit(ledger, in_flight=1).attempts
+    accept(ledger, one)
+    ledger.record([news(one, State.IN_PROGRESS, checked=True)])
+    assert not admit(ledger, in_flight=1).attempts
+
+    ledger.record([news(one, State.IN_PROGRESS, checked=True, ended=True)])
+    assert len(admit(ledger, in_flight=1).attempts) == 1
+    assert states(ledger)["r1"] is State.IN_PROGRESS
+
+    ledger.record([news(one, State.DONE)])
+    assert states(ledger)["r1"] is State.DONE
+
+
 def test_slots_are_the_accounts(ledger: SqliteLedger) -> None:
     """Two jobs on one account never have more in work than the account may."""
     plan(ledger, *rows(9))

@@ -8,6 +8,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -15,6 +16,7 @@ from urllib.request import Request, urlopen
 import pytest
 from support import Hurry, Killed, names, news, open_ledger, run_hurried, states, task_key, write_job
 
+from batcher import reconciler
 from batcher.ending import Verbs
 from batcher.errors import Exit, NotFinished
 from batcher.model import Source, State
@@ -54,6 +56,13 @@ class Site:
         found = db.execute(query).fetchall()
         db.close()
         return found
+
+    def unread_at_once(self) -> list[int]:
+        """How many tasks were accepted and not done, after each move that the ledger tells of."""
+        db = sqlite3.connect(self.folder / "state" / "loopback.db")
+        moves = db.execute("SELECT to_state FROM moves ORDER BY rowid").fetchall()
+        db.close()
+        return list(accumulate({"sending": 1, "done": -1, "failed": -1}.get(state, 0) for (state,) in moves))
 
 
 @pytest.fixture
@@ -535,6 +544,24 @@ def test_the_cap_of_renders_holds_at_the_server(make_site: Callable[..., Site]) 
     check(site, ending)
     assert report["peak_in_flight"] <= 4
     assert report["refused"] == {}
+
+
+def test_of_many_in_flight_a_glance_tells_which_have_ended(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slots are free before links are read; every row gets its own links all the same."""
+    monkeypatch.setattr(reconciler, "MANY", 4)
+    people = [name if number % 10 else "[fail]" for number, name in enumerate(names(120))]
+    site = make_site(people, in_flight=12, job={"limits": {"in_flight": 12}})
+    ending = site.run()
+    report = site.simulator.report()
+
+    check(site, ending)
+    assert site.words() == {"done": 108, "failed": 12}
+    assert report["peak_in_flight"] <= 12
+    assert report["refused"] == {}
+    assert report["requests"]["GET /v3/videos/statuses"] > 5
+    assert any(moved > 12 for moved in site.unread_at_once())
 
 
 def test_a_cap_lower_than_ours_is_obeyed(make_site: Callable[..., Site]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from batcher.api.client import Client
@@ -25,11 +25,13 @@ class Sweep:
         outcomes: By remote id, with the source of each.
         requests: How many requests it took.
         error: Why it ended early; None when it came to its end.
+        has_failures: Work has failed, and why is only to be had elsewhere.
     """
 
     outcomes: dict[str, tuple[Outcome, Source]] = field(default_factory=dict)
     requests: int = 0
     error: ApiError | None = None
+    has_failures: bool = False
 
 
 ENOUGH = 0.95
@@ -58,6 +60,31 @@ def sweep(client: Client, settle: Settle, wanted: Collection[str], *, thorough: 
         at_most = SINGLES if settle.list or settle.bulk else len(rest)
         for remote_id in [*ready, *rest][:at_most]:
             _single(client, settle, remote_id, seen)
+    except ApiError as error:
+        seen.error = error
+    return seen
+
+
+def glance(client: Client, settle: Settle, wanted: Sequence[str]) -> Sweep:
+    """
+    Ask only which of the wanted ids are finished, a hundred with each request, whatever stands between them in a list.
+
+    What is finished lets go of its slot with that. Its links come with a later sweep, and so does all about what has
+    failed or is missing. An error ends it and keeps what it has seen.
+    """
+    seen = Sweep()
+    bulk = settle.bulk
+    if bulk is None or bulk.ready is None:
+        return seen
+    try:
+        for start in range(0, len(wanted), bulk.most):
+            items = client.states(settle, wanted[start : start + bulk.most])
+            seen.requests += 1
+            for remote_id, item in items.items():
+                if bulk.ready.holds(item):
+                    seen.outcomes[remote_id] = (Outcome(state=State.IN_PROGRESS, ended=True), Source.POLL)
+                elif settle.failed is not None and settle.failed.holds(item):
+                    seen.has_failures = True
     except ApiError as error:
         seen.error = error
     return seen

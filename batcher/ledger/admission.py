@@ -26,7 +26,8 @@ _NTH_NEWEST = "SELECT at FROM sends WHERE account = ? AND answered = 1 ORDER BY 
 _SLOTS_AT_MOST = "SELECT COUNT(*) FROM attempts WHERE account = ? AND state IN ('sending', 'in progress', 'unsure')"
 _SLOTS = """
 SELECT COUNT(*) FROM attempts a JOIN submissions s USING (submission_id)
-WHERE a.account = ? AND a.state IN ('sending', 'in progress', 'unsure') AND COALESCE(a.accepted_at, s.first_sent_at) > ?
+WHERE a.account = ? AND a.state IN ('sending', 'in progress', 'unsure') AND a.ended_at IS NULL
+  AND COALESCE(a.accepted_at, s.first_sent_at) > ?
   AND NOT (a.state = 'unsure' AND a.operation IN ({values}) AND s.first_sent_at <= ?)"""
 # Work that was given up or lost may have been charged all the same.
 _SPENT = """

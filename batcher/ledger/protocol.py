@@ -103,9 +103,10 @@ class Ledger(Protocol):
         Move waiting tasks to *sending*, as many as the account admits, and write down that they are being sent.
 
         Hold-offs, rate windows, slots and budget are one decision in one transaction; windows count requests, slots and
-        budget count tasks. What is returned must be sent at once: from here on each of them may have been charged.
-        Tasks that go together in one request are attempts of one submission, whose key is made from theirs. A task that
-        needs a file which the account does not hold stays where it is.
+        budget count tasks. What was seen to have ended holds no slot, though it is in progress until its links are read.
+        What is returned must be sent at once: from here on each of them may have been charged. Tasks that go together in
+        one request are attempts of one submission, whose key is made from theirs. A task that needs a file which the
+        account does not hold stays where it is.
 
         Args:
             wish: Who asks, for how much, under which limits.

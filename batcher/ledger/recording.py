@@ -38,7 +38,8 @@ UPDATE attempts SET state = told.state, outputs = told.outputs,
     misses = CASE told.misses WHEN 'one more' THEN attempts.misses + 1 WHEN 'none' THEN 0 ELSE attempts.misses END
 FROM told WHERE attempts.attempt_id = told.attempt_id"""
 _CHECKED = """
-UPDATE attempts SET word = CASE WHEN ? <> '' THEN ? ELSE word END, checked_at = ?, misses = CASE WHEN ? THEN misses + 1 ELSE 0 END
+UPDATE attempts SET word = CASE WHEN ? <> '' THEN ? ELSE word END, checked_at = ?, misses = CASE WHEN ? THEN misses + 1 ELSE 0 END,
+    ended_at = CASE WHEN ? THEN COALESCE(ended_at, ?) ELSE ended_at END
 WHERE attempt_id IN ({ids})"""
 _ANSWERED = """
 UPDATE sends SET answered = 1, at = CASE WHEN at < ? THEN ? ELSE at END WHERE answered = 0 AND submission_id IN ({ids})"""
@@ -171,7 +172,7 @@ class _Page:
         if news.batch_id:
             self._batches.append((news.batch_id, held.submission_id))
         if before is State.IN_PROGRESS and news.state is State.IN_PROGRESS and not news.outputs:
-            alike = (news.word, news.word, news.at, news.missing)
+            alike = (news.word, news.word, news.at, news.missing, news.ended, news.at)
             self._checked.setdefault(alike, []).append(news.attempt_id)
             return news
         if before in FINAL and news.state is not before:

@@ -183,6 +183,7 @@ CREATE TABLE attempts (
     misses INTEGER NOT NULL DEFAULT 0,
     place INTEGER,                       -- its index in the batch that carries it; NULL: sent alone
     flag TEXT NOT NULL DEFAULT '',       -- what a person should know of it, whatever its state
+    ended_at REAL,                       -- when it was seen finished, and let go of its slot, before its links were read
     UNIQUE (task_id, number)
 ) STRICT;
 CREATE INDEX attempts_open ON attempts (state, account) WHERE state IN ('sending', 'in progress', 'unsure');
@@ -248,6 +249,7 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "ALTER TABLE tasks ADD COLUMN held INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE tasks ADD COLUMN not_before REAL NOT NULL DEFAULT 0",
         "ALTER TABLE tasks ADD COLUMN made_from TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE attempts ADD COLUMN ended_at REAL",
     )
 }
 """What leads from each version to the next; a ledger of every one that was ever released stands among the tests."""

@@ -242,6 +242,7 @@ class News:
         missing: The API did not know the id: counted.
         took_s: How long it was in the making, in seconds; None where that is not known well.
         checked: The API was asked for its state (also when nothing had changed).
+        ended: It is finished, and holds no slot any more; it stays in progress until what it brought is read.
     """
 
     attempt_id: int
@@ -251,6 +252,7 @@ class News:
     at: float
     answered: bool = False
     checked: bool = False
+    ended: bool = False
     missing: bool = False
     batch_id: str = ""
     remote_id: str = ""

@@ -151,9 +151,9 @@ def _not_yet_sending() -> Callable[[Call], bool]:
 def _require_that_the_sending_is_seen(calls: Sequence[Call]) -> None:
     """The first POST, in as many pieces as it leaves in, and what comes back are points of their own."""
     reachable = [call for call, _ in tracing.numbered(calls)]
-    head = next(call for call in calls if call.name.startswith("send") and '"POST ' in call.arguments)
+    post = next(call for call in calls if call.name.startswith("send") and '"POST ' in call.arguments)
     own = [
-        call for call in calls if call.thread == head.thread and call.begun >= head.begun and call.name in ON_THE_WIRE
+        call for call in calls if call.thread == post.thread and call.begun >= post.begun and call.name in ON_THE_WIRE
     ]
     answer = next(index for index, call in enumerate(own) if call.name == "recvfrom")
     assert all(call in reachable for call in own[: answer + 1]), "another thread's calls hide those of the sender"
