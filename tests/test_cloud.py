@@ -18,8 +18,10 @@ from cloud_standin import SECRET, Bucket, only_to_be_read, store_environment
 from proofs.leaks import leaks_below
 from support import batcher, begin_batcher, environment, kill, names, surroundings, write_job
 
+from batcher.ending import is_settled, leave_settled
 from batcher.errors import Exit, InputError
 from batcher.fetch.forward import KEPT_S, clear
+from batcher.idle import Kept
 from batcher.job import load_job
 from batcher.opening import opened
 from batcher.simulator import Behaviour, Running, start
@@ -105,6 +107,19 @@ def test_a_tick_writes_nothing_and_a_file_that_is_gone_is_fetched_again(make_sit
     assert set(after) == {f"videos/Person {n}.mp4" for n in (1, 2, 3)}
     assert after["videos/Person 1.mp4"] == before["videos/Person 1.mp4"]
     assert site.posts() == 3
+
+
+def test_no_tick_is_slept_through_because_of_files_that_only_the_store_knows(make_site: Callable[..., Site]) -> None:
+    """Stamps of this machine's files say nothing about a bucket, be there only the downloads in it."""
+    site = make_site(1, results={"file": "out.csv", "report": "page.html"})
+    (site.folder / "people.csv").write_bytes(site.bucket.get("in/people.csv"))
+    site.job.write_text(site.job.read_text().replace(f"{site.bucket}/in/people.csv", "people.csv"))
+    assert site.command("run", "--yes").returncode == Exit.DONE
+    around, kept = surroundings(site.folder, site.simulator.url), Kept()
+    with opened(load_job(site.job), around) as at_hand:
+        assert is_settled(at_hand, at_hand.plan(at=around.clock()), at=around.clock())
+        leave_settled(at_hand, around, kept, code=Exit.DONE)
+    assert not kept.files
 
 
 def test_kills_in_the_middle_pay_nothing_twice_and_lose_no_file(make_site: Callable[..., Site]) -> None:
