@@ -25,6 +25,7 @@ from batcher.idle import Kept
 from batcher.job import load_job
 from batcher.opening import opened
 from batcher.simulator import Behaviour, Running, start
+from batcher.simulator.media import content
 
 
 class Site:
@@ -154,13 +155,15 @@ def test_names_out_of_cells_stay_below_their_prefix(make_site: Callable[..., Sit
 
 
 def test_what_somebody_else_has_put_there_is_untouched(make_site: Callable[..., Site]) -> None:
-    """The row says so; no file is replaced, be it of the same length."""
+    """The row says so; no file is replaced, though it has the same length."""
     site = make_site(2)
-    site.bucket.put("videos/Person 1.mp4", "somebody else's")
+    theirs = bytes(len(content(f"{'0' * 32}.mp4")))
+    site.bucket.put("videos/Person 1.mp4", theirs)
     ran = site.command("run", "--yes")
 
     assert ran.returncode == Exit.SOME_FAILED
-    assert site.bucket.get("videos/Person 1.mp4") == b"somebody else's"
+    assert len(site.bucket.get("videos/Person 2.mp4")) == len(theirs)
+    assert site.bucket.get("videos/Person 1.mp4") == theirs
     assert "a different file stands there already" in site.rows()[0]["what_to_do"] + site.rows()[0]["error"]
     assert site.rows()[1]["video_file"]
 
