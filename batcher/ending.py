@@ -9,6 +9,7 @@ from enum import Enum
 from batcher.api.login import login_file
 from batcher.catalog.load import FOLDER
 from batcher.errors import Exit, InputError
+from batcher.filing import folders_of
 from batcher.idle import Kept
 from batcher.ledger.place import is_address
 from batcher.model import State
@@ -88,7 +89,7 @@ def leave_settled(opened: OpenJob, around: Surroundings, kept: Kept, *, code: Ex
     a settled job something: no row waits for its own day, and all that was learned is written.
     """
     job, record = opened.job, opened.ledger.job(opened.job.name)
-    places = (job.sheet.file, job.results.file, *(each.folder for each in job.results.downloads))
+    places = (job.sheet.file, job.results.file, *folders_of(job))
     is_elsewhere = any(isinstance(place, CloudPath) for place in places) or is_address(around.place)
     is_told_by_files = not (job.sheet.link or job.sheet.is_dropped or is_elsewhere)
     if not is_told_by_files or record is None or not is_written(opened):

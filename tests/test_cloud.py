@@ -18,11 +18,14 @@ from cloud_standin import SECRET, Bucket, only_to_be_read, store_environment
 from proofs.leaks import leaks_below
 from support import batcher, begin_batcher, environment, kill, names, surroundings, write_job
 
+from batcher.ending import is_settled, leave_settled
 from batcher.errors import Exit, InputError
 from batcher.fetch.forward import KEPT_S, clear
+from batcher.idle import Kept
 from batcher.job import load_job
 from batcher.opening import opened
 from batcher.simulator import Behaviour, Running, start
+from batcher.simulator.media import content
 
 
 class Site:
@@ -107,6 +110,19 @@ def test_a_tick_writes_nothing_and_a_file_that_is_gone_is_fetched_again(make_sit
     assert site.posts() == 3
 
 
+def test_no_tick_is_slept_through_because_of_files_that_only_the_store_knows(make_site: Callable[..., Site]) -> None:
+    """Stamps of this machine's files say nothing about a bucket, be there only the downloads in it."""
+    site = make_site(1, results={"file": "out.csv", "report": "page.html"})
+    (site.folder / "people.csv").write_bytes(site.bucket.get("in/people.csv"))
+    site.job.write_text(site.job.read_text().replace(f"{site.bucket}/in/people.csv", "people.csv"))
+    assert site.command("run", "--yes").returncode == Exit.DONE
+    around, kept = surroundings(site.folder, site.simulator.url), Kept()
+    with opened(load_job(site.job), around) as at_hand:
+        assert is_settled(at_hand, at_hand.plan(at=around.clock()), at=around.clock())
+        leave_settled(at_hand, around, kept, code=Exit.DONE)
+    assert not kept.files
+
+
 def test_kills_in_the_middle_pay_nothing_twice_and_lose_no_file(make_site: Callable[..., Site]) -> None:
     """Wherever the kill hits: sending, rendering, or a file on its way into the cloud."""
     site = make_site(12, behaviour={"render_s": 0.3}, limits={"in_flight": 4})
@@ -139,13 +155,15 @@ def test_names_out_of_cells_stay_below_their_prefix(make_site: Callable[..., Sit
 
 
 def test_what_somebody_else_has_put_there_is_untouched(make_site: Callable[..., Site]) -> None:
-    """The row says so; no file is replaced, be it of the same length."""
+    """The row says so; no file is replaced, though it has the same length."""
     site = make_site(2)
-    site.bucket.put("videos/Person 1.mp4", "somebody else's")
+    theirs = bytes(len(content(f"{'0' * 32}.mp4")))
+    site.bucket.put("videos/Person 1.mp4", theirs)
     ran = site.command("run", "--yes")
 
     assert ran.returncode == Exit.SOME_FAILED
-    assert site.bucket.get("videos/Person 1.mp4") == b"somebody else's"
+    assert len(site.bucket.get("videos/Person 2.mp4")) == len(theirs)
+    assert site.bucket.get("videos/Person 1.mp4") == theirs
     assert "a different file stands there already" in site.rows()[0]["what_to_do"] + site.rows()[0]["error"]
     assert site.rows()[1]["video_file"]
 
