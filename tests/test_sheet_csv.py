@@ -156,7 +156,7 @@ def test_the_line_sep_is_honoured_and_counted(tmp_path: Path) -> None:
 
 def test_rows_that_do_not_fit_are_listed_together(tmp_path: Path) -> None:
     """All of them at once, with their numbers, and never shifted into other columns."""
-    sheet = opened(tmp_path, "id,name,city\n1,a,b\n2,a,b,c\n3,a\n4,a,b,,\n\n", needs=["id"])
+    sheet = opened(tmp_path, "id,name,city\n1,a,b\n2,a,b,c\n3,a\n4,a,b,,\n\n", needs=["id", "city"])
     read: list[object] = []
 
     with pytest.raises(InputError) as caught:
@@ -167,6 +167,13 @@ def test_rows_that_do_not_fit_are_listed_together(tmp_path: Path) -> None:
     assert [problem.where for problem in caught.value.problems] == ["people.csv row 3", "people.csv row 4"]
     assert 'too much: "c"' in str(caught.value)
     assert 'nothing for "city"' in str(caught.value)
+
+
+def test_a_line_may_end_before_columns_that_the_job_does_not_ask_for(tmp_path: Path) -> None:
+    """Excel writes no delimiters behind the last filled cell of a line."""
+    sheet = opened(tmp_path, "id,name,note,\n1,a\n2,b,c\n", needs=["id", "name"])
+
+    assert [row.cells for row in sheet.rows()] == [("1", "a", "", ""), ("2", "b", "c", "")]
 
 
 def test_long_lists_of_bad_rows_end_in_a_count(tmp_path: Path) -> None:

@@ -83,18 +83,19 @@ def open_delimited(spec: SheetSpec, needs: Collection[str]) -> Sheet:
         header=header,
         notes=tuple(note for note in (text.note, said) if note),
         fingerprint=text.fingerprint,
-        read=lambda: guard_nameless(_rows(text, layout, header), header, where=name),
+        read=lambda: guard_nameless(_rows(text, layout, header, needs), header, where=name),
     )
 
 
-def _rows(text: TextFile, layout: Layout, header: tuple[str, ...]) -> Iterator[Row]:
+def _rows(text: TextFile, layout: Layout, header: tuple[str, ...], needs: Collection[str]) -> Iterator[Row]:
     """Every row that fits the header; those that do not are listed in one InputError at the end."""
     width = len(header)
+    may_lack = set(map(normalise, header)) - set(map(normalise, needs)) if needs else set()
     misfits: list[Problem] = []
     count = 0
     for number, cells in _below(text, layout):
         if len(cells) != width:
-            cells, complaint = _fitted(cells, header)
+            cells, complaint = _fitted(cells, header, may_lack)
             if complaint:
                 count += 1
                 if count <= _LISTED:
@@ -107,8 +108,12 @@ def _rows(text: TextFile, layout: Layout, header: tuple[str, ...]) -> Iterator[R
         raise InputError(*misfits)
 
 
-def _fitted(cells: list[str], header: Sequence[str]) -> tuple[list[str], str]:
-    """The cells brought to the header's width where nothing is lost by it; otherwise what is wrong with them."""
+def _fitted(cells: list[str], header: Sequence[str], may_lack: Collection[str]) -> tuple[list[str], str]:
+    """
+    The cells brought to the header's width where nothing is lost by it; otherwise what is wrong with them.
+
+    Excel ends a line after its last filled cell, so what stands at the right and is not asked for may be missing.
+    """
     width = len(header)
     if not cells:
         return [""] * width, ""
@@ -118,10 +123,10 @@ def _fitted(cells: list[str], header: Sequence[str]) -> tuple[list[str], str]:
             f"{_counted(len(cells))}, but the header has {width} columns; too much: {shown(extra[0])} "
             "(a text that holds the delimiter must stand in quotation marks)"
         )
-    lacking = header[len(cells) :]
-    if any(map(normalise, lacking)):
+    lacking = [name for name in header[len(cells) :] if normalise(name) and normalise(name) not in may_lack]
+    if lacking:
         return cells, f"{_counted(len(cells))}, but the header has {width} columns: nothing for {shown(lacking[0])}"
-    return (cells + [""] * len(lacking))[:width], ""
+    return (cells + [""] * width)[:width], ""
 
 
 def _counted(cells: int) -> str:
