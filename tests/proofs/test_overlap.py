@@ -33,9 +33,11 @@ def test_of_twenty_runs_at_once_one_works_and_the_others_leave(
         begun = [scene.begin("run", "--quiet") for _ in range(AT_ONCE)]
         until(lambda: any(process.poll() is not None for process in begun))
         stand_in.behave(answer_s=0.0)
-        exits = [finish(process, timeout_s=30).exit for process in begun]
+        ends = [finish(process, timeout_s=30) for process in begun]
 
+    exits = [ran.exit for ran in ends]
     assert exits.count(NOT_FINISHED) >= 1, f"no two runs ever met: {exits}"
+    assert all("another run of" in ran.stderr for ran in ends if ran.exit == NOT_FINISHED), "not kept out by the lock"
     assert exits.count(0) >= 1, exits
     assert set(exits) <= {0, NOT_FINISHED}, exits
     assert_holds(scene.evidence(stand_in, scene.run(), watched=complaints))
