@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -123,7 +124,8 @@ def _points(operation: str, lanes: SimpleQueue[Lane], tmp_path: Path) -> Iterato
     log = tmp_path / "census.trace"
     scene = _handed_over("census", operation, lane, tmp_path)
     _traced(scene, ["-e", f"trace={tracing.known(CALLS)}"], log=log)
-    for name, count in tracing.count_calls(log).items():
+    counts = Counter(call.name for call, _ in tracing.numbered(tracing.read_calls(log)))
+    for name, count in counts.items():
         some = range(1, count + 1) if LONG else {1 + count * each // (SAMPLE + 1) for each in range(1, SAMPLE + 1)}
         yield from ((name, number) for number in sorted(some))
 
