@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from proofs.checker import assert_holds
 from proofs.leaks import seen_in
+from proofs.proxy import Cut, Exchange, spoiling
 from proofs.scene import KEY, Scene, end_all, finish, kill, until
 from proofs.standin import StandIn, standing_in
 
@@ -98,19 +100,25 @@ def test_whoever_asks_sees_what_each_worker_holds_also_one_that_is_dead(
     stand_in: StandIn, address: str, tmp_path: Path
 ) -> None:
     """The rows whose answers are still to come, by name."""
-    stand_in.behave(answer_s=4.0)
-    scene = Scene(folder=tmp_path, url=stand_in.url, name="held", count=3, address=address)
+    over = threading.Event()
+
+    def without_answer(_: Exchange) -> bytes:
+        over.wait(120)
+        raise Cut(reset=True)
 
     def held() -> list[tuple[str, int]]:
         return [(each["worker"], each["holds"]) for each in json.loads(scene.ask("workers", "--json").stdout)]
 
-    with crew_for(scene, count=1) as crew:
-        watching = scene.begin("run", "--cluster", "--yes")
-        until(lambda: [count for _, count in held()] == [3], during=watching, timeout_s=90)
-        shown = scene.ask("workers").stdout
-        kill(crew.hired[0])  # type: ignore[arg-type]
-        crew.hired[0].wait(timeout=30)
-        (name, count) = held()[0]
+    with spoiling(stand_in.url, without_answer) as proxy:
+        scene = Scene(folder=tmp_path, url=proxy.url, name="held", count=3, address=address)
+        with crew_for(scene, count=1) as crew:
+            watching = scene.begin("run", "--cluster", "--yes")
+            until(lambda: [count for _, count in held()] == [3], during=watching, timeout_s=90)
+            shown = scene.ask("workers").stdout
+            kill(crew.hired[0])  # type: ignore[arg-type]
+            crew.hired[0].wait(timeout=30)
+            (name, count) = held()[0]
+        over.set()
 
     assert ", 3 rows on their way" in shown
     assert name.endswith(f":{crew.hired[0].pid}")
