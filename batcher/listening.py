@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from batcher.bound import BoundJob
 from batcher.errors import Problem
 from batcher.ledger.values import Planned
-from batcher.model import Json, Row
+from batcher.model import Json, Row, row_value
 from batcher.oddities import cell_oddities, gap, text_oddities
 from batcher.persons import PersonColumns, Persons
 
@@ -38,7 +38,7 @@ class Spoken:
     text: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@row_value
 class _Candidate:
     row_id: str
     length: int
@@ -74,6 +74,11 @@ class Listener:
     def __post_init__(self) -> None:
         self._persons = Persons(columns=PersonColumns.of(self.bound.sheet.header))
 
+    @property
+    def listens(self) -> bool:
+        """Whether it wants to hear of further rows."""
+        return self.rows < LISTENED
+
     def hear(self, row: Row, waiting: Sequence[Planned]) -> None:
         """
         Take in a row.
@@ -82,8 +87,6 @@ class Listener:
             waiting: Its tasks that are about to be sent; a row without any is remembered as a person only.
         """
         self.rows += 1
-        if self.rows > LISTENED:
-            return
         earlier = self._persons.earlier(row.cells, row.number)
         if not waiting:
             return

@@ -79,7 +79,7 @@ class MarkReader:
 
     def mark(self, row: Row) -> Mark:
         """What the word in the row's status cell asks for."""
-        return _MARKS.get(self.word(row), Mark.NONE)
+        return _MARKS.get(self.word(row), Mark.NONE) if self.own else Mark.NONE
 
     def word(self, row: Row) -> str:
         """The word in the row's status cell, in lower case."""

@@ -14,6 +14,8 @@ _FIRST = re.compile(r"first ?name|given ?name|vorname")
 _LAST = re.compile(r"last ?name|family ?name|surname|nachname|familienname")
 _COMPANY = re.compile(r"(company|firma|unternehmen|organi[sz]ation|kunde|firma kunde)( ?name)?")
 
+_NO_DIGITS = re.compile(r"\D+")
+
 PHONE_DIGITS = 8
 """Shorter numbers are extensions, which many share."""
 
@@ -72,7 +74,7 @@ class Persons:
         if columns.mail is not None and "@" in (mail := _plain(cells[columns.mail])):
             yield columns.mail, ("mail", mail)
         if columns.phone is not None and name:
-            digits = re.sub(r"\D", "", cells[columns.phone]).removeprefix("00")
+            digits = _NO_DIGITS.sub("", cells[columns.phone]).removeprefix("00")
             if len(digits) >= PHONE_DIGITS:
                 yield columns.phone, ("phone", digits, name)
         whole = len(columns.names) == 2 or " " in name
@@ -81,4 +83,4 @@ class Persons:
 
 
 def _plain(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return " ".join((text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold().split())

@@ -403,12 +403,12 @@ def _stream(bound: BoundJob, ledger: Ledger, plan: Plan, listener: Listener | No
             is_held = identified.is_held(now)
             waits = plan.count(tasks, sources, again=again, is_held=is_held)
             plan.count_marks(identified, tasks)
-            if is_misread(bound, identified.row):
+            if bound.marks.own and is_misread(bound, identified.row):
                 _some(plan.misread, identified.row.number)
             twin = twins.doubt(bound.sheet, [task for task, _ in tasks]) if bound.has_ids else None
             if waits:
                 plan.doubt(bound, identified.row, twin)
-            if listener is not None:
+            if listener is not None and listener.listens:
                 waiting = [
                     task for task, each in tasks if _state(task, each, is_again=task.key in again) is State.WAITING
                 ]

@@ -253,7 +253,8 @@ class Price:
     def of(self, body: Json) -> tuple[float, str]:
         """Amount and `per` for a body: those of the first case that holds, where one does."""
         for case in self.cases:
-            if as_text(case.field.find(body)) == case.value:
+            found = case.field.find(body)
+            if (found is not None or not case.value) and as_text(found) == case.value:
                 return case.amount, case.per
         return self.amount, self.per
 
