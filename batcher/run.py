@@ -105,6 +105,7 @@ class Run:
     _written_at: float = 0.0
     _write_took: float = 0.0
     _dirty: bool = True
+    _others_told: bool = False
     _downloads: Downloads | None = None
     _renewal: Renewal | None = None
 
@@ -394,9 +395,24 @@ class Run:
         is_stuck = dispatcher.gate is Gate.SLOTS and dispatcher.wake_at is None
         if is_stuck and self.opened.ledger.unsure(self.opened.job.name):
             return "unsure rows hold the places of the account: decide about them with batcher settle"
+        if is_stuck:
+            self._tell_who_is_before()
         if dispatcher.gate in (Gate.HELD_OFF, Gate.WINDOW) and (dispatcher.wake_at or now) - now > LONG_WAIT_S:
             return f"nothing may be sent before {iso(dispatcher.wake_at)}"
         return ""
+
+    def _tell_who_is_before(self) -> None:
+        """Say once which other jobs hold the places of the account: they may wait for a run of theirs, or for a word."""
+        if self._others_told:
+            return
+        self._others_told = True
+        places = self.opened.ledger.places(self.opened.account_name)
+        others = [f"{job} ({count})" for job, count in places.items() if job != self.opened.job.name]
+        if others:
+            self.around.tell(
+                f"waits for places of the account, which other jobs hold: {', '.join(others)}. "
+                "They come free as batcher run or batcher settle brings those rows to an end"
+            )
 
     def _again_at(self, dispatcher: Dispatcher, reconciler: Reconciler) -> float | None:
         if self.verbs is Verbs.RECONCILE:

@@ -648,6 +648,21 @@ def test_settle_lists_and_changes_nothing_without_a_word(simulate: Make, place: 
     assert here.words() == {"done": 1, "unsure": 1}
 
 
+def test_a_run_says_which_job_holds_the_places_of_the_account(simulate: Make, place: Callable[..., Place]) -> None:
+    """An unsure row of another job takes a slot until a person decides about it."""
+    simulator = simulate()
+    here = place(simulator, 2, limits={"submissions": "1/second"})
+    _make_unsure(simulator, here)
+    other = write_job(here.folder / "other", names(1), job="other", limits={"in_flight": 1})
+    run = begin_batcher("run", other, env=here.env, cwd=here.folder)
+    assert run.stderr is not None
+    said = next(line for line in run.stderr if "waits for places of the account" in line)
+
+    assert "which other jobs hold: greetings (1)" in said
+    assert here("settle", "--as", "drop").returncode in (Exit.DONE, Exit.SOME_FAILED)
+    assert (run.communicate(timeout=60), run.returncode)[1] == Exit.DONE
+
+
 @pytest.mark.parametrize(
     ("arguments", "words", "creations"),
     [(("--as", "drop"), {"done": 1, "failed": 1}, 2), (("--as", "resend", "--yes"), {"done": 2}, 3),

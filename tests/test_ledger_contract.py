@@ -457,6 +457,16 @@ def test_a_resent_row_after_unsure_has_another_key(ledger: Ledger) -> None:
     assert again.key != attempt.key
 
 
+def test_who_holds_the_places_of_an_account_is_known(ledger: Ledger) -> None:
+    """What is finished or waits holds none."""
+    plan(ledger, *rows(3))
+    first, second, _ = admit(ledger).attempts
+    ledger.record([news(first, State.UNSURE), news(second, State.FAILED)])
+
+    assert ledger.places(ACCOUNT) == {JOB: 2}
+    assert ledger.places("another") == {}
+
+
 def test_an_unsure_row_that_is_found_is_in_progress(ledger: Ledger) -> None:
     """A person has found it in the dashboard."""
     plan(ledger, *rows(1))

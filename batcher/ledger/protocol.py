@@ -169,6 +169,9 @@ class Ledger(Protocol):
     def unsure(self, job: str) -> Sequence[Attempt]:
         """All attempts of a job whose fate a person must decide."""
 
+    def places(self, account: str) -> Mapping[str, int]:
+        """How many attempts of each job are in work or unsure, and so may hold places of an account."""
+
     def find(
         self,
         *,

@@ -44,8 +44,16 @@ SELECT COALESCE(SUM(ready), 0), COALESCE(SUM(1 - ready), 0), SUM(estimate) FROM 
 WHERE job = ? AND state = 'waiting' AND gone = 0 AND held = 0 AND not_before <= ? AND (ready = 1 OR NOT EXISTS (
     SELECT 1 FROM tasks o WHERE o.job = t.job AND o.row_id = t.row_id AND o.step <> t.step AND o.gone = 0
       AND o.state IN ('failed', 'invalid', 'unsure')))"""
+_PLACES = """
+SELECT t.job, COUNT(*) FROM attempts a JOIN tasks t USING (task_id)
+WHERE a.account = ? AND a.state IN ('sending', 'in progress', 'unsure') GROUP BY t.job ORDER BY t.job"""
 _TIMES = """
 SELECT took_s FROM attempts WHERE account = ? AND operation = ? AND took_s IS NOT NULL ORDER BY completed_at DESC LIMIT 100"""
+
+
+def places(db: Db, account: str) -> dict[str, int]:
+    """As `Ledger.places`."""
+    return dict(db.execute(_PLACES, (account,)).fetchall())
 
 
 def in_flight(db: Db, job: str, account: str) -> list[InFlight]:

@@ -166,6 +166,11 @@ class SqlLedger(ABC):
         if files:
             self._write(work, Touched(attempts=[each.attempt_id for each in files]), repeats=True)
 
+    def places(self, account: str) -> Mapping[str, int]:
+        """See `Ledger.places`."""
+        with self._reading() as db:
+            return reading.places(db, account)
+
     def find(
         self,
         *,
