@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import ACCOUNT, OPERATION, accept, admit, news, plan, planned, rows, states, task_key
+from support import ACCOUNT, JOB, OPERATION, accept, admit, news, plan, planned, rows, states, task_key
 
 from batcher.ledger.sqlite import SqliteLedger
 from batcher.ledger.values import Gate
@@ -99,6 +99,16 @@ def test_a_send_that_nobody_answered_counts_no_longer_than_it_can_live(ledger: S
 
     assert not admit(ledger, 130.9, windows=[SECOND], grace_s=120.0).attempts
     assert len(admit(ledger, 131.0, windows=[SECOND], grace_s=120.0).attempts) == 2
+
+
+def test_a_send_of_a_dead_run_counts_as_arrived_once_it_is_taken_over(ledger: SqliteLedger) -> None:
+    """Whoever takes its rows over knows that it sends nothing more: the window is all there is to wait for."""
+    plan(ledger, *rows(5))
+    sent = admit(ledger, 10.0, windows=[SECOND], grace_s=120.0).attempts
+
+    assert ledger.take_over(JOB, ACCOUNT, "", at=12.0) == sent
+    assert not admit(ledger, 12.9, windows=[SECOND], grace_s=120.0).attempts
+    assert len(admit(ledger, 13.0, windows=[SECOND], grace_s=120.0).attempts) == 2
 
 
 def test_what_was_refused_counts_too(ledger: SqliteLedger) -> None:

@@ -21,6 +21,10 @@ _AHEAD = "UPDATE sends SET at = ? WHERE account = ? AND at > ?"
 # A request under way counts as if it reached the server last of all; an answered one from its answer on.
 _UNDER_WAY = "SELECT COUNT(*) FROM sends WHERE account = ? AND answered = 0 AND at > ?"
 _ANSWERED = "SELECT COUNT(*) FROM sends WHERE account = ? AND answered = 1 AND at > ?"
+ARRIVED = """
+UPDATE sends SET answered = 1, at = CASE WHEN at < ? THEN ? ELSE at END WHERE answered = 0 AND submission_id IN ({ids})"""
+"""These requests have reached the server by then: the answer is there, or the process that sent them is gone."""
+
 _NTH_NEWEST = "SELECT at FROM sends WHERE account = ? AND answered = 1 ORDER BY at DESC LIMIT 1 OFFSET ?"
 # Quickly counted, and never too few: what holds no slot any more is still among them.
 _SLOTS_AT_MOST = "SELECT COUNT(*) FROM attempts WHERE account = ? AND state IN ('sending', 'in progress', 'unsure')"

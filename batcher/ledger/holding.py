@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from batcher.ledger.admission import ATTEMPT, attempt_from
-from batcher.ledger.db import Db
+from batcher.ledger.admission import ARRIVED, ATTEMPT, attempt_from
+from batcher.ledger.db import Db, change_rows
 from batcher.ledger.values import Handed
 from batcher.model import Attempt
 
@@ -49,4 +49,5 @@ def take_over(db: Db, job: str, account: str, holder: str, *, at: float) -> list
     """As `Ledger.take_over`, inside the caller's transaction."""
     found = db.execute(_LEFT, (job, account, at)).fetchall()
     db.executemany(_TAKE, [(holder, row[16]) for row in found])
+    change_rows(db, ARRIVED, (at, at), [int(row[16]) for row in found])
     return [attempt_from(row) for row in found]

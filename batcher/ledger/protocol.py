@@ -163,7 +163,8 @@ class Ledger(Protocol):
         """
         The attempts of a job at an account in *sending* whose holder is not alive at `at`, oldest first.
 
-        From now on they are `holder`'s. Each may have been made: it is looked for, never sent blindly.
+        From now on they are `holder`'s. Each may have been made: it is looked for, never sent blindly. For the rate its
+        request counts as one that has reached the server now: whoever sent it sends nothing more.
         """
 
     def unsure(self, job: str) -> Sequence[Attempt]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from batcher.ledger.admission import ARRIVED
 from batcher.ledger.db import Db, among, change_rows, insert_rows
 from batcher.ledger.moving import Move, may_move, move_task, note, require_allowed, set_states
 from batcher.ledger.planning import block
@@ -41,8 +42,6 @@ _CHECKED = """
 UPDATE attempts SET word = CASE WHEN ? <> '' THEN ? ELSE word END, checked_at = ?, misses = CASE WHEN ? THEN misses + 1 ELSE 0 END,
     ended_at = CASE WHEN ? THEN COALESCE(ended_at, ?) ELSE ended_at END
 WHERE attempt_id IN ({ids})"""
-_ANSWERED = """
-UPDATE sends SET answered = 1, at = CASE WHEN at < ? THEN ? ELSE at END WHERE answered = 0 AND submission_id IN ({ids})"""
 _GIVEN_UP = "UPDATE attempts SET state = 'failed', error_code = 'given_up', error = ? WHERE attempt_id = ?"
 _OWNER = """
 INSERT INTO accounts (account, owner) VALUES (?, ?) ON CONFLICT (account) DO UPDATE SET owner = excluded.owner"""
@@ -208,7 +207,7 @@ class _Page:
         """Carry it out."""
         if self._answered:  # those that came back together count from when the last of them did
             at = max(self._answered.values())
-            change_rows(db, _ANSWERED, (at, at), list(self._answered))
+            change_rows(db, ARRIVED, (at, at), list(self._answered))
         for alike, attempt_ids in self._checked.items():
             change_rows(db, _CHECKED, alike, attempt_ids)
         insert_rows(db, _UPDATE, self._updates)
