@@ -284,8 +284,13 @@ class BoundJob:
         )
         return _nameless(row), ((place, f"{self.job.sheet.row_id} '{row_id}' stands {also}; every row needs its own"),)
 
-    def tasks(self, identified: Identified) -> list[Planned]:
-        """The tasks of one row that is not skipped; at least one."""
+    def tasks(self, identified: Identified, *, with_bodies: bool = True) -> list[Planned]:
+        """
+        The tasks of one row that is not skipped; at least one.
+
+        Args:
+            with_bodies: What would be sent is wanted as well, not only what it would cost: `body` is empty otherwise.
+        """
         row = identified.row
         planned: list[Planned] = []
         for step in self.steps.values():
@@ -302,7 +307,8 @@ class BoundJob:
                 if identified.flaws:  # an empty id that is also in the title is one fault to a person, not two
                     told = dict(identified.flaws)
                     found = (*identified.flaws, *(each for each in found if each[0] not in told))
-                planned.append(self._planned(step, key, identified, rendered, flaws=found, ready=ready))
+                body = rendered.body if with_bodies and ready and not found else ""
+                planned.append(self._planned(step, key, identified, rendered, body=body, flaws=found, ready=ready))
         return planned
 
     def items(self, step: str, identified: Identified) -> Sequence[str]:
@@ -313,7 +319,15 @@ class BoundJob:
         return found.items(row, lambda _: "")[0]
 
     def _planned(
-        self, step: BoundStep, key: TaskKey, identified: Identified, rendered: Rendered, *, flaws: Flaws, ready: bool
+        self,
+        step: BoundStep,
+        key: TaskKey,
+        identified: Identified,
+        rendered: Rendered,
+        *,
+        body: str,
+        flaws: Flaws,
+        ready: bool,
     ) -> Planned:
         row = identified.row
         is_whole = ready and not flaws
@@ -324,7 +338,7 @@ class BoundJob:
             operation=step.operation.name,
             input_hash=rendered.input_hash,
             path=rendered.path if is_whole else "",
-            body=rendered.body if is_whole else "",
+            body=body,
             ready=ready,
             flaws=flaws,
             estimate=None if flaws else step.price.estimate(rendered.content),

@@ -80,7 +80,6 @@ class BoundStep:
         self.operation = operation
         self._errors = provider.errors
         self.is_later = bool(earlier)
-        self.price = PriceTag(operation.price, estimate_s=step.estimate_s, length=length)
         self.length = length
         problems: list[Problem] = []
         mapping = kept(
@@ -107,6 +106,7 @@ class BoundStep:
         if problems or mapping is None:
             raise InputError(*problems)
         self.mapping = mapping
+        self.price = PriceTag(operation.price, estimate_s=step.estimate_s, length=length, is_fixed=mapping.is_fixed)
         used = {*mapping.columns, *(self.when.columns.values() if self.when else ())}
         self.columns = frozenset(used | ({self.item_column} if self.item_column is not None else set()))
 

@@ -23,7 +23,8 @@ from batcher.lines import is_misread, tasks_asked_again
 from batcher.listening import Listener, Spoken
 from batcher.marks import Identified, Mark
 from batcher.model import WORST_FIRST, Length, Row, State, TaskKey
-from batcher.sheet import Sheet, doubt_about, normalise
+from batcher.outlook import UNSENT, is_changed, standing_of, state_of
+from batcher.sheet import Sheet, are_beyond_doubt, doubt_about, normalise
 from batcher.twins import Twins
 from batcher.version import VERSION
 
@@ -33,6 +34,8 @@ SHOWN = 20
 
 _NO_TASKS: Mapping[TaskKey, str] = MappingProxyType({})
 _PlannedRow = tuple[Identified, Sequence[tuple[Planned, Known | None]]]
+_WAITING, _INVALID = UNSENT
+_FINAL = (State.DONE, State.FAILED)
 _RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
 
 
@@ -139,30 +142,30 @@ class Plan:
         Returns:
             Whether any of them waits.
         """
-        is_chain = len(sources) > 1
-        row = [_standing(task, known, is_again=task.key in again) for task, known in tasks] if is_chain else []
+        row = [standing_of(*each, is_again=each[0].key in again) for each in tasks] if len(sources) > 1 else []
         problems: list[Problem] = []
         states: list[State] = []
         for index, (task, known) in enumerate(tasks):
             is_again = bool(again) and task.key in again
-            state = _state(task, known, is_again=is_again)
+            state = state_of(task, known, is_again=is_again)
             states.append(state)
-            if state is State.INVALID:
+            if state is _INVALID:
                 problems += [Problem(where=place, message=message) for place, message in task.flaws]
-            elif state is State.WAITING and not is_held and not (row and hindrance(sources, row[index], row)):
-                is_later = bool(row) and bool(unfinished(sources, row[index], row))
-                self.later += is_later
-                self.to_send += not is_later
+            elif state is _WAITING and not is_held and not (row and hindrance(sources, row[index], row)):
+                if row and unfinished(sources, row[index], row):
+                    self.later += 1
+                else:
+                    self.to_send += 1
                 self._count_waiting(task, is_again=is_again)
         if problems:
             self.add_problems(list(dict.fromkeys(problems)))
         worst = states[0] if len(states) == 1 else min(states, key=_RANK.__getitem__)
-        if is_held and worst in _UNSENT:
+        if is_held and worst in UNSENT:
             self.held += 1
         else:
             self.words[worst] += 1
         self._count_row(tasks, sources, row, again)
-        return State.WAITING in states
+        return _WAITING in states
 
     def _count_waiting(self, task: Planned, *, is_again: bool) -> None:
         if task.needs:
@@ -182,7 +185,7 @@ class Plan:
     ) -> None:
         """Take in how a row differs from what the ledger holds of it."""
         first = tasks[0][0]
-        if all(known is None for _, known in tasks):
+        if all([known is None for _, known in tasks]):  # noqa: C419 - of every row: a list is quicker
             self.new += 1
             if len(self.new_ids) < SHOWN:
                 self.new_ids.append(first.key.row_id)
@@ -192,7 +195,7 @@ class Plan:
             self.again.update(again)
             self.again_count += 1
             _some(self.again_rows, first.row_number)
-        changed = stale(sources, row) if row else {task.key for task, known in tasks if _is_changed(task, known)}
+        changed = stale(sources, row) if row else {task.key for task, known in tasks if is_changed(task, known)}
         if not again.keys() >= changed:
             self.changed_count += 1
             _some(self.changed, first.row_number)
@@ -201,9 +204,9 @@ class Plan:
         """Take in what a person has written beside a row, apart from what it asks to be made again."""
         if identified.mark is Mark.NONE:
             return
-        if identified.mark is Mark.SAMPLE and any(_state(*each) is State.WAITING for each in tasks):
+        if identified.mark is Mark.SAMPLE and any(state_of(*each) is State.WAITING for each in tasks):
             self.samples.append(identified.row_id)
-        made = any(known is not None and known.state not in _UNSENT for _, known in tasks)
+        made = any(known is not None and known.state not in UNSENT for _, known in tasks)
         if identified.mark is Mark.AGAIN and made and not any(task.key in self.again for task, _ in tasks):
             self.unheard_count += 1
             _some(self.unheard, identified.row.number)
@@ -226,45 +229,20 @@ class Plan:
     def doubt(self, bound: BoundJob, row: Row, twin: Problem | None) -> None:
         """Take in what is doubtful about a row that is about to be sent: about its cells, and that it repeats another."""
         found = [] if twin is None else [twin]
-        for column in bound.columns:
-            if said := doubt_about(row.cells[column]):
-                found.append(Problem(where=bound.sheet.where(column, row.number), message=said))
+        cells = [row.cells[column] for column in bound.columns]
+        if not are_beyond_doubt(cells):
+            for column, cell in zip(bound.columns, cells, strict=True):
+                if said := doubt_about(cell):
+                    found.append(Problem(where=bound.sheet.where(column, row.number), message=said))
+        elif not found:
+            return
         self.doubt_count += len(found)
         self.doubts += found[: SHOWN - len(self.doubts)]
-
-
-_UNSENT = (State.WAITING, State.INVALID)
-_FINAL = (State.DONE, State.FAILED)
 
 
 def _some(numbers: list[int], number: int) -> None:
     if len(numbers) < SHOWN:
         numbers.append(number)
-
-
-def _state(task: Planned, known: Known | None, *, is_again: bool = False) -> State:
-    if known is None or known.state in _UNSENT or is_again:
-        return State.INVALID if task.flaws else State.WAITING
-    return known.state
-
-
-def _is_changed(task: Planned, known: Known | None) -> bool:
-    """Whether a task that was made holds something else now."""
-    if known is None or not known.made_hash or known.state in _UNSENT:
-        return False
-    return known.made_hash != task.input_hash
-
-
-def _standing(task: Planned, known: Known | None, *, is_again: bool = False) -> Standing:
-    """Where a task would stand before anything is sent."""
-    return Standing(
-        key=task.key,
-        row_number=task.row_number,
-        state=_state(task, known, is_again=is_again),
-        changed=not is_again and _is_changed(task, known),
-        attempts=known.attempts if known else 0,
-        made_from=known.made_from if known else {},
-    )
 
 
 def fingerprint(job: Job, *, provider: Provider, sheet: Sheet, account: str, lengths: Mapping[str, Length]) -> str:
@@ -291,7 +269,7 @@ def look(bound: BoundJob, ledger: Ledger, *, listener: Listener | None = None) -
         InputError: The job or the sheet as a whole cannot be used.
     """
     plan = Plan()
-    for _ in _stream(bound, ledger, plan, listener):
+    for _ in _stream(bound, ledger, plan, listener=listener, with_bodies=False):
         pass
     if listener is not None:
         odd, count = listener.problems()
@@ -355,7 +333,7 @@ def make_plan(
             planned_at=at,
         )
 
-    ledger.plan(bound.job.name, _stream(bound, ledger, plan), finish, at=at)
+    ledger.plan(bound.job.name, _stream(bound, ledger, plan, with_bodies=True), finish, at=at)
     if seen() or ledger.files(bound.job.name):
         ledger.saw(bound.job.name, seen())
     leave_out_held(plan, ledger, account=account, at=at)
@@ -379,12 +357,15 @@ def remembered(record: JobRecord, ledger: Ledger, *, at: float) -> Plan:
     )
 
 
-def _stream(bound: BoundJob, ledger: Ledger, plan: Plan, listener: Listener | None = None) -> Iterator[Planned]:
+def _stream(
+    bound: BoundJob, ledger: Ledger, plan: Plan, *, with_bodies: bool, listener: Listener | None = None
+) -> Iterator[Planned]:
     """Every task of the sheet, counted into the plan on the way; the ledger is asked in groups of rows."""
     rows, columns, sources, twins = bound.rows(), carriers(bound), bound.sources, Twins()
     while some := list(islice(rows, GROUP)):
         plan.rows += len(some)
-        by_row = [(identified, bound.tasks(identified)) for identified in some if identified.row_id]
+        wanted = with_bodies or (listener is not None and listener.listens)
+        by_row = [(each, bound.tasks(each, with_bodies=wanted)) for each in some if each.row_id]
         plan.skipped += len(some) - len(by_row)
         known = ledger.known(bound.job.name, [identified.row_id for identified, _ in by_row])
         asking = _standings(bound, ledger, [each.row_id for each, _ in by_row if each.mark is Mark.AGAIN])
@@ -396,7 +377,7 @@ def _stream(bound: BoundJob, ledger: Ledger, plan: Plan, listener: Listener | No
             _count_carried(ledger, columns, pairs, plan)
         made_otherwise = {key.row_id for key, each in known.items() if each.made_hash and key.step not in bound.steps}
         now = bound.clock()
-        for identified, tasks in pairs:
+        for (identified, tasks), (_, planned) in zip(pairs, by_row, strict=True):
             if tasks and identified.row_id in made_otherwise and not any(each for _, each in tasks):
                 plan.count_restepped(identified.row.number)
             again = _again(bound, identified, tasks, asking.get(identified.row_id, ())) if known else _NO_TASKS
@@ -405,16 +386,15 @@ def _stream(bound: BoundJob, ledger: Ledger, plan: Plan, listener: Listener | No
             plan.count_marks(identified, tasks)
             if bound.marks.own and is_misread(bound, identified.row):
                 _some(plan.misread, identified.row.number)
-            twin = twins.doubt(bound.sheet, [task for task, _ in tasks]) if bound.has_ids else None
+            twin = twins.doubt(bound.sheet, planned) if bound.has_ids else None
             if waits:
                 plan.doubt(bound, identified.row, twin)
             if listener is not None and listener.listens:
                 waiting = [
-                    task for task, each in tasks if _state(task, each, is_again=task.key in again) is State.WAITING
+                    task for task, each in tasks if state_of(task, each, is_again=task.key in again) is State.WAITING
                 ]
                 listener.hear(identified.row, [] if is_held else waiting)
-            for task, _ in tasks:
-                yield task
+            yield from planned
 
 
 def _standings(bound: BoundJob, ledger: Ledger, row_ids: Collection[str]) -> dict[str, list[Standing]]:
@@ -436,7 +416,7 @@ def _again(
     One that is done is left as it is while its row cannot become a request: its video would be lost to view.
     """
     asked = set(tasks_asked_again(bound, identified, standings))
-    row = [_standing(task, known) for task, known in tasks]
+    row = [standing_of(task, known) for task, known in tasks]
     older = stale(bound.sources, row) if bound.job.resubmit_changed else set()
     again: dict[TaskKey, str] = {}
     for task, known in tasks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from batcher.catalog.model import Operation, Price
@@ -75,10 +75,22 @@ class PriceTag:
         price: The operation's price; None when there is none.
         estimate_s: The length that the job expects; None when it says nothing.
         length: What sample rows have shown, which counts for more; None before there were any.
+        is_fixed: Whether a key of the body is the same for every row: what depends on nothing else is found out once.
     """
 
-    def __init__(self, price: Price | None, *, estimate_s: float | None, length: Length | None = None) -> None:
+    def __init__(
+        self,
+        price: Price | None,
+        *,
+        estimate_s: float | None,
+        length: Length | None = None,
+        is_fixed: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._price = price
+        self._has_one_rate = price is not None and all(
+            case.field.key and is_fixed(case.field.key) for case in price.cases
+        )
+        self._rate: tuple[float, str] | None = None
         self._shown = length
         self._estimate_s = estimate_s
         self._text = Pick(price.text) if price and price.text else None
@@ -86,15 +98,23 @@ class PriceTag:
 
     def estimate(self, body: Json) -> float | None:
         """What the body will cost before anything is known of its length."""
-        return self._cost(body, self._seconds(body))
+        if self._price is None:
+            return None
+        rate = self._rate or self._price.of(body)
+        if self._has_one_rate:
+            self._rate = rate
+        return self._cost(body, self._seconds(body), rate)
 
     def final(self, body: Json, *, duration_s: str) -> float | None:
         """What it cost, once its length is known; the estimate when the API does not tell one."""
+        if self._price is None:
+            return None
         try:
             seconds = float(duration_s)
         except ValueError:
-            return self.estimate(body)
-        return self._cost(body, seconds) if 0 <= seconds < math.inf else self.estimate(body)
+            seconds = math.nan
+        told = seconds if 0 <= seconds < math.inf else self._seconds(body)
+        return self._cost(body, told, self._price.of(body))  # the job may have been changed since it was sent
 
     def length_of(self, body: Json) -> str:
         """The address of the file in the body whose length is that of the work; empty where there is none."""
@@ -117,15 +137,14 @@ class PriceTag:
         found = self._text.find(body) if self._text else None
         return sum([len(as_text(each)) for each in found]) if isinstance(found, list) else len(as_text(found))
 
-    def _cost(self, body: Json, seconds: float) -> float | None:
-        if self._price is None:
-            return None
-        amount, per = self._price.of(body)
+    def _cost(self, body: Json, seconds: float, rate: tuple[float, str]) -> float:
+        amount, per = rate
         if per == "character":
             return amount * self.characters(body)
         if per not in ("second", "minute"):
             return amount
-        billed_s = math.ceil(seconds / self._price.step_s) * self._price.step_s
+        step_s = self._price.step_s if self._price else 1
+        billed_s = math.ceil(seconds / step_s) * step_s
         return amount * (billed_s if per == "second" else billed_s / 60)
 
 

@@ -26,7 +26,7 @@ LAYERS = (
     ("plan", "rehearsal", "results", "starter"),
     ("carried", "filenames", "lines", "listening", "lists", "live", "twins", "wanted"),
     ("bound", "expiry", "lease", "senders", "surroundings"),
-    ("bound_step", "filing", "finding", "lineage", "project"),
+    ("bound_step", "filing", "finding", "lineage", "outlook", "project"),
     ("marks",),
     (
         "api",

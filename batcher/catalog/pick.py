@@ -43,6 +43,11 @@ class Pick:
             self._find = _follower(compiled.parsed) or partial(_searched, compiled, error)
 
     @property
+    def key(self) -> str:
+        """The key of a mapping on which alone it depends; empty where that cannot be told."""
+        return self.source.partition(".")[0].strip() if _SIMPLE.match(self.source) and "|" not in self.source else ""
+
+    @property
     def tree(self) -> Any:
         """The expression as jmespath sees it."""
         return _compile(self.source)[0].parsed
@@ -148,7 +153,7 @@ def _gathered(places: tuple[tuple[str, ...], ...], value: Json) -> list[Json] | 
     for place in places:
         if is_mapping and place[0] not in value:
             continue
-        one = _followed(value, place)
+        one = value[place[0]] if is_mapping and len(place) == 1 else _followed(value, place)
         if isinstance(one, list):
             found += [each for each in one if each is not None]
         elif one is not None:

@@ -50,19 +50,26 @@ class Rendered:
 
     Attributes:
         path: Where to send it, without the base address; empty when there are flaws.
-        body: JSON text, assets in it still to be put in their places; empty when there are flaws.
-        content: The same body as a value, with something in the place of each asset; None when there are flaws.
+        kept: The body as a value, assets in it still to be put in their places; None when there are flaws.
+        content: The same with something in the place of each asset; None when there are flaws.
         input_hash: Changes when the cells used, the files that they name or the job's request change, and with nothing else.
         flaws: Why the row cannot be sent; empty when it can.
         needs: The files that must be uploaded first.
     """
 
     path: str
-    body: str
     input_hash: str
+    kept: Json = None
     content: Json = None
     flaws: tuple[Flaw, ...] = ()
     needs: tuple[NamedFile, ...] = ()
+
+    @property
+    def body(self) -> str:
+        """JSON text of `kept`, written only when it is asked for; empty when there are flaws."""
+        if self.flaws:
+            return ""
+        return to_json(stored(self.kept) if self.needs else self.kept)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -225,10 +232,9 @@ class RequestMapping:
             found += self._broken_rules(body, row, is_preview=outputs is None)
         input_hash = self._input_hash(row, item)
         if found:
-            return Rendered(path="", body="", input_hash=input_hash, flaws=tuple(dict.fromkeys(found)))
+            return Rendered(path="", input_hash=input_hash, flaws=tuple(dict.fromkeys(found)))
         path = self._operation.path.format(**values) if values else self._operation.path
-        text = to_json(stored(kept) if row.needs else body)
-        return Rendered(path=path, body=text, content=body, input_hash=input_hash, needs=tuple(row.needs))
+        return Rendered(path=path, kept=kept, content=body, input_hash=input_hash, needs=tuple(row.needs))
 
     def _input_hash(self, row: Filling, item: str) -> str:
         digest = self._digest.copy()
@@ -237,6 +243,13 @@ class RequestMapping:
         for held in row.digests:
             digest.update(b"\x1d" + held.encode())
         return str(digest.hexdigest())
+
+    def is_fixed(self, name: str) -> bool:
+        """Whether what stands under a key of the body, or that nothing does, is the same for every row."""
+        if not isinstance(self._root, Group):
+            return False
+        entry = self._root.entries.get(name)
+        return entry is None or all(isinstance(each, Constant) for _, each in walk(entry))
 
     @property
     def has_template_per_row(self) -> bool:

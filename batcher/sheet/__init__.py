@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from batcher.sheet.address import letters
 from batcher.sheet.clean import clean
-from batcher.sheet.doubtful import doubt_about
+from batcher.sheet.doubtful import are_beyond_doubt, doubt_about
 from batcher.sheet.open import open_sheet
 from batcher.sheet.source import Sheet, SheetSpec, normalise
 from batcher.sheet.write import write_rows
@@ -16,6 +16,7 @@ __all__ = [
     "Looks",
     "Sheet",
     "SheetSpec",
+    "are_beyond_doubt",
     "clean",
     "doubt_about",
     "letters",

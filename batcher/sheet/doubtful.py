@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 _SHORTENED = re.compile(r"[+-]?\d(?:[.,]\d+)?E\+\d{2,}", re.IGNORECASE)
 # The first byte of a UTF-8 sequence and those that follow, as Windows-1252 and Latin-1 show them.
@@ -11,6 +12,12 @@ _MANGLED = re.compile("[Â-ô][\x80-\xbfŒœŠšŸŽžƒˆ˜–—‘’‚“�
 # Zero-width joiners belong to emoji and to Persian and are left alone, as is a no-break space.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f]")
 _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+
+
+def are_beyond_doubt(texts: Sequence[str]) -> bool:
+    """Whether there is surely nothing doubtful about any of them, which of most rows takes no look at each."""
+    text = "".join(texts)
+    return text.isascii() and "+" not in text and text.isprintable()
 
 
 def doubt_about(text: str) -> str:

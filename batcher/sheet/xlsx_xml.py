@@ -23,7 +23,7 @@ MAX_CELLS = 40_000_000
 _MERGED_LIMIT = 200_000
 _ROOT = re.compile(rb"<([\w.-]+:)?worksheet\b")
 _REF = re.compile(rb"""\br=["']([A-Za-z]{1,3})(\d{1,7})["']""")
-_ERROR_TYPES = (re.compile(rb't="e"'), re.compile(rb"t='e'"))
+_ERROR_TYPE = re.compile(rb"""t=["']e["']""")
 _NUMBER = re.compile(rb"""\br=["'](\d+)["']""")
 _HIDDEN = re.compile(rb"""\bhidden=["'](?:1|true)["']""")
 _STYLE = re.compile(rb"""\bs=["'](\d+)["']""")
@@ -272,7 +272,7 @@ def _marks(
     xml: bytes, found: _Patterns, rows: _Rows, padded: Mapping[int, int], *, has_formulas: bool
 ) -> Iterator[tuple[int, int, Mark]]:
     """What is special about single cells."""
-    for match in found.error.finditer(xml) if any(kind.search(xml) for kind in _ERROR_TYPES) else ():
+    for match in found.error.finditer(xml) if _ERROR_TYPE.search(xml) else ():
         text = unescape(match[2].decode(errors="replace"))
         yield *_place(xml, match, found, rows), Mark(text=text, flaw=f"shows {text}: mend the formula")
     for match in found.formula.finditer(xml) if has_formulas else ():
