@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 from sheets_standin import LINK
-from support import surroundings
+from support import Clock, surroundings
 
 from batcher.cli.main import main
+from batcher.cluster.care import care
 from batcher.cluster.handing import watch
-from batcher.errors import Exit
+from batcher.cluster.metrics import LOOKED_S, Metrics
+from batcher.cluster.queue import Order, Queue, Task
+from batcher.cluster.slices import SLICES, carry_out
+from batcher.cluster.workplace import Workplace, ledgers
+from batcher.errors import Exit, InputError
 from batcher.job import load_job
 from batcher.ledger.values import Handed
 from batcher.opening import opened
+from batcher.run import Progress
 from batcher.simulator import Running
 
 
@@ -79,3 +86,49 @@ def test_results_on_a_disk_that_is_not_shared_are_missed(
 
     assert ending.exit is code
     assert ("does not share that folder" in ending.results_error) is not is_shared
+
+
+class _NoQueue:
+    """A queue into which nothing may be put."""
+
+    def put(self, order: Order, *, in_s: float = 0.0) -> None:
+        """Refuses."""
+        raise AssertionError(order, in_s)
+
+
+@pytest.mark.parametrize("broken", ["people.csv", "job.yaml"])
+def test_a_sheet_that_cannot_be_looked_at_is_looked_at_again_when_it_is_time(
+    broken: str, simulator: Running, make_sheet: Callable[..., Path], write_job: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Not every few seconds, by all workers; and what is wrong with it is kept."""
+    make_sheet()
+    job, clock = load_job(write_job()), Clock()
+    around = surroundings(tmp_path, simulator.url, clock=clock)
+    path = str(job.path)
+    with opened(job, around) as at_hand:
+        at_hand.plan(at=clock())
+        begun = Handed(job=job.name, path=path, at=clock(), every_s=60.0, ended_at=clock())
+        at_hand.ledger.hand_over(begun)
+    clock.advance(60)
+    (tmp_path / broken).unlink()
+    work = Workplace(around=around, queue=cast(Queue, _NoQueue()), note=lambda _event, _about: None, name="m:1")
+
+    with pytest.raises(InputError, match=broken):
+        carry_out(work, Order(task=Task.PLAN, path=path), SLICES[Task.PLAN], lambda: False)
+
+    (handed,) = (found for ledger in ledgers(around) for found in ledger.handed())
+    assert (handed.at, handed.ended_at, handed.exit, handed.every_s) == (clock(), clock(), 2, 60.0)
+    assert broken in handed.reason
+    care(work)  # it is not its time yet: puts nothing
+
+
+def test_rows_that_others_have_finished_since_are_not_shown_as_in_flight() -> None:
+    """A worker's last look is no news when it was long ago."""
+    clock = Clock()
+    metrics = Metrics(clock=clock)
+    metrics.progress("spring", Progress(in_flight=4))
+    assert b'batcher_rows_in_flight{job="spring"} 4.0' in metrics.shown()
+
+    clock.advance(LOOKED_S + 1)
+
+    assert b"batcher_rows_in_flight{" not in metrics.shown()

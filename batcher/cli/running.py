@@ -245,7 +245,8 @@ def _finish(at_hand: OpenJob, around: Surroundings, ending: Ending, *, is_rehear
 def _tell_refusal(at_hand: OpenJob, error: BatcherError, around: Surroundings) -> None:
     from batcher.ops.telling import tell_refusal
 
-    tell_refusal(at_hand, error, around)
+    if not at_hand.is_rehearsal:
+        tell_refusal(at_hand.job, error, around)
 
 
 def _say_made(at_hand: OpenJob, chosen: Chosen, *, at: float, quiet: bool, as_json: bool) -> int:

@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,7 +21,8 @@ from batcher.cli.progress import Shown
 from batcher.cli.say import say
 from batcher.cli.sending import agree
 from batcher.cluster.queue import Queue, Task, queue_at
-from batcher.errors import InputError, LedgerError, Problem, Stopped
+from batcher.ending import Ending
+from batcher.errors import Exit, InputError, LedgerError, Problem, Stopped
 from batcher.job import Job
 from batcher.ledger.place import is_address
 from batcher.model import State
@@ -58,6 +59,8 @@ def worker(*, queues: str, drain: bool, metrics: str) -> int:
     around = replace(surroundings(), tell=lambda said: _note("said", {"message": said}))
     names, stop = _queues(queues), _stop_on_signals()
     logging.basicConfig(handlers=[_Lines()], level=logging.WARNING, force=True)
+    for chatty in ("psycopg.pool", "urllib3"):  # each failed try of theirs, which are tried again by us or by them
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     counted = Metrics() if metrics else None
     with ExitStack() as held:
         work = Workplace(around=around, queue=held.enter_context(queue_at(_address(around))), note=_note)
@@ -86,7 +89,7 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """One line."""
-        _note("said", {"message": record.getMessage(), "by": record.name})
+        _note("said", {"message": " ".join(record.getMessage().split()), "by": record.name})
 
 
 def _queues(told: str) -> tuple[str, ...]:
@@ -195,7 +198,9 @@ def run_in_cluster(
                 verbose=verbose,
             )
         else:
-            around.tell(f"workers are at '{job.name}' already; this shows how they come on")
+            ignored = " and ".join(name for name, told in (("--for", for_s), ("--every", every_s)) if told)
+            heeded = f"; {ignored} can be given when it is handed over anew" if ignored else ""
+            around.tell(f"workers are at '{job.name}' already: this shows how they come on{heeded}")
         _tell_who_works(around)
         counts = at_hand.ledger.counts(job.name)
         total = sum(counts.get(state, 0) for state in (State.WAITING, State.SENDING, State.IN_PROGRESS))
@@ -204,7 +209,7 @@ def run_in_cluster(
         if as_json:
             say(show.summary(at_hand, ending))
         else:
-            lines = list(show.ending_lines(at_hand, ending, took_s=around.clock() - begun))
+            lines = [*show.ending_lines(at_hand, ending, took_s=around.clock() - begun), *_again_lines(at_hand, ending)]
             say("\n".join(lines[1:2] if quiet else lines))
         return int(ending.exit)
 
@@ -221,6 +226,7 @@ def _plan_and_hand_over(
     verbose: bool,
 ) -> None:
     from batcher.cluster.handing import hand_over
+    from batcher.cluster.workplace import handed_of
 
     with at_hand.held(around.tell):
         begun = around.clock()
@@ -233,10 +239,25 @@ def _plan_and_hand_over(
             agree(at_hand, tasks=plan.to_come, cost=plan.cost, yes=yes)
             at_hand.obey(plan, at=around.clock())
         except (InputError, Stopped) as error:
-            tell_refusal(at_hand, error, around)
+            tell_refusal(at_hand.job, error, around)
             raise
+    before = handed_of(at_hand)
+    if before is not None and before.every_s is not None and every_s is None:
+        around.tell(
+            f"from now on the sheet is not looked at every {show_duration(before.every_s)} any more: no --every"
+        )
     now = around.clock()
     hand_over(at_hand, queue, at=now, until=now + for_s if for_s else None, every_s=every_s)
+
+
+def _again_lines(at_hand: OpenJob, ending: Ending) -> Iterator[str]:
+    """What happens next without anybody, and how that is ended."""
+    from batcher.cluster.workplace import handed_of
+
+    handed = handed_of(at_hand)
+    if handed is not None and handed.every_s is not None and ending.exit is not Exit.INTERRUPTED:
+        every = show_duration(handed.every_s)
+        yield f"Again    workers look at the sheet every {every}, until it is handed over without --every"
 
 
 def _tell_who_works(around: Surroundings) -> None:

@@ -10,7 +10,7 @@ from batcher.cluster.queue import Order, Queue, Task
 from batcher.cluster.slices import fresh
 from batcher.cluster.workplace import handed_of
 from batcher.ending import Ending
-from batcher.errors import Exit, InputError, Problem
+from batcher.errors import Exit, InputError, LedgerUnreachable, Problem
 from batcher.inplace import file_beside
 from batcher.job import Job
 from batcher.ledger.values import Handed
@@ -76,6 +76,22 @@ def watch(
     Raises:
         LedgerUnreachable: The database has gone; the workers go on when it is back.
     """
+    try:
+        return _watch(at_hand, clock=clock, interrupted=interrupted, report=report, sleep=sleep)
+    except LedgerUnreachable as error:
+        raise LedgerUnreachable(
+            f"{error}; workers go on when it is back, and the same command shows them again"
+        ) from error
+
+
+def _watch(
+    at_hand: OpenJob,
+    *,
+    clock: Callable[[], float],
+    interrupted: Callable[[], bool],
+    report: Callable[[Progress], None],
+    sleep: Callable[[float], None],
+) -> Ending:
     job, ledger = at_hand.job.name, at_hand.ledger
     finished_before, seen = _finished(at_hand), Progress()
     while True:

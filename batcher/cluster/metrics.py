@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,11 +12,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from batcher.errors import InputError, LedgerError, Problem
 from batcher.run import Progress
 
+LOOKED_S = 90.0
+"""So long a look at what is in flight counts; workers never wait longer than a third of it before the next one."""
+
 
 class Metrics:
-    """Counts what one worker does."""
+    """
+    Counts what one worker does.
 
-    def __init__(self) -> None:
+    Args:
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         if importlib.util.find_spec("prometheus_client") is None:
             raise LedgerError("--metrics needs more than is installed; pip install 'batcher[cluster]'")
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -33,9 +42,14 @@ class Metrics:
             "batcher_rows_finished", "Rows that came to their end.", ["job"], registry=self._registry
         )
         self._in_flight = Gauge(
-            "batcher_rows_in_flight", "Rows in work, at the last look.", ["job"], registry=self._registry
+            "batcher_rows_in_flight",
+            "Rows in work, as this worker has seen it within the last 90 seconds.",
+            ["job"],
+            registry=self._registry,
         )
         self._before: dict[int, tuple[int, int]] = {}
+        self._clock = clock
+        self._looked: dict[str, float] = {}
 
     def done(self, task: str, *, outcome: str, took_s: float) -> None:
         """A task came to its end."""
@@ -52,11 +66,17 @@ class Metrics:
         self._sent.labels(job=job).inc(progress.sent - sent)
         self._finished.labels(job=job).inc(progress.finished - finished)
         self._in_flight.labels(job=job).set(progress.in_flight)
+        self._looked[job] = self._clock()
 
     def shown(self) -> bytes:
         """As Prometheus reads it."""
         from prometheus_client import generate_latest
 
+        now = self._clock()
+        for job, at in list(self._looked.items()):
+            if now - at > LOOKED_S:  # by now others may have brought it to its end
+                self._looked.pop(job, None)
+                self._in_flight.remove(job)
         return bytes(generate_latest(self._registry))
 
 

@@ -20,7 +20,6 @@ from batcher.lease import Lease
 from batcher.ledger.values import Handed
 from batcher.model import State
 from batcher.opening import OpenJob, check_results_file, opened
-from batcher.ops.telling import tell_refusal
 from batcher.run import LONG_WAIT_S, SENDERS, SLOTS_TAKEN, Run, open_downloads
 from batcher.senders import ThreadedSenders
 
@@ -150,17 +149,12 @@ def plan(work: Workplace, order: Order, should_end: Callable[[], bool]) -> None:
         if before is None or before.ended_at is None:
             return
         now = work.around.clock()
-        try:
-            at_hand.check_results_file()
-            found = at_hand.plan(at=now)
-            if asked := unapproved(at_hand, tasks=found.to_come, cost=found.cost):
-                name = job.path.name if job.path else job.name
-                raise Stopped(f"{asked}: agree with `batcher approve {name}`, or hand it over again")
-            at_hand.obey(found, at=now)
-        except (InputError, Stopped) as error:
-            tell_refusal(at_hand, error, work.around)
-            at_hand.ledger.hand_over(replace(before, at=now, ended_at=now, exit=int(error.exit), reason=str(error)))
-            return
+        at_hand.check_results_file()
+        found = at_hand.plan(at=now)
+        if asked := unapproved(at_hand, tasks=found.to_come, cost=found.cost):
+            name = job.path.name if job.path else job.name
+            raise Stopped(f"{asked}: agree with `batcher approve {name}`, or hand it over again")
+        at_hand.obey(found, at=now)
         at_hand.ledger.hand_over(fresh(at_hand, at=now, until=None, every_s=before.every_s))
     work.put(Task.TEND, order.path)
 

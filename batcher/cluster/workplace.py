@@ -67,17 +67,22 @@ class Workplace:
             yield at_hand, handed_of(at_hand)
 
     def refuse(self, path: str, error: BatcherError) -> None:
-        """A job that cannot be worked on as it stands comes to its end, with the words for the person, who is told."""
+        """
+        A job that cannot be worked on as it stands comes to its end, with the words for the person, who is told.
+
+        One whose sheet is looked at again by itself is tried again at the next of its times, not before.
+        """
         is_ours = False
         now, reason = self.around.clock(), f"{error} (at the worker {self.name})"
         for ledger in ledgers(self.around):
             for handed in ledger.handed():
-                if handed.path == path and handed.ended_at is None:
+                if handed.path == path and (handed.ended_at is None or handed.every_s is not None):
                     is_ours = True
-                    ledger.hand_over(replace(handed, ended_at=now, exit=int(error.exit), reason=reason))
+                    at = now if handed.every_s is not None else handed.at
+                    ledger.hand_over(replace(handed, at=at, ended_at=now, exit=int(error.exit), reason=reason))
         if is_ours:
-            with suppress(BatcherError), opened(load_job(Path(path)), self.around) as at_hand:
-                tell_refusal(at_hand, error, self.around)
+            with suppress(BatcherError):  # a job file that cannot be read does not say whom to tell
+                tell_refusal(load_job(Path(path)), error, self.around)
 
 
 def handed_of(at_hand: OpenJob) -> Handed | None:

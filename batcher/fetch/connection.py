@@ -11,8 +11,8 @@ from batcher.fetch.errors import TryLater
 from batcher.fetch.pulse import Pulse
 
 CONNECT_S = 10.0
-MOST_KEPT = 4
-"""Idle connections to one host."""
+MOST_KEPT = 6
+"""Idle connections to one host: as many as fetch at once, so that none is made anew for each file."""
 
 
 class Air(threading.local):

@@ -11,7 +11,7 @@ import psycopg
 
 from batcher.errors import LedgerError, LedgerUnreachable
 from batcher.ledger.place import SCHEMAS
-from batcher.ledger.server import connected, shown, words_of
+from batcher.ledger.server import connected, shown, told, words_of
 
 QUEUE_SCHEMA = "batcher_queue"
 PRESENT_S = 15.0
@@ -76,7 +76,7 @@ def make_queue(address: str, *, version: str, script: Callable[[], str]) -> None
     Raises:
         LedgerError: The queue is of another version.
     """
-    with connected(address) as connection:
+    with connected(address) as connection, told(shown(address), connection):
         if _made_by(connection) == version:
             return
         connection.execute(_LOCK)
@@ -143,7 +143,7 @@ class Attendance:
 
 def roster(address: str) -> Sequence[Present]:
     """The workers of the last hour; none where there is no queue."""
-    with connected(address) as connection:
+    with connected(address) as connection, told(shown(address), connection):
         if not _made_by(connection):
             return ()
         held = _held(connection)

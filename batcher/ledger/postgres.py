@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 import psycopg
 from psycopg.types.string import StrDumperUnknown
 
-from batcher.errors import LedgerError, LedgerUnreachable, NotFinished
+from batcher.errors import LedgerError, NotFinished
 from batcher.ledger.db import Db, Rows, Touched
 from batcher.ledger.dialect import ddl_for_postgres, query_for_postgres
 from batcher.ledger.schema import MIGRATIONS, SCHEMA_VERSION, TABLES, key_of_tables
-from batcher.ledger.server import connected, shown, words_of
+from batcher.ledger.server import connected, shown, trouble_of
 from batcher.ledger.sql import SqlLedger, T
 
 TRIES = 5
@@ -158,11 +158,7 @@ class PostgresLedger(SqlLedger):
             self._connection.execute("UPDATE ledger_version SET version = %s", (SCHEMA_VERSION,))
 
     def _trouble(self, error: psycopg.Error) -> LedgerError:
-        if self._connection.broken:
-            return LedgerUnreachable(
-                f"{self.name}: the connection is lost: {words_of(error)}; what is recorded is safe"
-            )
-        return LedgerError(f"{self.name}: the ledger cannot be used: {words_of(error)}")
+        return trouble_of(error, name=self.name, is_lost=self._connection.broken)
 
     def _write(self, work: Callable[[Db], T], touched: Touched | None = None, *, repeats: bool = False) -> T:
         """See `SqlLedger._write`."""
@@ -228,7 +224,7 @@ class PostgresLedger(SqlLedger):
             ask = b"SELECT pg_try_advisory_lock%b(%%s)" % suffix
             found = self._connection.execute(ask, (number,)).fetchone()
         if found != (True,):
-            raise NotFinished(f"another run of '{job}' is under way; this one does nothing")
+            raise NotFinished(f"another run of '{job}' is under way, or workers are at it; this one does nothing")
         try:
             yield
         finally:

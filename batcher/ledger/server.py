@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -89,6 +90,34 @@ def connected(address: str) -> psycopg.Connection:
         raise LedgerUnreachable(f"{shown(address)}: the ledger cannot be reached: {text}") from None
 
 
+@contextmanager
+def told(name: str, connection: psycopg.Connection) -> Iterator[None]:
+    """
+    What the server refuses is told in words of ours.
+
+    Raises:
+        LedgerUnreachable: The connection is lost.
+        LedgerError: The server does not do what it is asked for.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise trouble_of(error, name=name, is_lost=connection.broken) from error
+
+
+def trouble_of(error: psycopg.Error, *, name: str, is_lost: bool) -> LedgerError:
+    """What an error of the server is to us: the connection is gone, its user may not, or something else is wrong."""
+    words = words_of(error)
+    if is_lost:
+        return LedgerUnreachable(f"{name}: the connection is lost: {words}; what is recorded is safe")
+    if isinstance(error, (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName)):
+        return LedgerError(
+            f"{name}: the database does not let this user in ({words}); name the user whose tables these are in the "
+            "address, or let who owns the database give it the rights"
+        )
+    return LedgerError(f"{name}: the ledger cannot be used: {words}")
+
+
 def words_of(error: psycopg.Error) -> str:
-    """What went wrong, in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """What went wrong, in one line; without the statement, which is ours."""
+    return " ".join((error.diag.message_primary or str(error)).split()) or type(error).__name__

@@ -100,19 +100,18 @@ def tell_ending(at_hand: OpenJob, ending: Ending, around: Surroundings) -> None:
         results=at_hand.job.place_of(ending.results_file),
         is_real=at_hand.is_real,
     )
-    _announce(at_hand, situation, around)
+    _announce(at_hand.job, situation, around)
 
 
-def tell_refusal(at_hand: OpenJob, error: BatcherError, around: Surroundings) -> None:
+def tell_refusal(job: Job, error: BatcherError, around: Surroundings) -> None:
     """Tell those whom the job names that a run could not begin, or not go on."""
-    _announce(at_hand, Situation(job=at_hand.job.name, exit=error.exit, words={}, reason=str(error)), around)
+    _announce(job, Situation(job=job.name, exit=error.exit, words={}, reason=str(error)), around)
 
 
-def _announce(at_hand: OpenJob, situation: Situation, around: Surroundings) -> None:
-    job = at_hand.job
+def _announce(job: Job, situation: Situation, around: Surroundings) -> None:
     if not job.notify:
         return
-    for said in announce(job.notify, situation, folder=at_hand.state / "told", setting=_setting(job, around)):
+    for said in announce(job.notify, situation, folder=around.state / "told", setting=_setting(job, around)):
         around.tell(said)
 
 

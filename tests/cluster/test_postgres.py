@@ -11,7 +11,9 @@ import psycopg
 import pytest
 from support import ACCOUNT, JOB, accept, admit, job_record, news, plan, prepare, rows, states, wish
 
+from batcher.cluster.queue import Queue
 from batcher.errors import Exit, LedgerError, LedgerUnreachable
+from batcher.ledger.attendance import roster
 from batcher.ledger.postgres import PostgresLedger
 from batcher.ledger.schema import SCHEMA_VERSION
 from batcher.ledger.server import connected, shown
@@ -144,6 +146,21 @@ def test_a_server_that_does_not_let_us_in_wants_an_edit(postgres_server: Server)
         PostgresLedger(postgres_server.address("nowhere"))
 
     assert caught.value.exit is Exit.EDIT
+
+
+def test_a_user_without_rights_is_told_so(postgres_server: Server, schema: str) -> None:
+    """By the ledger and by whoever asks for workers; it is no fault of batcher's, and no jargon of the database's."""
+    address = postgres_server.new_database(schema)
+    PostgresLedger(address).close()
+    Queue(address).close()
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {schema}_guest LOGIN".encode())
+    guest = address.replace("//batcher@", f"//{schema}_guest@")
+    for ask in (lambda: PostgresLedger(guest), lambda: roster(guest)):
+        with pytest.raises(LedgerError, match="the database does not let this user in") as caught:
+            ask()
+        assert caught.value.exit is Exit.EDIT
+        assert "LINE" not in str(caught.value)
 
 
 def test_an_address_that_cannot_be_read_is_told_without_its_password() -> None:
