@@ -409,15 +409,18 @@ def _again(
     identified: Identified,
     tasks: Sequence[tuple[Planned, Known | None]],
     standings: Sequence[Standing],
-) -> dict[TaskKey, str]:
+) -> Mapping[TaskKey, str]:
     """
     The tasks of a row that are to be made again, each with the reason.
 
     One that is done is left as it is while its row cannot become a request: its video would be lost to view.
     """
     asked = set(tasks_asked_again(bound, identified, standings))
-    row = [standing_of(task, known) for task, known in tasks]
-    older = stale(bound.sources, row) if bound.job.resubmit_changed else set()
+    older: Collection[TaskKey] = ()
+    if bound.job.resubmit_changed:
+        older = stale(bound.sources, [standing_of(*each) for each in tasks])
+    if not asked and not older:
+        return _NO_TASKS
     again: dict[TaskKey, str] = {}
     for task, known in tasks:
         if known is None or (task.flaws and known.state is State.DONE):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -147,3 +148,26 @@ def test_every_row_has_an_id_of_its_own(bind: Bind, make_row: Row, cells: list[s
     """Whatever stands in the column: no two rows ever share an id, and none is lost."""
     found = ids(bind(*(make_row(id=cell) for cell in cells)))
     assert len(set(found)) == len(found) == len(cells)
+
+
+AVATAR = {"type": "avatar", "avatar_id": "look_1", "voice_id": "voice_1", "script": "Hello {{ name }}"}
+
+
+def test_bodies_are_written_only_where_they_are_wanted(bind: Bind, make_row: Row) -> None:
+    """All else about a task is the same, what it costs included; a row that cannot be sent has no body either way."""
+    bound = bind(make_row(), make_row(id="r2", name=""), operation="heygen.video", request=AVATAR)
+    for row in bound.rows():
+        (whole,), (bare,) = bound.tasks(row), bound.tasks(row, with_bodies=False)
+        assert bool(whole.body) is not bool(whole.flaws)
+        assert bare == replace(whole, body="")
+
+
+@pytest.mark.parametrize("first", ["avatar_iii", "avatar_iv"])
+def test_a_price_that_rows_decide_is_found_for_each(bind: Bind, make_row: Row, first: str) -> None:
+    """What was found of one row is taken for all only where no cell decides it."""
+    second = "avatar_iv" if first == "avatar_iii" else "avatar_iii"
+    rows = (make_row(company=first), make_row(id="r2", company=second))
+    request = {**AVATAR, "engine": {"type": "{{ company }}"}}
+    bound = bind(*rows, operation="heygen.video", request=request, estimate="10 seconds")
+    costs = {row.row.cells[bound.sheet.column("company") or 0]: bound.tasks(row)[0].estimate for row in bound.rows()}
+    assert costs == {"avatar_iii": pytest.approx(0.167), "avatar_iv": pytest.approx(0.667)}

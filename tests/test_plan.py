@@ -236,7 +236,7 @@ def test_an_interrupted_plan_leaves_the_ledger_as_it_was(
     plan(bind(make_row(), request=REQUEST), ledger)
     bound = bind(make_row(id="r2"), request=REQUEST)
     with (tmp_path / "people.csv").open("a") as file:
-        file.write("r3,too,few\r\n")
+        file.write(f"r3{',too many' * 20}\r\n")
     with pytest.raises(InputError):
         plan(bind(request=REQUEST), ledger)
     with pytest.raises(InputError, match="changed"):
