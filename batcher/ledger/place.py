@@ -54,11 +54,11 @@ def open_ledger(place: str, *, loopback: bool) -> SqlLedger:
         LedgerError: It cannot be used, or lives elsewhere now.
     """
     ledger = open_anyway(place, loopback=loopback)
-    if moved := ledger.moved_to():
+    try:
+        ledger.require_here()
+    except LedgerError:
         ledger.close()
-        raise LedgerError(
-            f"{ledger.name}: this ledger has been moved to {moved}; let BATCHER_STATE say so, or the project file"
-        )
+        raise
     return ledger
 
 

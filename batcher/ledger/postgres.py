@@ -217,8 +217,8 @@ class PostgresLedger(SqlLedger):
         return str(newest) if oldest == following else f"{newest}@{snapshot}"
 
     @contextmanager
-    def lock(self, job: str, *, shared: bool = False) -> Iterator[None]:
-        """See `Ledger.lock`: held by the connection, on all machines."""
+    def locked(self, job: str, *, shared: bool = False) -> Iterator[None]:
+        """See `SqlLedger.locked`: held by the connection, on all machines."""
         number, suffix = self._number("run", job), b"_shared" if shared else b""
         with self._reading():
             ask = b"SELECT pg_try_advisory_lock%b(%%s)" % suffix

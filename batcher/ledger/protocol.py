@@ -62,6 +62,7 @@ class Ledger(Protocol):
 
         Raises:
             NotFinished: Another run holds it.
+            LedgerError: The ledger has been moved since it was opened.
         """
 
     def known(self, job: str, row_ids: Collection[str]) -> Mapping[TaskKey, Known]:
@@ -295,7 +296,12 @@ class Ledger(Protocol):
         """Workers look after a job, from now on or as is said here; what was said of it before is replaced."""
 
     def handed(self) -> Sequence[Handed]:
-        """All jobs that were ever handed over to workers, in the order of their labels."""
+        """
+        All jobs that were ever handed over to workers, in the order of their labels.
+
+        Raises:
+            LedgerError: The ledger has been moved since it was opened; whoever watches a job would wait for ever.
+        """
 
     def close(self) -> None:
         """Let go of the file."""

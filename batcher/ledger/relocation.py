@@ -37,7 +37,7 @@ def relocate(source: SqlLedger, target: SqlLedger, *, at: float) -> Mapping[str,
         raise LedgerError(f"{source.name}: the ledger is there already")
     with ExitStack() as held:
         for job in source.jobs():
-            held.enter_context(source.lock(job))
+            held.enter_context(source.locked(job))
         return target.exclusively(
             lambda new: source.exclusively(lambda old: _relocate(source, old, target, new, at=at))  # commits first
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
+from batcher.errors import LedgerError
 from batcher.files import SeenFile
 from batcher.ledger import admission, deciding, examining, filing, holding, planning, reading, recording
 from batcher.ledger.db import Db, Touched
@@ -67,8 +68,8 @@ class SqlLedger(ABC):
         """Read, without a transaction."""
 
     @abstractmethod
-    def lock(self, job: str, *, shared: bool = False) -> AbstractContextManager[None]:
-        """See `Ledger.lock`."""
+    def locked(self, job: str, *, shared: bool = False) -> AbstractContextManager[None]:
+        """As `Ledger.lock`, also in a ledger that has been moved."""
 
     @abstractmethod
     def numbers_taken(self, db: Db) -> None:
@@ -92,6 +93,25 @@ class SqlLedger(ABC):
         with self._reading() as db:
             found = db.execute("SELECT place FROM moved").fetchone()
             return str(found[0]) if found else ""
+
+    def require_here(self) -> None:
+        """
+        Make sure that the ledger still lives here.
+
+        Raises:
+            LedgerError: It has been moved.
+        """
+        if moved := self.moved_to():
+            raise LedgerError(
+                f"{self.name}: this ledger has been moved to {moved}; let BATCHER_STATE say so, or the project file"
+            )
+
+    @contextmanager
+    def lock(self, job: str, *, shared: bool = False) -> Iterator[None]:
+        """See `Ledger.lock`: it may have been moved between its opening and now."""
+        with self.locked(job, shared=shared):
+            self.require_here()
+            yield
 
     def register(self, record: JobRecord) -> None:
         """See `Ledger.register`."""
@@ -218,6 +238,7 @@ class SqlLedger(ABC):
 
     def handed(self) -> Sequence[Handed]:
         """See `Ledger.handed`."""
+        self.require_here()
         with self._reading() as db:
             return holding.handed(db)
 

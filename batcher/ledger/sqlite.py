@@ -192,8 +192,8 @@ class SqliteLedger(SqlLedger):
                 raise self._trouble(sqlite3.DatabaseError(f"malformed: {found}"))
         return super().examine(job)
 
-    def lock(self, job: str, *, shared: bool = False) -> AbstractContextManager[None]:
-        """See `Ledger.lock`: a file beside the ledger, which the kernel lets go of when the process dies."""
+    def locked(self, job: str, *, shared: bool = False) -> AbstractContextManager[None]:
+        """See `SqlLedger.locked`: a file beside the ledger, which the kernel lets go of when the process dies."""
         return job_lock(self._path.parent / "locks", job, shared=shared)
 
     def numbers_taken(self, db: Db) -> None:

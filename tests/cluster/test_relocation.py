@@ -156,6 +156,23 @@ def test_nothing_moves_while_a_run_is_under_way(file: SqliteLedger, database: Po
     assert (file.moved_to(), database.jobs()) == ("", [])
 
 
+def test_whoever_has_opened_the_ledger_before_it_moved_cannot_work_with_it_after(
+    file: SqliteLedger, database: PostgresLedger
+) -> None:
+    """What it would send from the old place, the new one would send again; and who only watches would wait for ever."""
+    relocate(file, database, at=5.0)
+    with pytest.raises(LedgerError, match="this ledger has been moved to"), file.lock(JOB):
+        pytest.fail("it got the lock")
+    with pytest.raises(LedgerError, match="this ledger has been moved to"):
+        file.handed()
+
+    again = SqliteLedger(Path(file.name).with_name("back.db"))
+    relocate(database, again, at=6.0)
+    with pytest.raises(LedgerError, match="this ledger has been moved to"), database.lock(JOB, shared=True):
+        pytest.fail("it got the lock")
+    again.close()
+
+
 def test_a_move_that_died_half_way_is_done_again(file: SqliteLedger, database: PostgresLedger) -> None:
     """The old ledger was closed already, the new one was not complete yet."""
     before = dump(file)
