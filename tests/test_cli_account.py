@@ -105,7 +105,7 @@ def test_what_list_shows_is_what_check_goes_by(
     simulator: Running, speech: Speech, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Looking at the list is looking anew."""
-    assert main(["list", "voices"]) == Exit.DONE
+    assert main(["list", "speech_voices"]) == Exit.DONE
     asked = simulator.report()["requests"]["GET /v3/voices"]
     assert main(["check", speech("Anna")]) == Exit.DONE
     assert simulator.report()["requests"]["GET /v3/voices"] == asked
