@@ -33,8 +33,9 @@ test-cluster: $(VENV)/.installed-dev  ## The tests of the shared ledger, on a Po
 	@sh tests/cluster/install.sh
 	$(BIN)/pytest -m cluster -rs
 
-chaos: $(VENV)/.installed-dev  ## The long proofs: every crash point, power cuts, a day of faults (about half an hour, as root)
-	BATCHER_CHAOS=1 $(BIN)/pytest tests/proofs
+chaos: $(VENV)/.installed-dev  ## The long proofs: every crash point, power cuts, a day of faults, real cron, workers (about an hour, as root)
+	@sh tests/cluster/install.sh
+	BATCHER_CHAOS=1 $(BIN)/pytest tests/proofs tests/test_schedule_cron.py tests/cluster
 
 bench: $(VENV)/.installed-dev  ## Measure speed against the simulator: make bench ROWS="overhead rate" for some of it
 	$(BIN)/python -m benchmarks $(ROWS)
