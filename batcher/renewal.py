@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from batcher.api.client import Client
@@ -58,13 +58,19 @@ class Renewal:
         is_known = record is not None and record.written and len(self.bound.steps) < 2
         if record is not None and is_known and (record.renew_at is None or record.renew_at > now):
             return  # since then nothing but fresh links has come
-        dying = [each for each in dying_links(self.bound, self.ledger, now) if self._key(each) not in self._asked]
-        self._asked |= {self._key(each) for each in dying}
-        if len(self.bound.steps) > 1 and dying:
-            rows = {each.key.row_id for each in dying}
+        rows: set[str] = set()
+        due: list[Standing] = []
+        for each in dying_links(self.bound, self.ledger, now):
+            if self._key(each) in self._asked:
+                continue
+            self._asked.add(self._key(each))
+            rows.add(each.key.row_id)
+            if _is_renewable(self.bound, each):
+                due.append(_without_links(each))
+        if len(self.bound.steps) > 1 and rows:
             self.ledger.block(self.bound.job.name, rows)
             self.changed_rows |= rows
-        self._waiting += batches(self.bound, [each for each in dying if _is_renewable(self.bound, each)])
+        self._waiting += batches(self.bound, due)
 
     def _key(self, standing: Standing) -> tuple[int, float | None]:
         return standing.attempt_id, standing.links_at
@@ -93,16 +99,19 @@ class Renewal:
         return news
 
 
-def dying_links(bound: BoundJob, ledger: Ledger, now: float) -> list[Standing]:
+def dying_links(bound: BoundJob, ledger: Ledger, now: float) -> Iterator[Standing]:
     """The finished tasks whose links are about to stop working."""
-    found = []
     has_links = any(step.operation.link_columns for step in bound.steps.values()) and ledger.rows_made(bound.job.name)
-    for each in ledger.standings(bound.job.name) if has_links else ():
+    for each in ledger.finished(bound.job.name) if has_links else ():
         step = bound.steps.get(each.key.step)
         moment = renew_at(step.operation, each) if step is not None else None
         if moment is not None and moment <= now:
-            found.append(each)
-    return found
+            yield each
+
+
+def _without_links(standing: Standing) -> Standing:
+    """All that asking for new links needs; of a million rows the old ones alone would fill the memory."""
+    return replace(standing, outputs={})
 
 
 def _is_renewable(bound: BoundJob, standing: Standing) -> bool:
@@ -160,7 +169,7 @@ def renew_all(
     Returns:
         How many tasks have new links, and how many have none.
     """
-    due = [each for each in ledger.standings(bound.job.name) if _is_renewable(bound, each)]
+    due = [_without_links(each) for each in ledger.finished(bound.job.name) if _is_renewable(bound, each)]
     count = 0
     for some in batches(bound, due):
         settle = bound.operation(some[0].key.step).settle

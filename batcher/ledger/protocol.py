@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -250,6 +250,14 @@ class Ledger(Protocol):
 
     def standings(self, job: str, row_ids: Collection[str] | None = None) -> Sequence[Standing]:
         """Where the tasks of these rows stand; of all rows when None, in the order of the sheet."""
+
+    def finished(self, job: str) -> Iterator[Standing]:
+        """
+        Where the tasks that are done stand, in the order of the sheet; of rows that are gone none.
+
+        They are read a few at a time, so that a million of them take no more memory than a thousand, and not in one
+        transaction: one that is recorded meanwhile may come or not.
+        """
 
     def render_times(self, account: str, operation: str) -> Sequence[float]:
         """How long the newest pieces of work took, in seconds, newest first, at most a hundred."""

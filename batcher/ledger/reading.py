@@ -33,6 +33,9 @@ FROM tasks t
 LEFT JOIN attempts a ON a.task_id = t.task_id AND a.number = (SELECT MAX(number) FROM attempts WHERE attempts.task_id = t.task_id)
 LEFT JOIN submissions s USING (submission_id)
 WHERE t.job = ? {rows} ORDER BY t.row_number, t.task_id"""
+_DONE_ROWS = "AND t.state = 'done' AND t.gone = 0 AND t.row_number > ?"
+_SOME_ROWS = f"""
+SELECT MAX(row_number) FROM (SELECT t.row_number FROM tasks t WHERE t.job = ? {_DONE_ROWS} ORDER BY t.row_number LIMIT 500) AS some"""
 _FILES = """
 SELECT t.row_id, t.step, t.item, f.attempt_id, f.output, f.state, f.path, f.bytes, f.at, f.tries, f.reason
 FROM files f JOIN tasks t USING (task_id) WHERE t.job = ? {rows}"""
@@ -138,6 +141,16 @@ def standings(db: Db, job: str, row_ids: Collection[str] | None) -> list[Standin
     return found
 
 
+def finished(db: Db, job: str, *, after: int) -> list[Standing]:
+    """Where the tasks that are done stand in the next few rows behind a row number; none when there are no more."""
+    last = db.execute(_SOME_ROWS, (job, after)).fetchone()[0]
+    if last is None:
+        return []
+    rows, between = f"{_DONE_ROWS} AND t.row_number <= ?", (after, last)
+    files = _files(db, job, rows, between)
+    return [_standing(job, row, files) for row in db.execute(_STANDINGS.format(rows=rows), (job, *between))]
+
+
 _BY_WORD = {state.value: state for state in State}
 _UNSENT = (State.WAITING, State.INVALID)
 _NO_SOURCES: Mapping[str, int] = MappingProxyType({})
@@ -147,10 +160,10 @@ Files = dict[tuple[str, str, str], dict[str, FileRecord]]
 """What has become of the files of tasks: by row id, step and item, then by output."""
 
 
-def _files(db: Db, job: str, rows: str = "", ids: Sequence[str] = ()) -> Files:
+def _files(db: Db, job: str, rows: str = "", values: Sequence[str | int] = ()) -> Files:
     found: Files = {}
     for row_id, step, item, attempt_id, output, state, path, size, at, tries, reason in db.execute(
-        _FILES.format(rows=rows), (job, *ids)
+        _FILES.format(rows=rows), (job, *values)
     ):
         record = FileRecord(
             attempt_id=attempt_id,

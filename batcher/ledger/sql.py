@@ -312,6 +312,17 @@ class SqlLedger(ABC):
         with self._reading() as db:
             return reading.standings(db, job, row_ids)
 
+    def finished(self, job: str) -> Iterator[Standing]:
+        """See `Ledger.finished`."""
+        row_number = -1
+        while True:
+            with self._reading() as db:
+                some = reading.finished(db, job, after=row_number)
+            if not some:
+                return
+            yield from some
+            row_number = some[-1].row_number
+
     def render_times(self, account: str, operation: str) -> Sequence[float]:
         """See `Ledger.render_times`."""
         with self._reading() as db:
