@@ -110,7 +110,7 @@ def _adopt_step(
     left = dict(ids) if settle else {}
     while settle and left and done.error is None:
         some = dict(islice(left.items(), AT_ONCE))
-        seen = sweep(client, settle, tuple(some.values()), thorough=True)
+        seen = sweep(client, settle, tuple(some.values()))
         done.error = seen.error
         outcomes = {key: seen.outcomes[each][0] for key, each in some.items() if each in seen.outcomes}
         done.missing += [rows[key] for key, outcome in outcomes.items() if outcome.missing]

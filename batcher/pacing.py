@@ -14,7 +14,26 @@ LOOKS_AT_LEISURE = 4
 """While nothing waits for a slot, none is idle for want of a look."""
 
 READY_FROM = 0.8
-"""Nothing is looked at before this share of the shortest render seen so far."""
+"""Nothing is looked at before this share of the time after which the quickest were finished."""
+
+QUICKEST = 20
+"""One in so many counts among the quickest: a single odd one would have all of them looked at far too early."""
+
+LINKS_WAIT_S = 30.0
+"""The least that links wait to be read together: results are not written more often either."""
+
+LINKS_WAIT_SHARE = 0.5
+"""The share of a usual render for which they wait: in so much time half of what is in flight has come to its end."""
+
+
+def ready_age(times: Sequence[float]) -> float:
+    """The age in seconds before which hardly anything is finished, from the render times seen so far; 0 without any."""
+    return READY_FROM * sorted(times)[len(times) // QUICKEST] if times else 0.0
+
+
+def links_wait(times: Sequence[float]) -> float:
+    """How many seconds finished work may wait for a request that reads the links of many at once."""
+    return max(LINKS_WAIT_S, LINKS_WAIT_SHARE * statistics.median(times)) if times else LINKS_WAIT_S
 
 
 def next_look(
@@ -22,30 +41,31 @@ def next_look(
     *,
     times: Sequence[float],
     usual_s: float,
-    oldest_age_s: float,
-    youngest_age_s: float,
+    ages_s: Sequence[float],
     last_requests: int,
     slots_wanted: bool = True,
 ) -> float:
     """
-    Seconds to wait before the next sweep.
+    Seconds to wait before the next look.
 
     What is minimised is the number of requests, at an idle time of slots of half a pause in each render: evenly spaced,
-    `LOOKS_PER_RENDER` sweeps per render time, whatever the number in flight, since one sweep covers all of it.
+    `LOOKS_PER_RENDER` looks per render time, each at all that may be finished.
 
     Args:
         poll: The job's bounds.
         times: Render times seen so far on this account, in seconds, newest first.
         usual_s: What the catalogue expects, as long as none was seen.
-        oldest_age_s, youngest_age_s: Ages of the oldest and youngest piece in flight.
-        last_requests: Requests that the last sweep took; a long sweep is paid for by a longer pause.
+        ages_s: How long ago each piece was accepted that is not known to have ended; empty when only links are to come.
+        last_requests: Requests that the last look took; a long one is paid for by a longer pause.
         slots_wanted: Whether rows wait for a place that a finished piece lets go of.
     """
     budget_s = poll.budget.window_s / poll.budget.count * max(1, last_requests)
     floor = max(poll.at_most_every_s, budget_s)
+    if not ages_s:
+        return floor
     if times:
-        until_ready = min(usual_s, READY_FROM * min(times)) - oldest_age_s
+        until_ready = min(usual_s, ready_age(times)) - max(ages_s)
         looks = LOOKS_PER_RENDER if slots_wanted else LOOKS_AT_LEISURE
         return max(floor, statistics.median(times) / looks, until_ready)
     # nothing is known yet: short looks at first, ever wider with age, never wider than the catalogue's guess asks for
-    return max(floor, min(youngest_age_s / 4, usual_s / LOOKS_PER_RENDER))
+    return max(floor, min(max(ages_s) / 4, usual_s / LOOKS_PER_RENDER))

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from batcher.api.client import Client
 from batcher.api.sweep import Sweep, glance, sweep
 from batcher.bound import BoundJob
-from batcher.catalog.model import Settle
 from batcher.errors import ApiError, StopEverything, Throttled
+from batcher.flight import Flight
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import InFlight, News
 from batcher.model import Outcome, Source, State
-from batcher.pacing import READY_FROM, next_look
+from batcher.pacing import next_look
 from batcher.senders import Returned, Senders
 from batcher.stops import FailureWatch
 
 RETRY_S = 5.0
-MANY = 300
-"""More than so many in flight stand deep in a list, most of it finished long ago or too young: a glance is cheaper."""
-
-ENDED_AT_MOST = 0.5
-"""Once the links of so large a share of what is in flight are to be read, the lists are read."""
-
-THOROUGH_EVERY = 4
-"""One look in so many goes to the end: the oldest pieces stand deep in a list, and are few."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -55,67 +48,68 @@ class Reconciler:
     stop: str = ""
     made_rows: set[str] = field(default_factory=set)
     slots_wanted: bool = False
-    _flying: dict[tuple[str, str], InFlight] = field(default_factory=dict)
+    _flights: dict[str, Flight] = field(default_factory=dict)
     _under_way: bool = False
-    _times: dict[str, list[float]] = field(default_factory=dict)
     _last_requests: int = 1
     _failures: int = 0
-    _unfinished: set[int] = field(default_factory=set)
     _has_failures: bool = False
-    _listed: int = 0
-    _ended: set[tuple[str, str]] = field(default_factory=set)
 
     def begin(self) -> None:
         """Take over what is in flight from earlier runs and other processes: it is looked at straight away."""
         for each in self.ledger.in_flight(self.bound.job.name, self.account):
-            self._flying[each.operation, each.remote_id] = each
-        for operation in self._operations():
-            self._times[operation] = list(self.ledger.render_times(self.account, operation))
-        self.due_at = self.clock() if self._flying and not self._under_way else None
+            if self._flight(each).find(each.remote_id) is None:
+                self._flight(each).add(each)
+        self.due_at = self.clock() if self.in_flight and not self._under_way else None
 
-    def _operations(self) -> dict[str, Settle]:
-        """The operations whose outcome takes its time: of the job, and as which it has sent what is still in flight."""
-        operations = {step.operation.name: step.operation for step in self.bound.steps.values()}
-        for each in self._flying.values():
-            if each.operation not in operations:
-                operations[each.operation] = self.bound.operation_of(each.key.step, each.operation)
-        return {name: each.settle for name, each in operations.items() if each.settle is not None}
+    def _flight(self, flying: InFlight) -> Flight:
+        """Where it belongs: with the work of its operation, which need not be one that the job asks for today."""
+        flight = self._flights.get(flying.operation)
+        if flight is None:
+            settle = self.bound.operation_of(flying.key.step, flying.operation).settle
+            if settle is None:
+                raise ValueError(f"{flying.operation} has its outcome in the answer, and is never in flight")
+            times = list(self.ledger.render_times(self.account, flying.operation))
+            flight = self._flights[flying.operation] = Flight(settle=settle, times=times)
+        return flight
+
+    def _flying(self) -> Iterator[InFlight]:
+        for flight in self._flights.values():
+            yield from flight
 
     @property
     def in_flight(self) -> int:
         """How many pieces of work are accepted and not finished."""
-        return len(self._flying)
+        return sum(map(len, self._flights.values()))
 
     @property
     def is_awaited(self) -> bool:
         """Whether a run waits for what is in flight: what is overdue is looked at once by each run, and left to the next."""
         now = self.clock()
-        not_seen = self.sweeps == 0 and bool(self._flying)
-        return not_seen or any(not self._is_overdue(flying, now) for flying in self._flying.values())
+        not_seen = self.sweeps == 0 and self.in_flight > 0
+        return not_seen or any(not self._is_overdue(flying, now) for flying in self._flying())
 
     @property
     def overdue(self) -> str:
         """What is said of work that should long have been finished; empty when there is none."""
         now = self.clock()
-        count = sum(self._is_overdue(flying, now) for flying in self._flying.values())
+        count = sum(self._is_overdue(flying, now) for flying in self._flying())
         if not count:
             return ""
         return f"{count} overdue: accepted long ago and still not finished; every run looks again, the provider's support may know more"
 
     def _is_overdue(self, flying: InFlight, now: float) -> bool:
-        settle = self.bound.operation_of(flying.key.step, flying.operation).settle
-        return settle is not None and now - flying.accepted_at > settle.overdue_h * 3600
+        return now - flying.accepted_at > self._flight(flying).settle.overdue_h * 3600
 
     def accepted(self, flying: InFlight) -> None:
         """A submission was accepted just now."""
-        self._flying[flying.operation, flying.remote_id] = flying
+        self._flight(flying).add(flying)
         if self.due_at is None and not self._under_way:
             self._plan_next()
 
     def step(self) -> None:
         """Begin a look when one is due."""
         now = self.clock()
-        if self.due_at is None or now < self.due_at or self._under_way or not self._flying:
+        if self.due_at is None or now < self.due_at or self._under_way or not self.in_flight:
             return
         held, _ = self.ledger.held_off(self.account)
         if held > now:
@@ -123,31 +117,32 @@ class Reconciler:
             return
         if self.senders.free() <= 0:
             return
-        settles = self._operations()
-        looks = [self._look(operation, settle, now) for operation, settle in settles.items()]
+        flights = {name: flight for name, flight in self._flights.items() if flight}
+        looks = [self._look(flight, now) for flight in flights.values()]
         self._under_way, self.due_at = True, None
-        self.senders.send(self, tuple(settles), partial(look_at_all, looks))
+        self.senders.send(self, tuple(flights), partial(look_at_all, looks))
 
-    def _look(self, operation: str, settle: Settle, now: float) -> Callable[[], Sweep]:
+    def _look(self, flight: Flight, now: float) -> Callable[[], Sweep]:
         """
         The cheapest look at the work of one operation.
 
-        The first of a run reads the lists, and may be its only one. Later, where rows wait for slots and many are in
-        flight, a glance tells which of those that may be finished are. The lists are read once there are enough of them
-        whose links are to come, and at once for what has failed.
+        The first of a run goes to the end, and may be its only one; so does one after failures, to learn their reasons.
+        Later a glance tells which of those that may have ended have; their links are read from the lists together, when
+        they have waited for it or nothing else is to come. Where a list shows all of that with as few requests as a
+        glance, it is read at once.
         """
-        flying = {remote_id: each for (name, remote_id), each in self._flying.items() if name == operation}
-        ended = {remote_id for name, remote_id in self._ended if name == operation}
-        times, is_quick = self._times.get(operation), settle.bulk is not None and settle.bulk.ready is not None
-        is_quick = is_quick and self.sweeps > 0 and self.slots_wanted and not self._has_failures
-        if times and is_quick and len(flying) - len(ended) > MANY:
-            youngest = now - READY_FROM * min(times)
-            may_be = [each for each, its in flying.items() if its.accepted_at <= youngest and each not in ended]
-            if may_be and len(ended) <= ENDED_AT_MOST * len(flying):
-                return partial(glance, self.client, settle, may_be)
-        thorough = self._listed % THOROUGH_EVERY == 0 or not self.slots_wanted
-        self._listed += 1
-        return partial(sweep, self.client, settle, tuple(flying), thorough=thorough)
+        settle, bulk, everything = flight.settle, flight.settle.bulk, [*flight.ended, *flight.rendering]
+        if bulk is None or bulk.ready is None or self.sweeps == 0 or self._has_failures:
+            return partial(sweep, self.client, settle, everything)
+        ripe = flight.ripe(now)
+        if settle.list is not None:
+            wanted = [*flight.ended, *ripe]
+            per_page = settle.list.pages.most if settle.list.pages else bulk.most
+            if flight.pages(wanted, per_page=per_page) <= math.ceil(len(ripe) / bulk.most):
+                return partial(sweep, self.client, settle, wanted, also=everything)
+        if flight.wants_links(now):
+            return partial(sweep, self.client, settle, list(flight.ended), also=everything)
+        return partial(glance, self.client, settle, ripe)
 
     def take(self, returned: Returned) -> list[News]:
         """What a look has brought."""
@@ -171,19 +166,20 @@ class Reconciler:
         return news
 
     def _seen(self, operation: str, seen: Sweep, now: float) -> list[News]:
-        news = []
+        news, flight = [], self._flights[operation]
         for remote_id, (outcome, source) in seen.outcomes.items():
-            flying = self._flying.get((operation, remote_id))
+            flying = flight.find(remote_id)
             if flying is None:
                 continue
             news.append(self._news(flying, outcome, source, now))
             if outcome.ended:
-                self._ended.add((operation, remote_id))
+                flight.end(remote_id, at=now)
             elif news[-1].state is State.IN_PROGRESS:
-                self._unfinished.add(flying.attempt_id)
+                flight.unfinished.add(remote_id)
             else:
-                del self._flying[operation, remote_id]
-                self._ended.discard((operation, remote_id))
+                if remote_id not in flight.ended and news[-1].took_s is not None:
+                    flight.took(news[-1].took_s)
+                flight.remove(remote_id)
                 self._finished(flying, news[-1])
         return news
 
@@ -194,9 +190,6 @@ class Reconciler:
             return
         self.watch.succeeded()
         self.made_rows.add(flying.key.row_id)
-        if news.took_s is not None:
-            times = self._times.setdefault(flying.operation, [])
-            self._times[flying.operation] = [news.took_s, *times[:99]]
 
     def _trouble(self, error: ApiError, now: float) -> None:
         """A look that failed has learned nothing; the next one comes later."""
@@ -214,21 +207,17 @@ class Reconciler:
     def _plan_next(self) -> None:
         """The next look is as soon as the most urgent operation wants one."""
         now = self.clock()
-        ages: dict[str, list[float]] = {}
-        for flying in self._flying.values():
-            ages.setdefault(flying.operation, []).append(now - flying.accepted_at)
-        settles = self._operations()
         waits = [
             next_look(
                 self.bound.job.poll,
-                times=self._times.get(operation, ()),
-                usual_s=settles[operation].usual_s,
-                oldest_age_s=max(each),
-                youngest_age_s=max(0.0, min(each)),
+                times=flight.times,
+                usual_s=flight.settle.usual_s,
+                ages_s=flight.ages(now),
                 last_requests=self._last_requests,
                 slots_wanted=self.slots_wanted,
             )
-            for operation, each in ages.items()
+            for flight in self._flights.values()
+            if flight
         ]
         self.due_at = now + min(waits) if waits else None
 
@@ -243,7 +232,9 @@ class Reconciler:
             advice = advice or self.bound.provider.errors.advice(code)
         if outcome.stops:
             self.stop = self.stop or f"{error}: {advice}".rstrip(": ")
-        completed = self._completed_at(outcome, now) if state is not State.IN_PROGRESS else None
+        completed_at, took_s = when(
+            flying, outcome, noticed_at=self._flight(flying).noticed(flying.remote_id, now), now=now
+        )
         cost = None
         if state is State.DONE:
             duration_s = outcome.outputs.get("duration_s", "")
@@ -263,22 +254,23 @@ class Reconciler:
             error=error,
             advice=advice,
             cost=cost,
-            completed_at=completed,
-            took_s=self._took(flying, outcome, now) if state is State.DONE else None,
+            completed_at=None if state is State.IN_PROGRESS else completed_at,
+            took_s=took_s if state is State.DONE else None,
         )
 
-    def _took(self, flying: InFlight, outcome: Outcome, now: float) -> float | None:
-        """
-        How long the work took: as the API says, or by our own looks when one of this run has seen it unfinished.
 
-        What was collected long after a run had died says nothing about renders.
-        """
-        if outcome.completed_at is not None and flying.accepted_at <= outcome.completed_at <= now:
-            return outcome.completed_at - flying.accepted_at
-        return now - flying.accepted_at if flying.attempt_id in self._unfinished else None
+def when(flying: InFlight, outcome: Outcome, *, noticed_at: float | None, now: float) -> tuple[float, float | None]:
+    """
+    When the work came to its end, and how many seconds it took: as the API says, or by our own looks.
 
-    def _completed_at(self, outcome: Outcome, now: float) -> float:
-        return outcome.completed_at if outcome.completed_at is not None and outcome.completed_at <= now else now
+    What was collected long after a run had died, and nobody has noticed the end of, says nothing about renders.
+    """
+    latest = now if noticed_at is None else noticed_at
+    told = outcome.completed_at
+    if told is not None and flying.accepted_at <= told <= latest:
+        return told, told - flying.accepted_at
+    took_s = None if noticed_at is None else noticed_at - flying.accepted_at
+    return told if told is not None and told <= latest else latest, took_s
 
 
 def look_at_all(looks: Sequence[Callable[[], Sweep]]) -> list[Sweep]:

@@ -25,7 +25,7 @@ LAYERS = (
     ("adoption", "inplace", "witness"),
     ("plan", "rehearsal", "results", "starter"),
     ("carried", "filenames", "lines", "listening", "lists", "live", "twins", "wanted"),
-    ("bound", "expiry", "lease", "senders", "surroundings"),
+    ("bound", "expiry", "flight", "lease", "senders", "surroundings"),
     ("bound_step", "filing", "finding", "lineage", "outlook", "project"),
     ("marks",),
     (

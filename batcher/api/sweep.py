@@ -16,16 +16,20 @@ SINGLES = 20
 """Single look-ups of one sweep at most; what is left waits for the next one."""
 
 
+FEW = 5
+"""Failures that a glance asks the reasons of at once; more of them are read from the lists."""
+
+
 @dataclass(kw_only=True, slots=True)
 class Sweep:
     """
-    What a sweep has seen.
+    What a look has seen.
 
     Attributes:
         outcomes: By remote id, with the source of each.
         requests: How many requests it took.
         error: Why it ended early; None when it came to its end.
-        has_failures: Work has failed, and why is only to be had elsewhere.
+        has_failures: More work has failed than it has asked the reasons of.
     """
 
     outcomes: dict[str, tuple[Outcome, Source]] = field(default_factory=dict)
@@ -34,13 +38,9 @@ class Sweep:
     has_failures: bool = False
 
 
-ENOUGH = 0.95
-"""A look that need not be thorough ends with this share of the wanted: the oldest few stand many pages deep in a list."""
-
-
-def sweep(client: Client, settle: Settle, wanted: Collection[str], *, thorough: bool) -> Sweep:
+def sweep(client: Client, settle: Settle, wanted: Collection[str], *, also: Collection[str] = ()) -> Sweep:
     """
-    Look once at every wanted id, or, where it need not be thorough, at most of those that a list shows.
+    Look at every wanted id, and take along what the lists show of others on the way.
 
     Lists come first, since one request brings states and links of a hundred; then the bulk status for what the list
     did not show; then single look-ups for what is ready but has no link yet, and where there is nothing better. An id
@@ -50,10 +50,8 @@ def sweep(client: Client, settle: Settle, wanted: Collection[str], *, thorough: 
     try:
         ready: list[str] = []
         if len(wanted) > 1 and settle.list is not None:
-            ready = _from_list(client, settle, wanted, seen, enough=1.0 if thorough else ENOUGH)
+            ready = _from_list(client, settle, wanted, seen, also=also)
         rest = [each for each in wanted if each not in seen.outcomes and each not in ready]
-        if not thorough and len(rest) <= (1 - ENOUGH) * len(wanted):
-            rest = []
         if len(rest) > 1 and settle.bulk is not None:
             rest = _from_bulk(client, settle, rest, seen)
         # without a cheaper source nothing may be left out: the same few would be looked at for ever
@@ -67,15 +65,16 @@ def sweep(client: Client, settle: Settle, wanted: Collection[str], *, thorough: 
 
 def glance(client: Client, settle: Settle, wanted: Sequence[str]) -> Sweep:
     """
-    Ask only which of the wanted ids are finished, a hundred with each request, whatever stands between them in a list.
+    Ask only which of the wanted ids have ended, a hundred with each request, whatever stands between them in a list.
 
-    What is finished lets go of its slot with that. Its links come with a later sweep, and so does all about what has
-    failed or is missing. An error ends it and keeps what it has seen.
+    What is finished lets go of its slot with that; its links come with a later sweep. Of a few failures the reasons are
+    asked at once, since they may be reasons to stop. An error ends it and keeps what it has seen.
     """
     seen = Sweep()
     bulk = settle.bulk
     if bulk is None or bulk.ready is None:
         return seen
+    failed: list[str] = []
     try:
         for start in range(0, len(wanted), bulk.most):
             items = client.states(settle, wanted[start : start + bulk.most])
@@ -84,9 +83,12 @@ def glance(client: Client, settle: Settle, wanted: Sequence[str]) -> Sweep:
                 if bulk.ready.holds(item):
                     seen.outcomes[remote_id] = (Outcome(state=State.IN_PROGRESS, ended=True), Source.POLL)
                 elif settle.failed is not None and settle.failed.holds(item):
-                    seen.has_failures = True
+                    failed.append(remote_id)
+        for remote_id in failed[:FEW]:
+            _single(client, settle, remote_id, seen)
     except ApiError as error:
         seen.error = error
+    seen.has_failures = any(each not in seen.outcomes for each in failed)
     return seen
 
 
@@ -99,7 +101,7 @@ def fresh(client: Client, settle: Settle, wanted: Collection[str]) -> Sweep:
     seen = Sweep()
     try:
         if len(wanted) > 1 and settle.list is not None:
-            _from_list(client, settle, wanted, seen, enough=1.0)
+            _from_list(client, settle, wanted, seen)
         for remote_id in wanted:
             if remote_id not in seen.outcomes:
                 _single(client, settle, remote_id, seen)
@@ -108,29 +110,34 @@ def fresh(client: Client, settle: Settle, wanted: Collection[str]) -> Sweep:
     return seen
 
 
-def _from_list(client: Client, settle: Settle, wanted: Collection[str], seen: Sweep, *, enough: float) -> list[str]:
-    """Read the newest pages; returns the ids that are finished but whose links stand elsewhere."""
+def _from_list(
+    client: Client, settle: Settle, wanted: Collection[str], seen: Sweep, *, also: Collection[str] = ()
+) -> list[str]:
+    """Read the newest pages; returns the wanted ids that are finished but whose links stand elsewhere."""
     source = settle.list
     ready: dict[str, None] = {}
     if source is None:
         return []
-    left = set(wanted)
+    left, others = set(wanted), set(also)
     per_page = source.pages.most if source.pages else 100
     following, tokens = "", set[str]()
     # work of other jobs stands between ours; past twice our own share the bulk status is the cheaper way
-    for _ in range(2 * math.ceil(len(left) / per_page) + 1):
+    for _ in range(2 * math.ceil(len(left | others) / per_page) + 1):
         page = client.list_page(source, token=following)
         seen.requests += 1
+        before = len(left)
         for remote_id, item in page.items:
             if remote_id in left and source.ready and source.ready.holds(item):
                 ready[remote_id] = None
                 left.discard(remote_id)
-            elif remote_id in left:
+            elif remote_id in left or remote_id in others:
                 outcome = read_outcome(settle, item)
                 if not outcome.missing:
                     seen.outcomes[remote_id] = (outcome, Source.LIST)
                     left.discard(remote_id)
-        if len(left) <= (1 - enough) * len(wanted) or not page.next_token or page.next_token in tokens:
+        # the last few stand far apart, deep in the list: asked for one by one they cost less than the pages between them
+        is_barren = len(left) == before and len(left) <= SINGLES
+        if not left or is_barren or not page.next_token or page.next_token in tokens:
             break
         tokens.add(page.next_token)
         following = page.next_token

@@ -1,0 +1,107 @@
+"""What is in flight of one operation: how old it is, what may be finished, and how deep it stands in a list."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from batcher.catalog.model import Settle
+from batcher.ledger.values import InFlight
+from batcher.pacing import links_wait, ready_age
+
+REMEMBERED = 100
+"""So many render times are kept, the newest."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """A piece of work that was seen to have ended, whose links are still to be read; `at` is when, unix seconds."""
+
+    flying: InFlight
+    at: float
+
+
+@dataclass(kw_only=True, slots=True)
+class Flight:
+    """
+    All work of one operation that is accepted and not finished.
+
+    Attributes:
+        settle: How its outcome is learned.
+        times: How long the newest pieces took, in seconds, newest first.
+        rendering: What is not known to have ended, by remote id, in the order in which it was accepted.
+        ended: What has let go of its slot, by remote id, in the order in which that was noticed.
+        unfinished: The ids that this run has seen at work.
+    """
+
+    settle: Settle
+    times: list[float] = field(default_factory=list)
+    rendering: dict[str, InFlight] = field(default_factory=dict)
+    ended: dict[str, Ended] = field(default_factory=dict)
+    unfinished: set[str] = field(default_factory=set)
+    _places: dict[str, int] = field(default_factory=dict)
+    _accepted: int = 0
+
+    def __len__(self) -> int:
+        return len(self.rendering) + len(self.ended)
+
+    def __iter__(self) -> Iterator[InFlight]:
+        yield from (each.flying for each in self.ended.values())
+        yield from self.rendering.values()
+
+    def find(self, remote_id: str) -> InFlight | None:
+        """What is known by an id; None where nothing is, or no longer."""
+        found = self.ended.get(remote_id)
+        return found.flying if found else self.rendering.get(remote_id)
+
+    def add(self, flying: InFlight) -> None:
+        """It was accepted after all that is here."""
+        self._accepted += 1
+        self._places[flying.remote_id] = self._accepted
+        self.rendering[flying.remote_id] = flying
+
+    def end(self, remote_id: str, *, at: float) -> None:
+        """It was seen to have ended, which tells how long it took as well as the next look at it could."""
+        flying = self.rendering.pop(remote_id, None)
+        if flying is not None:
+            self.ended[remote_id] = Ended(flying=flying, at=at)
+            self.took(at - flying.accepted_at)
+
+    def remove(self, remote_id: str) -> None:
+        """All is known of it."""
+        self.rendering.pop(remote_id, None)
+        self.ended.pop(remote_id, None)
+        self._places.pop(remote_id, None)
+        self.unfinished.discard(remote_id)
+
+    def took(self, seconds: float) -> None:
+        """A piece was finished after so many seconds."""
+        self.times = [seconds, *self.times[: REMEMBERED - 1]]
+
+    def noticed(self, remote_id: str, now: float) -> float | None:
+        """When its end was noticed: now or earlier; None where it may have come long before anybody looked."""
+        if remote_id in self.ended:
+            return self.ended[remote_id].at
+        return now if remote_id in self.unfinished else None
+
+    def ripe(self, now: float) -> list[str]:
+        """What may have ended by now, oldest first."""
+        youngest = now - ready_age(self.times)
+        return [each for each, flying in self.rendering.items() if flying.accepted_at <= youngest]
+
+    def wants_links(self, now: float) -> bool:
+        """Whether the links of what has ended are to be read: nothing else is to come, or they have waited long enough."""
+        if not self.ended:
+            return False
+        oldest = next(iter(self.ended.values()))
+        return not self.rendering or now - oldest.at >= links_wait(self.times)
+
+    def pages(self, ids: Collection[str], *, per_page: int) -> int:
+        """How many pages of a list, newest work first, reach down to all of these; the account's other work not counted."""
+        oldest = min((self._places.get(each, 0) for each in ids), default=self._accepted)
+        return math.ceil((self._accepted + 1 - oldest) / per_page)
+
+    def ages(self, now: float) -> Sequence[float]:
+        """How long ago each piece was accepted that is not known to have ended."""
+        return [now - flying.accepted_at for flying in self.rendering.values()]
