@@ -16,15 +16,18 @@ from batcher.files import SeenFile
 from batcher.filing import columns_with_files, file_places
 from batcher.job import CONTENT, Job
 from batcher.layout import Layout, lay_out
-from batcher.ledger.values import Blocked, Need, Planned
+from batcher.ledger.values import Blocked, Known, Need, Planned
 from batcher.mapping.asset import NamedFile, files_of
 from batcher.mapping.choice import Choices
 from batcher.mapping.expression import ExpressionError
 from batcher.mapping.filter import RowFilter
 from batcher.mapping.request import Rendered
 from batcher.marks import NOT_BEFORE, Flaws, Identified, Mark, MarkReader
-from batcher.model import Length, Row, TaskKey
+from batcher.model import Length, Row, State, TaskKey
 from batcher.sheet import Sheet, normalise
+
+UNSENT = (State.WAITING, State.INVALID)
+_NOTHING: Mapping[TaskKey, Known] = MappingProxyType({})
 
 NAMED_DUPLICATES = 20
 """Of so many repeated ids the earlier row is looked up; each look-up reads the sheet again."""
@@ -284,12 +287,16 @@ class BoundJob:
         )
         return _nameless(row), ((place, f"{self.job.sheet.row_id} '{row_id}' stands {also}; every row needs its own"),)
 
-    def tasks(self, identified: Identified, *, with_bodies: bool = True) -> list[Planned]:
+    def tasks(
+        self, identified: Identified, *, with_bodies: bool = True, known: Mapping[TaskKey, Known] = _NOTHING
+    ) -> list[Planned]:
         """
         The tasks of one row that is not skipped; at least one.
 
         Args:
             with_bodies: What would be sent is wanted as well, not only what it would cost: `body` is empty otherwise.
+            known: What the ledger holds. Of a task that was made from just what its row holds now nothing else is worked
+                out: path, body, cost and flaws are left out.
         """
         row = identified.row
         planned: list[Planned] = []
@@ -300,6 +307,9 @@ class BoundJob:
             ready = not planned
             for item in items:
                 key = TaskKey(job=self.job.name, row_id=identified.row_id, step=step.step.name, item=item)
+                if known and not flaws and (made := self._as_made(step, key, identified, known.get(key))):
+                    planned.append(made)
+                    continue
                 # nothing comes before the first step of a row: what it wants of one that `when` has left out is missing
                 outputs: dict[str, dict[str, str]] | None = {} if ready else None
                 rendered = step.mapping.render(row.cells, flaws=row.flaws, item=item, outputs=outputs)
@@ -310,6 +320,24 @@ class BoundJob:
                 body = rendered.body if with_bodies and ready and not found else ""
                 planned.append(self._planned(step, key, identified, rendered, body=body, flaws=found, ready=ready))
         return planned
+
+    def _as_made(self, step: BoundStep, key: TaskKey, identified: Identified, known: Known | None) -> Planned | None:
+        """A task that was made from just what its row holds, and is not asked for again; None when it is another one."""
+        if known is None or known.state in UNSENT or len(self.steps) > 1 or step.mapping.takes_files:
+            return None
+        row = identified.row
+        if identified.mark is Mark.AGAIN or identified.flaws or row.flaws:
+            return None
+        if step.mapping.input_hash(row.cells, item=key.item) != known.made_hash:
+            return None
+        return Planned(
+            key=key,
+            row_number=row.number,
+            operation=step.operation.name,
+            input_hash=known.made_hash,
+            held=identified.mark is Mark.HOLD,
+            not_before=identified.not_before,
+        )
 
     def items(self, step: str, identified: Identified) -> Sequence[str]:
         """The members of the fan-out that a step has for a row, `("",)` without one; none where it is not for the row."""

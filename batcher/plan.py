@@ -17,7 +17,7 @@ from batcher.errors import InputError, Problem
 from batcher.files import SeenFile
 from batcher.job import Job
 from batcher.ledger.protocol import Ledger
-from batcher.ledger.values import JobRecord, Known, Planned, Standing
+from batcher.ledger.values import Asked, JobRecord, Known, Planned, Standing
 from batcher.lineage import Sources, hindrance, stale, unfinished
 from batcher.lines import is_misread, tasks_asked_again
 from batcher.listening import Listener, Spoken
@@ -33,7 +33,7 @@ SHOWN = 20
 """Examples of each kind that a plan keeps."""
 
 _NO_TASKS: Mapping[TaskKey, str] = MappingProxyType({})
-_PlannedRow = tuple[Identified, Sequence[tuple[Planned, Known | None]]]
+_PlannedRow = tuple[Identified, Sequence[Asked]]
 _WAITING, _INVALID = UNSENT
 _FINAL = (State.DONE, State.FAILED)
 _RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
@@ -359,16 +359,17 @@ def remembered(record: JobRecord, ledger: Ledger, *, at: float) -> Plan:
 
 def _stream(
     bound: BoundJob, ledger: Ledger, plan: Plan, *, with_bodies: bool, listener: Listener | None = None
-) -> Iterator[Planned]:
+) -> Iterator[Asked]:
     """Every task of the sheet, counted into the plan on the way; the ledger is asked in groups of rows."""
     rows, columns, sources, twins = bound.rows(), carriers(bound), bound.sources, Twins()
     while some := list(islice(rows, GROUP)):
         plan.rows += len(some)
         wanted = with_bodies or (listener is not None and listener.listens)
-        by_row = [(each, bound.tasks(each, with_bodies=wanted)) for each in some if each.row_id]
-        plan.skipped += len(some) - len(by_row)
-        known = ledger.known(bound.job.name, [identified.row_id for identified, _ in by_row])
-        asking = _standings(bound, ledger, [each.row_id for each, _ in by_row if each.mark is Mark.AGAIN])
+        taken = [each for each in some if each.row_id]
+        plan.skipped += len(some) - len(taken)
+        known = ledger.known(bound.job.name, [each.row_id for each in taken])
+        asking = _standings(bound, ledger, [each.row_id for each in taken if each.mark is Mark.AGAIN])
+        by_row = [(each, bound.tasks(each, with_bodies=wanted, known=known)) for each in taken]
         if known:
             pairs = [(each, [(task, known.get(task.key)) for task in tasks]) for each, tasks in by_row]
         else:
@@ -394,7 +395,7 @@ def _stream(
                     task for task, each in tasks if state_of(task, each, is_again=task.key in again) is State.WAITING
                 ]
                 listener.hear(identified.row, [] if is_held else waiting)
-            yield from planned
+            yield from tasks
 
 
 def _standings(bound: BoundJob, ledger: Ledger, row_ids: Collection[str]) -> dict[str, list[Standing]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from batcher.api.client import Client
@@ -111,7 +111,18 @@ def dying_links(bound: BoundJob, ledger: Ledger, now: float) -> Iterator[Standin
 
 def _without_links(standing: Standing) -> Standing:
     """All that asking for new links needs; of a million rows the old ones alone would fill the memory."""
-    return replace(standing, outputs={})
+    return Standing(
+        key=standing.key,
+        row_number=standing.row_number,
+        state=standing.state,
+        remote_id=standing.remote_id,
+        error_code=standing.error_code,
+        error=standing.error,
+        advice=standing.advice,
+        completed_at=standing.completed_at,
+        links_at=standing.links_at,
+        attempt_id=standing.attempt_id,
+    )
 
 
 def _is_renewable(bound: BoundJob, standing: Standing) -> bool:

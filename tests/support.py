@@ -19,7 +19,7 @@ from typing import Any
 
 from batcher.ledger.identity import attempt_names
 from batcher.ledger.protocol import Ledger
-from batcher.ledger.values import Admission, Admitted, Candidate, JobRecord, News, Planned, Prepared
+from batcher.ledger.values import Admission, Admitted, Asked, Candidate, JobRecord, News, Planned, Prepared
 from batcher.model import Attempt, Source, State, TaskKey
 from batcher.senders import Returned, ThreadedSenders
 
@@ -75,7 +75,13 @@ def plan(ledger: Ledger, *tasks: Planned, job: str = JOB, at: float = 0.0, **cha
     """Register a job and bring its tasks in; `changes` go into its record."""
     record = job_record(job=job, **{"rows": len(tasks), "planned_at": at, **changes})
     ledger.register(record)
-    ledger.plan(job, tasks, lambda: record, at=at)
+    ledger.plan(job, asked(ledger, *tasks), lambda: record, at=at)
+
+
+def asked(ledger: Ledger, *tasks: Planned) -> Iterator[Asked]:
+    """Tasks as a plan brings them: each with what the ledger holds of it."""
+    for task in tasks:
+        yield task, ledger.known(task.key.job, [task.key.row_id]).get(task.key)
 
 
 def rows(count: int, **changes: Any) -> list[Planned]:

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from batcher.bound import BoundJob
 from batcher.errors import InputError
 from batcher.finding import find_operations, open_job_sheet
+from batcher.ledger.values import Known
+from batcher.marks import Mark
+from batcher.model import State
 
 Bind = Callable[..., BoundJob]
 Row = Callable[..., dict[str, str]]
@@ -160,6 +163,23 @@ def test_bodies_are_written_only_where_they_are_wanted(bind: Bind, make_row: Row
         (whole,), (bare,) = bound.tasks(row), bound.tasks(row, with_bodies=False)
         assert bool(whole.body) is not bool(whole.flaws)
         assert bare == replace(whole, body="")
+
+
+def test_what_was_made_from_the_same_cells_is_not_worked_out_again(bind: Bind, make_row: Row) -> None:
+    """Of a million finished rows only who they are is needed; of anything else everything, as without a ledger."""
+    bound = bind(make_row(), operation="heygen.video", request=AVATAR)
+    (row,) = bound.rows()
+    (whole,) = bound.tasks(row)
+    made = Known(state=State.DONE, input_hash=whole.input_hash, made_hash=whole.input_hash)
+
+    assert bound.tasks(row, known={whole.key: made}) == [replace(whole, path="", body="", estimate=None)]
+    for other in (
+        replace(made, made_hash="of other cells"),
+        replace(made, state=State.WAITING),
+        replace(made, state=State.INVALID),
+    ):
+        assert bound.tasks(row, known={whole.key: other}) == [whole]
+    assert bound.tasks(replace(row, mark=Mark.AGAIN), known={whole.key: made}) == [whole]
 
 
 @pytest.mark.parametrize("first", ["avatar_iii", "avatar_iv"])

@@ -15,6 +15,7 @@ from support import (
     OPERATION,
     accept,
     admit,
+    asked,
     job_record,
     news,
     plan,
@@ -229,8 +230,7 @@ def test_what_a_plan_meets_undoes_all_of_it(ledger: Ledger, where: str) -> None:
     plan(ledger, planned("r1", body="old"), fingerprint="f1")
 
     def tasks() -> Iterator[object]:
-        yield planned("r1", body="new")
-        yield from rows(1200)[1:]
+        yield from asked(ledger, planned("r1", body="new"), *rows(1200)[1:])
         if where == "tasks":
             raise RuntimeError(where)
 
@@ -253,7 +253,7 @@ def test_the_ledger_answers_while_a_plan_is_read(ledger: Ledger) -> None:
 
     def tasks() -> Iterator[object]:
         seen.append(ledger.known(JOB, ["r1"])[task_key("r1")].state)
-        yield planned("r1")
+        yield from asked(ledger, planned("r1"))
 
     ledger.plan(JOB, tasks(), job_record, at=1.0)  # type: ignore[arg-type]
 
@@ -292,6 +292,16 @@ def test_known_tells_state_and_both_hashes(ledger: Ledger) -> None:
     first, second = known[task_key("r1")], known[task_key("r2")]
     assert (first.state, first.input_hash, first.made_hash) == (State.SENDING, "new", "old")
     assert (second.state, second.made_hash) == (State.WAITING, "")
+
+
+def test_known_tells_what_a_plan_would_have_to_change(ledger: Ledger) -> None:
+    """Where the row stands and whether it is held, also of what was sent."""
+    plan(ledger, planned("r1", row_number=2))
+    admit(ledger, at_most=1)
+    plan(ledger, planned("r1", row_number=9, held=True, not_before=50.0))
+
+    known = ledger.known(JOB, ["r1"])[task_key("r1")]
+    assert (known.row_number, known.held, known.not_before) == (9, True, 50.0)
 
 
 def test_rows_made_counts_rows_that_were_ever_sent(ledger: Ledger) -> None:
@@ -871,6 +881,24 @@ def test_standings_of_some_rows(ledger: Ledger) -> None:
     assert [each.key.row_id for each in ledger.standings(JOB, ["r3", "r1"])] == ["r1", "r3"]
     assert len(ledger.standings(JOB, [f"r{number}" for number in range(1, 1101)])) == 1100
     assert ledger.standings(JOB, []) == []
+
+
+def test_what_is_finished_comes_in_the_order_of_the_sheet(ledger: Ledger) -> None:
+    """A few rows at a time, all tasks of a row together; what is not done, gone or of another job is left out."""
+    plan(ledger, planned("a", job="other"), job="other")
+    ledger.record([news(each, State.DONE) for each in admit(ledger, job="other", at_most=5).attempts])
+    tasks = [planned(f"r{number}", item=item) for number in range(600, 0, -1) for item in ("de", "fr")]
+    plan(ledger, *tasks)
+    attempts = admit(ledger, at_most=2000).attempts
+    ledger.record([news(each, State.DONE) for each in attempts[:-1]])
+    plan(ledger, *tasks[2:])
+
+    found = [(each.key.row_id, each.key.item) for each in ledger.finished(JOB)]
+
+    expected = [(f"r{number}", item) for number in range(1, 600) for item in ("de", "fr")]
+    assert sorted(found) == sorted(expected)
+    assert [row_id for row_id, _ in found] == [row_id for row_id, _ in expected]
+    assert list(ledger.finished("nobody's")) == []
 
 
 def test_render_times_are_newest_first_and_at_most_a_hundred(ledger: Ledger) -> None:

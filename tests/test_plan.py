@@ -81,6 +81,27 @@ def test_done_rows_are_not_sent_again(bind: Bind, make_row: Row, ledger: SqliteL
     assert admitted(ledger) == ["r3"]
 
 
+def test_a_made_row_that_has_moved_is_found_in_its_new_place(
+    bind: Bind, make_row: Row, ledger: SqliteLedger, settle_rows: Settle
+) -> None:
+    """What was made is not worked out again, but where its row stands is kept; one that comes back is no new one."""
+    video = {
+        "operation": "heygen.video",
+        "request": {"type": "avatar", "avatar_id": "a", "voice_id": "v", "script": "Hello {{ name }}"},
+    }
+    plan(bind(make_row(), make_row(id="r2"), make_row(id="r3"), **video), ledger)
+    settle_rows(bind(**video), dict.fromkeys(("r1", "r2", "r3"), State.DONE))
+    plan(bind(make_row(id="r3"), make_row(), **video), ledger)
+    assert [(each.key.row_id, each.row_number) for each in ledger.standings("greetings")] == [("r3", 2), ("r1", 3)]
+    back = plan(bind(make_row(id="r2"), make_row(id="r3"), make_row(name="Zoe"), **video), ledger)
+    assert (back.new, back.to_send, back.changed, back.words) == (0, 0, [4], {State.DONE: 3})
+    assert [(each.key.row_id, each.row_number) for each in ledger.standings("greetings")] == [
+        ("r2", 2),
+        ("r3", 3),
+        ("r1", 4),
+    ]
+
+
 def test_a_changed_row_that_was_made_is_told_and_not_made_again(
     bind: Bind, make_row: Row, ledger: SqliteLedger, settle_rows: Settle
 ) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import JOB, admit, news, plan, planned, rows, states
+from support import JOB, admit, asked, news, plan, planned, rows, states
 
 from batcher.errors import LedgerError, NotFinished
 from batcher.ledger.lock import job_lock
@@ -332,7 +332,7 @@ def test_a_half_done_plan_is_not_seen_by_others(path: Path) -> None:
     seen = []
 
     def tasks() -> Iterator[object]:
-        yield from rows(700)
+        yield from asked(ledger, *rows(700))
         seen.append(len(other.standings(JOB)))
 
     plan_record = ledger.job(JOB)

@@ -6,14 +6,21 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from batcher.errors import InputError, LedgerError, Problem
 from batcher.ledger.db import Db
 from batcher.ledger.filing import set_needs
 from batcher.ledger.moving import move_task
-from batcher.ledger.values import Blocked, JobRecord, Known, Planned
+from batcher.ledger.values import Asked, Blocked, JobRecord, Known, Planned
 from batcher.model import Source, State, TaskKey
+
+BY_WORD = {state.value: state for state in State}
+NO_SOURCES: Mapping[str, int] = MappingProxyType({})
+"""Shared by all tasks that were made from no earlier step."""
+
+_UNSENT = (State.WAITING, State.INVALID)
 
 GROUP = 500
 """Rows per look-up: below SQLite's oldest limit of 999 parameters."""
@@ -24,7 +31,7 @@ INSERT INTO jobs (job, path, account, operation, sheet) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (job) DO UPDATE SET path = excluded.path, account = excluded.account, operation = excluded.operation, sheet = excluded.sheet"""
 _PLANNED = "UPDATE jobs SET fingerprint = ?, row_count = ?, skipped = ?, planned_at = ? WHERE job = ?"
 _KNOWN = (
-    "SELECT row_id, step, item, state, input_hash, made_hash, task_id, made_from, "
+    "SELECT row_id, step, item, state, input_hash, made_hash, task_id, row_number, held, not_before, made_from, "
     "CASE WHEN step = '' THEN 0 ELSE (SELECT COALESCE(MAX(number), 0) FROM attempts WHERE attempts.task_id = tasks.task_id) END "
     "FROM tasks WHERE job = ? AND row_id IN ({marks})"
 )
@@ -45,9 +52,7 @@ WHERE job = ? AND row_id = ? AND step = ? AND item = ? AND ready = 0 AND state =
 _BLOCK = """
 UPDATE tasks SET ready = 0
 WHERE job = ? AND row_id = ? AND state = 'waiting' AND ready = 1 AND cells <> '' RETURNING task_id"""
-_SAME = """
-UPDATE tasks SET row_number = ?, input_hash = ?, held = ?, not_before = ?
-WHERE task_id = ? AND (row_number <> ? OR input_hash <> ? OR held <> ? OR not_before <> ?)"""
+_SAME = "UPDATE tasks SET row_number = ?, input_hash = ?, held = ?, not_before = ? WHERE task_id = ?"
 _BEGIN = """
 CREATE TEMPORARY TABLE IF NOT EXISTS seen (task_id BIGINT PRIMARY KEY);
 DELETE FROM seen;"""
@@ -93,7 +98,7 @@ def register(db: Db, record: JobRecord) -> None:
     db.execute(_REGISTER, (record.job, record.path, record.account, record.operation, record.sheet))
 
 
-def plan(db: Db, job: str, tasks: Iterable[Planned], finish: Callable[[], JobRecord], *, at: float) -> None:
+def plan(db: Db, job: str, tasks: Iterable[Asked], finish: Callable[[], JobRecord], *, at: float) -> None:
     """As `Ledger.plan`, inside the caller's transaction."""
     for statement in _BEGIN.strip().split(";")[:-1]:
         db.execute(statement)
@@ -109,67 +114,70 @@ def plan(db: Db, job: str, tasks: Iterable[Planned], finish: Callable[[], JobRec
 
 def known(db: Db, job: str, row_ids: Collection[str]) -> dict[TaskKey, Known]:
     """As `Ledger.known`."""
-    return {key: each for key, (each, _) in _known_with_ids(db, job, row_ids).items()}
-
-
-def _known_with_ids(db: Db, job: str, row_ids: Collection[str]) -> dict[TaskKey, tuple[Known, int]]:
-    found: dict[TaskKey, tuple[Known, int]] = {}
+    found: dict[TaskKey, Known] = {}
     ids = iter(dict.fromkeys(row_ids))
     while some := list(islice(ids, GROUP)):
         query = _KNOWN.format(marks=", ".join("?" * len(some)))
-        for row_id, step, item, state, input_hash, made_hash, task_id, sources, attempts in db.execute(
+        for row_id, step, item, state, input_hash, made_hash, task_id, *place, sources, attempts in db.execute(
             query, (job, *some)
         ):
-            key = TaskKey(job=job, row_id=row_id, step=step, item=item)
-            found[key] = (
-                Known(
-                    state=State(state),
-                    input_hash=input_hash,
-                    made_hash=made_hash,
-                    made_from=json.loads(sources) if sources else {},
-                    attempts=attempts,
-                ),
-                task_id,
+            row_number, held, not_before = place
+            found[TaskKey(job=job, row_id=row_id, step=step, item=item)] = Known(
+                state=BY_WORD[state],
+                input_hash=input_hash,
+                made_hash=made_hash,
+                made_from=json.loads(sources) if sources else NO_SOURCES,
+                attempts=attempts,
+                task_id=task_id,
+                row_number=row_number,
+                held=held == 1,
+                not_before=not_before,
             )
     return found
 
 
-def _plan_group(db: Db, tasks: list[Planned], *, at: float) -> None:
-    before = _known_with_ids(db, tasks[0].key.job, [task.key.row_id for task in tasks])
+def _plan_group(db: Db, tasks: Sequence[Asked], *, at: float) -> None:
     writes: dict[str, list[tuple[object, ...]]] = {_NEW: [], _SEE: [], _SAME: [], _RENEW: []}
-    for task in tasks:
-        found = before.get(task.key)
-        if found is None:
+    for task, known in tasks:
+        if known is None:
             state = State.INVALID if task.flaws else State.WAITING
             writes[_NEW].append((*_identity(task), task.row_number, task.operation, state.value, *_content(task)))
         else:
-            writes[_SEE].append((found[1],))
-            _renew(db, task, writes, known=found[0], task_id=found[1], at=at)
+            writes[_SEE].append((known.task_id,))
+            _renew(db, task, writes, known=known, at=at)
     for statement, values in writes.items():
         if values:
             db.executemany(statement, values)
-    for task in tasks:
-        if task.needs and task.key not in before:
+    for task, known in tasks:
+        if task.needs and known is None:
             set_needs(db, task)
 
 
-def _renew(
-    db: Db, task: Planned, writes: dict[str, list[tuple[object, ...]]], *, known: Known, task_id: int, at: float
-) -> None:
-    is_sent = known.state not in (State.WAITING, State.INVALID)
+def _renew(db: Db, task: Planned, writes: dict[str, list[tuple[object, ...]]], *, known: Known, at: float) -> None:
+    is_sent = known.state not in _UNSENT
     # what an earlier step has made of a blocked task since is kept
     is_blocked = not task.ready and not task.flaws and known.state is State.WAITING
     if is_sent or (is_blocked and known.input_hash == task.input_hash):
         # only where its row stands, what it holds and whether it is held: what would be sent stays
-        values = (task.row_number, task.input_hash, int(task.held), task.not_before)
-        writes[_SAME].append((*values, task_id, *values))
+        now = (task.row_number, task.input_hash, task.held, task.not_before)
+        if now != (known.row_number, known.input_hash, known.held, known.not_before):
+            writes[_SAME].append((task.row_number, task.input_hash, int(task.held), task.not_before, known.task_id))
         return
-    writes[_RENEW].append((task.row_number, task.operation, *_content(task), task_id))
-    set_needs(db, task, task_id)
+    writes[_RENEW].append((task.row_number, task.operation, *_content(task), known.task_id))
+    set_needs(db, task, known.task_id)
     after = State.INVALID if task.flaws else State.WAITING
     if after is not known.state:
         cause = task.flaws[0][1] if task.flaws else "the row has been mended"
-        move_task(db, task_id, before=known.state, after=after, attempt_id=None, at=at, source=Source.PLAN, cause=cause)
+        move_task(
+            db,
+            known.task_id,
+            before=known.state,
+            after=after,
+            attempt_id=None,
+            at=at,
+            source=Source.PLAN,
+            cause=cause,
+        )
 
 
 def _identity(task: Planned) -> tuple[str, str, str, str]:

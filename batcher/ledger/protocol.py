@@ -11,6 +11,7 @@ from batcher.ledger.values import (
     Admission,
     Admitted,
     Approval,
+    Asked,
     Blocked,
     Candidate,
     Contradiction,
@@ -77,7 +78,7 @@ class Ledger(Protocol):
     def rows_made(self, job: str) -> int:
         """How many rows of a job were ever sent, those that are gone from the sheet left out."""
 
-    def plan(self, job: str, tasks: Iterable[Planned], finish: Callable[[], JobRecord], *, at: float) -> None:
+    def plan(self, job: str, tasks: Iterable[Asked], finish: Callable[[], JobRecord], *, at: float) -> None:
         """
         Bring the ledger in line with the sheet: new tasks come in, unsent ones take their newest content.
 
@@ -86,7 +87,7 @@ class Ledger(Protocol):
 
         Args:
             job: Whose tasks they are.
-            tasks: Read once, in the order of the sheet.
+            tasks: Read once, in the order of the sheet; each with what `known` tells of it when it is asked meanwhile.
             finish: Called after the last task; its counts and fingerprint hold from now on.
         """
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from batcher.ledger.admission import ATTEMPT, attempt_from
 from batcher.ledger.db import Db
+from batcher.ledger.planning import BY_WORD, NO_SOURCES
 from batcher.ledger.values import FileRecord, InFlight, Standing, Waiting
 from batcher.model import Attempt, FileState, State, TaskKey
 
@@ -35,7 +36,7 @@ LEFT JOIN submissions s USING (submission_id)
 WHERE t.job = ? {rows} ORDER BY t.row_number, t.task_id"""
 _DONE_ROWS = "AND t.state = 'done' AND t.gone = 0 AND t.row_number > ?"
 _SOME_ROWS = f"""
-SELECT MAX(row_number) FROM (SELECT t.row_number FROM tasks t WHERE t.job = ? {_DONE_ROWS} ORDER BY t.row_number LIMIT 500) AS some"""
+SELECT MAX(row_number) FROM (SELECT t.row_number FROM tasks t WHERE t.job = ? {_DONE_ROWS} ORDER BY t.row_number LIMIT 500) AS next_rows"""
 _FILES = """
 SELECT t.row_id, t.step, t.item, f.attempt_id, f.output, f.state, f.path, f.bytes, f.at, f.tries, f.reason
 FROM files f JOIN tasks t USING (task_id) WHERE t.job = ? {rows}"""
@@ -151,9 +152,8 @@ def finished(db: Db, job: str, *, after: int) -> list[Standing]:
     return [_standing(job, row, files) for row in db.execute(_STANDINGS.format(rows=rows), (job, *between))]
 
 
-_BY_WORD = {state.value: state for state in State}
 _UNSENT = (State.WAITING, State.INVALID)
-_NO_SOURCES: Mapping[str, int] = MappingProxyType({})
+_VALUE = json.JSONDecoder().raw_decode  # of what we have written ourselves no blanks need to be looked for
 _NO_FILES: Mapping[str, FileRecord] = MappingProxyType({})
 
 Files = dict[tuple[str, str, str], dict[str, FileRecord]]
@@ -183,7 +183,7 @@ def _standing(job: str, row: Sequence[Any], files: Files) -> Standing:
     row_id, step, item, row_number, state, flaws, input_hash, made_hash, estimate, *attempt = row
     number, remote_id, word, outputs, error_code, error, advice, cost, submitted_at, *rest = attempt
     completed_at, checked_at, attempt_id, flag, sources, gone, paid_before = rest
-    current = _BY_WORD[state]
+    current = BY_WORD[state]
     if number is None or current in _UNSENT:
         return Standing(
             key=TaskKey(job=job, row_id=row_id, step=step, item=item),
@@ -192,7 +192,7 @@ def _standing(job: str, row: Sequence[Any], files: Files) -> Standing:
             flaws=tuple((place, message) for place, message in json.loads(flaws)) if flaws else (),
             attempts=number or 0,
             estimate=estimate,
-            made_from=json.loads(sources) if sources else _NO_SOURCES,
+            made_from=json.loads(sources) if sources else NO_SOURCES,
             is_gone=gone == 1,
             paid_before=paid_before or 0.0,
         )
@@ -204,7 +204,7 @@ def _standing(job: str, row: Sequence[Any], files: Files) -> Standing:
         attempts=number,
         remote_id=remote_id,
         word=word,
-        outputs=json.loads(outputs),
+        outputs=_VALUE(outputs)[0],
         error_code=error_code,
         error=error,
         advice=advice,
@@ -216,7 +216,7 @@ def _standing(job: str, row: Sequence[Any], files: Files) -> Standing:
         attempt_id=attempt_id,
         files=files.get((row_id, step, item), _NO_FILES) if files else _NO_FILES,
         flag=flag,
-        made_from=json.loads(sources) if sources else _NO_SOURCES,
+        made_from=json.loads(sources) if sources else NO_SOURCES,
         is_gone=gone == 1,
         paid_before=paid_before or 0.0,
     )

@@ -15,6 +15,7 @@ from batcher.ledger.values import (
     Admission,
     Admitted,
     Approval,
+    Asked,
     Blocked,
     Candidate,
     Contradiction,
@@ -142,7 +143,7 @@ class SqlLedger(ABC):
         with self._reading() as db:
             return planning.rows_made(db, job)
 
-    def plan(self, job: str, tasks: Iterable[Planned], finish: Callable[[], JobRecord], *, at: float) -> None:
+    def plan(self, job: str, tasks: Iterable[Asked], finish: Callable[[], JobRecord], *, at: float) -> None:
         """See `Ledger.plan`."""
         self._write(lambda db: planning.plan(db, job, tasks, finish, at=at), Touched(jobs=[job]))
 

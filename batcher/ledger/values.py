@@ -116,6 +116,8 @@ class Known:
         made_hash: The input from which the last attempt was made; empty before there was one.
         made_from: As `Planned.made_from`, for what was made last or is about to be.
         attempts: How many there were.
+        task_id: Its number in the ledger.
+        row_number, held, not_before: As the last plan has found them.
     """
 
     state: State
@@ -123,6 +125,14 @@ class Known:
     made_hash: str
     made_from: Mapping[str, int] = field(default_factory=dict)
     attempts: int = 0
+    task_id: int = 0
+    row_number: int = 0
+    held: bool = False
+    not_before: float = 0.0
+
+
+Asked = tuple[Planned, Known | None]
+"""A task as the sheet asks for it, and what the ledger holds of it; None of a new one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -157,6 +157,8 @@ class RequestMapping:
         leaves = [node for top in (self._root, *self._path_nodes.values()) for _, node in walk(top)]
         self.sources = frozenset(step for node in leaves if isinstance(node, Leaf | ShapedLeaf) for step in node.steps)
         """The earlier steps whose outputs the request uses."""
+        self.takes_files = any(isinstance(node, ShapedLeaf) for node in leaves)
+        """Whether what is asked for may depend on more than the cells."""
 
     def _attach(self) -> None:
         """Tell every leaf its type, and hold every constant against its type, once the whole tree stands."""
@@ -230,17 +232,23 @@ class RequestMapping:
             found += self._row_flaws(faults, row, already=already, is_preview=outputs is None, is_live=live is not None)
         if self._operation.rules and not found:
             found += self._broken_rules(body, row, is_preview=outputs is None)
-        input_hash = self._input_hash(row, item)
+        input_hash = self.input_hash(cells, item=item, digests=row.digests)
         if found:
             return Rendered(path="", input_hash=input_hash, flaws=tuple(dict.fromkeys(found)))
         path = self._operation.path.format(**values) if values else self._operation.path
         return Rendered(path=path, kept=kept, content=body, input_hash=input_hash, needs=tuple(row.needs))
 
-    def _input_hash(self, row: Filling, item: str) -> str:
+    def input_hash(self, cells: Sequence[str], *, item: str, digests: Sequence[str] = ()) -> str:
+        """
+        As `Rendered.input_hash`.
+
+        Args:
+            digests: Of the files that the row names; it can name some only where the mapping `takes_files`.
+        """
         digest = self._digest.copy()
-        text = "".join([f"\x1f{row.cells[column]}" for column in self.columns])
+        text = "".join([f"\x1f{cells[column]}" for column in self.columns])
         digest.update(f"{text}\x1e{item}".encode("utf-8", "surrogatepass"))
-        for held in row.digests:
+        for held in digests:
             digest.update(b"\x1d" + held.encode())
         return str(digest.hexdigest())
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import psycopg
 import pytest
-from support import ACCOUNT, JOB, accept, admit, job_record, news, plan, prepare, rows, states, wish
+from support import ACCOUNT, JOB, accept, admit, asked, job_record, news, plan, prepare, rows, states, wish
 
 from batcher.cluster.queue import Queue
 from batcher.errors import Exit, LedgerError, LedgerUnreachable
@@ -17,7 +17,7 @@ from batcher.ledger.attendance import roster
 from batcher.ledger.postgres import PostgresLedger
 from batcher.ledger.schema import SCHEMA_VERSION
 from batcher.ledger.server import connected, shown
-from batcher.ledger.values import Admitted, Candidate, Planned, Prepared
+from batcher.ledger.values import Admitted, Asked, Candidate, Prepared
 from batcher.model import Attempt, State
 from batcher.units import Rate
 from cluster.server import Server
@@ -242,8 +242,8 @@ def test_a_job_that_is_planned_is_not_sent_before_its_plan_is_whole(
     with ThreadPoolExecutor(1) as pool:
         answers: list[Future[Admitted]] = []
 
-        def tasks() -> Iterator[Planned]:
-            new = rows(3, body='{"new":1}', input_hash="new")
+        def tasks() -> Iterator[Asked]:
+            new = list(asked(ledger, *rows(3, body='{"new":1}', input_hash="new")))
             yield new[0]
             answers.append(pool.submit(admit, other))
             wait_for_lock(other)
