@@ -6,10 +6,10 @@ import csv
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.stand import AT_ONCE, BATCHER, run_job, simulator, timed, write_job
+from benchmarks.stand import BATCHER, timed, write_job
 from benchmarks.table import Figure
 
 WIDE = 8
@@ -34,20 +34,34 @@ def wide_sheet(path: Path, rows: int) -> Path:
     return path
 
 
+def dumped_s(folder: Path, sheet: Path) -> float:
+    """Seconds of reading a CSV and writing each row as JSON, and nothing else."""
+    dump = timed((sys.executable, "-c", _DUMP, sheet, folder / "dump.json"), folder)
+    (folder / "dump.json").unlink()
+    return dump.took_s
+
+
+def exponent(sizes: Sequence[int], times: Sequence[float]) -> float:
+    """How fast times grow with sizes: 1 is linear, by the line that fits best through their logarithms."""
+    logs = [(math.log10(size), math.log10(took)) for size, took in zip(sizes, times, strict=True)]
+    middle_x = sum(x for x, _ in logs) / len(logs)
+    middle_y = sum(y for _, y in logs) / len(logs)
+    return sum((x - middle_x) * (y - middle_y) for x, y in logs) / sum((x - middle_x) ** 2 for x, _ in logs)
+
+
 def _checked(folder: Path, rows: int) -> tuple[float, float, float]:
     """Seconds and peak megabytes of `check`, and seconds of reading it and writing each row as JSON."""
     job = write_job(folder, rows=1, url="http://127.0.0.1:9")
     sheet = wide_sheet(folder / "people.csv", rows)
-    dump = timed((sys.executable, "-c", _DUMP, sheet, folder / "dump.json"), folder)
-    (folder / "dump.json").unlink()
+    dump_s = dumped_s(folder, sheet)
     ran = timed((*BATCHER, "check", job, "--offline"), folder)
     if ran.exit:
         raise RuntimeError(f"check ended with {ran.exit}: {ran.stdout}")
-    return ran.took_s, ran.peak_mb, dump.took_s
+    return ran.took_s, ran.peak_mb, dump_s
 
 
 def million(runs: int, folder: Path) -> Iterator[Figure]:
-    """`check` of a million rows, and a run over as many that are done."""
+    """`check` of a million rows."""
     load = os.getloadavg()[0]
     ratios, peaks, note = [], [], ""
     for number in range(min(runs, 2)):
@@ -67,31 +81,10 @@ def growth(runs: int, folder: Path) -> Iterator[Figure]:
     for number in range(min(runs, 2)):
         sizes = (10_000, 100_000, 1_000_000)
         times = [_checked(folder / f"growth-{number}-{size}", size)[0] for size in sizes]
-        logs = [(math.log10(size), math.log10(took)) for size, took in zip(sizes, times, strict=True)]
-        middle_x = sum(x for x, _ in logs) / len(logs)
-        middle_y = sum(y for _, y in logs) / len(logs)
-        slope = sum((x - middle_x) * (y - middle_y) for x, y in logs) / sum((x - middle_x) ** 2 for x, _ in logs)
-        exponents.append(slope)
+        exponents.append(exponent(sizes, times))
         note = ", ".join(f"{size:,}: {took:.1f} s" for size, took in zip(sizes, times, strict=True))
     yield Figure(
         what="growth of check from 10⁴ to 10⁶ rows (exponent)", goal="<= 1.05", values=exponents, note=note, load=load
-    )
-
-
-def done(runs: int, folder: Path) -> Iterator[Figure]:
-    """A run over rows that are all done."""
-    load = os.getloadavg()[0]
-    times, peaks = [], []
-    with simulator(**AT_ONCE) as url:
-        job = write_job(folder / "done", rows=20_000, url=url, limits={"in_flight": 100_000, "batch": 100})
-        run_job(job)
-        for _ in range(runs):
-            (job.parent / "people.csv").touch()
-            ran = run_job(job)
-            times.append(ran.took_s)
-            peaks.append(ran.peak_mb)
-    yield Figure(
-        what="run with 20,000 rows done", goal="", values=times, unit="s", note=f"{max(peaks):.0f} MB", load=load
     )
 
 

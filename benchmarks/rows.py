@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cluster, documents, startup
+from benchmarks import cluster, documents, finished, startup
 from benchmarks.stand import (
     AT_ONCE,
     OPEN_POLL,
@@ -167,7 +167,7 @@ ROWS: Mapping[str, Measure] = {
     "ancestor": ancestor,
     "million": documents.million,
     "growth": documents.growth,
-    "done": documents.done,
+    "done": finished.done,
     "xlsx": documents.xlsx,
     "enriched": documents.enriched,
     "startup": startup.startup,
