@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import stat
 import subprocess
 import sys
@@ -62,6 +63,20 @@ def test_csv_comes_back_exactly(
 
     sheet = open_sheet(SheetSpec(path=path, delimiter=delimiter), needs=["id"])
     assert [row.cells for row in sheet.rows()] == rows
+
+
+@given(tables(texts), st.sampled_from([",", ";", "\t"]))
+def test_csv_is_quoted_as_the_csv_module_quotes_it(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str]], delimiter: str
+) -> None:
+    """Lines in which nothing is quoted are put together without it, byte for byte alike."""
+    folder = tmp_path_factory.mktemp("quotes")
+    with (folder / "theirs.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=delimiter, lineterminator="\r\n").writerows([("id", "a", "b"), *rows])
+
+    write_csv(folder / "ours.csv", ["id", "a", "b"], rows, ours_from=3, bom=False, delimiter=delimiter)
+
+    assert (folder / "ours.csv").read_bytes() == (folder / "theirs.csv").read_bytes()
 
 
 @given(tables(fit_for_xml))

@@ -273,14 +273,15 @@ def _say_settled(at_hand: OpenJob, plan: Plan, *, at: float, fetches: bool, quie
     """
     tally = show.plan_tally(plan)
     written = None if is_written(at_hand) else at_hand.write_results()
-    cost, expected = at_hand.ledger.spent(at_hand.job.name)
+    says = as_json or not quiet
+    cost, expected = at_hand.ledger.spent(at_hand.job.name) if says else (0.0, 0.0)
     files = count_files(at_hand.bound, at_hand.ledger) if fetches and at_hand.job.results.downloads else NO_FILES
     ending = Ending(exit=exit_code(tally, files=files), tally=tally, cost=cost, expected=expected, files=files)
     if written:
         ending.results_file, ending.results_note = written.file, written.note
     if as_json:
         say(show.summary(at_hand, ending))
-    elif not quiet:
+    elif says:
         say(f"{at_hand.job.name} · NOTHING TO DO\n{tally.identity()}\n{show.results_line(at_hand, ending)}")
     return ending
 

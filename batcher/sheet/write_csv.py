@@ -44,12 +44,34 @@ def write_csv(
     # Half a surrogate pair has no form in UTF-8: only such a cell is echoed with a question mark.
     with (
         replacing(path, like=like) as temporary,
-        temporary.open("w", encoding="utf-8-sig" if bom else "utf-8", errors="replace", newline="") as file,
+        temporary.open("w", encoding="utf-8", errors="replace", newline="") as file,
     ):
+        if bom:
+            file.write("\ufeff")  # `utf-8-sig` would encode each line in Python
         writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")
         for cells in chain([header], rows):
             echoed = [harmless(cell) for cell in cells[:ours_from]] if escape_input else cells[:ours_from]
-            writer.writerow([*echoed, *[harmless(clean(cell)) if cell else "" for cell in cells[ours_from:]]])
+            line = [*echoed, *_fit(cells[ours_from:])]
+            text = delimiter.join(line)
+            if _needs_quotes(text, delimiter, len(line)):
+                writer.writerow(line)
+            else:
+                file.write(f"{text}\r\n")
+
+
+def _fit(cells: Sequence[str]) -> list[str]:
+    """Cells of ours: cleaned, and harmless."""
+    if "".join(cells).isprintable():  # so there is nothing to clean in any of them
+        return [harmless(cell) if cell[:1] in _RISKY else cell for cell in cells]
+    return [harmless(clean(cell)) for cell in cells]
+
+
+def _needs_quotes(text: str, delimiter: str, cells: int) -> bool:
+    """
+    Whether any cell of a line has to be quoted; the csv module looks at every character for that, and takes ten times as
+    long.
+    """
+    return text.count(delimiter) != cells - 1 or '"' in text or "\n" in text or "\r" in text or cells < 2
 
 
 def harmless(text: str) -> str:
