@@ -9,14 +9,13 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from queue import SimpleQueue
 
 import psycopg
 import pytest
-from msgspec.structs import replace
 from proofs import tracing
 from proofs.checker import not_found_again, violations
 from proofs.launch import WAIT_VARIABLE

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
-from msgspec.structs import replace
 
 from proofs import clock, tracing
 from proofs.checker import not_found_again, violations
