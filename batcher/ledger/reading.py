@@ -8,6 +8,8 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
+from msgspec.json import decode
+
 from batcher.ledger.admission import ATTEMPT, attempt_from
 from batcher.ledger.db import Db
 from batcher.ledger.values import FileRecord, InFlight, Standing, Waiting
@@ -191,7 +193,7 @@ def _standing(job: str, row: Sequence[Any], files: Files) -> Standing:
         attempts=number,
         remote_id=remote_id,
         word=word,
-        outputs=json.loads(outputs),
+        outputs=decode(outputs),
         error_code=error_code,
         error=error,
         advice=advice,

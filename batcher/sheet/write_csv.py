@@ -49,7 +49,13 @@ def write_csv(
         writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")
         for cells in chain([header], rows):
             echoed = [harmless(cell) for cell in cells[:ours_from]] if escape_input else cells[:ours_from]
-            writer.writerow([*echoed, *[harmless(clean(cell)) if cell else "" for cell in cells[ours_from:]]])
+            writer.writerow([*echoed, *[safe(cell) for cell in cells[ours_from:]]])
+
+
+def safe(text: str) -> str:
+    """A cell of ours as it is written; with most nothing need be done."""
+    is_plain = not text or (text[0] not in _RISKY and text.isprintable())
+    return text if is_plain else harmless(clean(text))
 
 
 def harmless(text: str) -> str:
