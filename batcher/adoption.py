@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
+
+from msgspec import Struct, field
 
 from batcher.api.client import Client
 from batcher.api.sweep import sweep
@@ -20,8 +21,7 @@ AT_ONCE = 100
 """Ids of one sweep: what a page of a list, or a bulk status, holds."""
 
 
-@dataclass(kw_only=True, slots=True)
-class Adoption:
+class Adoption(Struct, kw_only=True):
     """
     What came of it.
 

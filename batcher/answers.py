@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from batcher.api.batch import BatchSeen
 from batcher.api.client import Receipt
@@ -148,8 +149,7 @@ def without_id(attempts: Iterable[Attempt], cause: str, *, now: float) -> list[N
     return [news for each in attempts for news in unsure(each, cause, resend_lost=False, now=now, lost=lost)]
 
 
-@dataclass(kw_only=True, slots=True)
-class ItemsRead:
+class ItemsRead(Struct, kw_only=True):
     """
     What a look into a batch means for its attempts.
 

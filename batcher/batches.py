@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from batcher.model import Attempt
 
@@ -12,8 +13,7 @@ LONGEST_WAIT_S = 30.0
 """A batch whose items wait for their turn is looked into ever more seldom, up to this."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OpenBatch:
+class OpenBatch(Struct, frozen=True, kw_only=True):
     """
     An accepted batch.
 
@@ -33,8 +33,7 @@ class OpenBatch:
         return self.attempts[0].batch_id
 
 
-@dataclass(kw_only=True, slots=True)
-class OpenBatches:
+class OpenBatches(Struct, kw_only=True):
     """
     Keeps accepted batches until they are looked into.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.catalog.model import Operation, Provider
 from batcher.errors import InputError, Problem, kept
@@ -21,8 +22,7 @@ from batcher.schema import unknown_key
 from batcher.sheet import normalise
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Header:
+class Header(Struct, frozen=True, kw_only=True):
     """The sheet's header, as steps look things up in it."""
 
     sheet_name: str

@@ -10,9 +10,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from batcher.errors import InputError, Problem
 
@@ -22,8 +23,7 @@ _UNFIT = re.compile(r"[^\w .()-]+")
 _LONGEST = 80
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Copies:
+class Copies(Struct, frozen=True, kw_only=True):
     """
     The copies of one sheet: each content once, in a folder of its own, and never changed while a run may read it.
 

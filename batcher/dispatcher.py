@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
 from itertools import groupby
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from batcher import answers
 from batcher.api.batch import BatchSeen, look_into
@@ -56,8 +58,7 @@ class _Aim(Enum):
     LOOK = "look into a batch"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Errand:
+class _Errand(Struct, frozen=True, kw_only=True):
     """
     What a sender was sent for.
 
@@ -73,8 +74,7 @@ class _Errand:
     batch: OpenBatch | None = None
 
 
-@dataclass(kw_only=True, slots=True)
-class Dispatcher:
+class Dispatcher(Struct, kw_only=True):
     """
     Sends what the account admits, and decides what each answer means.
 

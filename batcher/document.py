@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from batcher.errors import InputError, Problem
 from batcher.model import Json
@@ -20,8 +21,7 @@ MAX_DEPTH = 50
 KeyPath = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Document:
+class Document(Struct, frozen=True, kw_only=True):
     """
     A YAML file that fits its schema.
 

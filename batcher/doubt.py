@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from batcher.catalog.model import Repeat
 
@@ -27,8 +28,7 @@ class Way(str, Enum):
     """Nothing can be known: a person decides."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """
     What happens to an attempt in doubt.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from batcher.api.wire import WRITE_S
 from batcher.bound import BoundJob
@@ -14,8 +15,7 @@ from batcher.job import Job
 from batcher.model import Attempt
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Doubt:
+class Doubt(Struct, frozen=True, kw_only=True):
     """
     An attempt in *sending* that is not under way.
 
@@ -30,8 +30,7 @@ class Doubt:
     sends: int
 
 
-@dataclass(kw_only=True, slots=True)
-class Doubts:
+class Doubts(Struct, kw_only=True):
     """
     Keeps attempts in doubt until they are due.
 

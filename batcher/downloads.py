@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from functools import partial
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from batcher.api.client import Client
 from batcher.bound import BoundJob
@@ -41,8 +43,7 @@ RETRY_S = 2.0
 _LONGEST_RETRY_S = 120.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Want:
+class Want(Struct, frozen=True, kw_only=True):
     """
     A file that is to be fetched.
 
@@ -68,8 +69,7 @@ class Want:
         return self.standing.attempt_id, self.place.output
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Brought:
+class Brought(Struct, frozen=True, kw_only=True):
     """
     What came of an errand.
 
@@ -84,8 +84,7 @@ class Brought:
     outcome: Outcome | None = None
 
 
-@dataclass(kw_only=True, slots=True)
-class Downloads:
+class Downloads(Struct, kw_only=True):
     """
     The files of one run; the run's thread calls, the fetchers work.
 

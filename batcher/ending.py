@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from batcher.api.login import login_file
 from batcher.catalog.load import FOLDER
@@ -33,8 +34,7 @@ class Verbs(Enum):
     RECONCILE = "reconcile"
 
 
-@dataclass(kw_only=True, slots=True)
-class Ending:
+class Ending(Struct, kw_only=True):
     """
     How a run ended.
 

@@ -21,9 +21,10 @@ What can go wrong, as a tree whose branches are chosen by what the caller does n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
+
+from msgspec import Struct
 
 T = TypeVar("T")
 
@@ -49,8 +50,7 @@ class Exit(int, Enum):
     """Interrupted; safe to run again."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True, kw_only=True):
     """
     Something a person must mend, and where.
 

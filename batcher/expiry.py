@@ -20,6 +20,9 @@ AGAIN_S = 6 * 3600.0
 _SIGNED = re.compile(r"[?&]((?:x-(?:amz|goog)-)?expires|x-(?:amz|goog)-date)=([^&#]+)", re.IGNORECASE)
 """What a link says about its end."""
 
+_PLAINLY = re.compile(r"[?&][Ee]xpires=(\d{10})(?![^&#])")
+"""What most links say: an instant of this era, in so many seconds."""
+
 _YEAR_2001 = 1_000_000_000
 _YEAR_9999 = 253_370_764_800
 
@@ -94,6 +97,8 @@ def signed_until(link: str) -> float | None:
     query_at = question if question >= 0 else link.find("&")
     if query_at < 0:
         return None
+    if "[" not in link and (told := _PLAINLY.search(link, query_at)):
+        return float(told[1])
     try:
         if "[" in link:
             urlsplit(link)  # refuses what is no address; a whole parse of every link would make results dear

@@ -8,8 +8,9 @@ import os
 import re
 import stat
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from batcher import media
 from batcher.media import Kind
@@ -40,8 +41,7 @@ class Unusable(Exception):
         self.digest = digest
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SeenFile:
+class SeenFile(Struct, frozen=True, kw_only=True):
     """
     How a file was when it was looked at: while size and time stay, so does the digest.
 
@@ -59,8 +59,7 @@ class SeenFile:
     digest: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LocalFile:
+class LocalFile(Struct, frozen=True, kw_only=True):
     """
     A file that may be sent.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from batcher.catalog.model import Operation
 from batcher.errors import InputError, Problem
@@ -24,8 +25,7 @@ _CAPTION_OUTPUTS = ("subtitle_url", "srt_url", "caption_url", "vtt_url")
 """What operations call their captions; a job may say `captions` for whichever there is."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FilePlace:
+class FilePlace(Struct, frozen=True, kw_only=True):
     """
     A file that is wanted of every task of one step.
 

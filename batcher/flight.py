@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from batcher.catalog.model import Settle
 from batcher.ledger.values import InFlight
@@ -14,16 +15,14 @@ REMEMBERED = 100
 """So many render times are kept, the newest."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True, kw_only=True):
     """A piece of work that was seen to have ended, whose links are still to be read; `at` is when, unix seconds."""
 
     flying: InFlight
     at: float
 
 
-@dataclass(kw_only=True, slots=True)
-class Flight:
+class Flight(Struct, kw_only=True):
     """
     All work of one operation that is accepted and not finished.
 

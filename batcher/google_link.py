@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 _BEGINNING = re.compile(r"(?:https?://)?docs\.google\.com/spreadsheets", re.IGNORECASE)
 _PATH = re.compile(r"/spreadsheets/(?:u/\d{1,3}/)?d/([A-Za-z0-9_-]{10,200})(?:/|\Z)")
 _GID = re.compile(r"(?:\A|&)gid=(\d{1,20})(?:&|\Z)")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GoogleLink:
+class GoogleLink(Struct, frozen=True, kw_only=True):
     """
     A tab of a Google Sheet.
 

@@ -13,9 +13,11 @@ import stat
 import time
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batcher.errors import InputError, Problem
 from batcher.job import Job
@@ -41,8 +43,7 @@ _FIRST_LINE = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Dropped:
+class Dropped(Struct, frozen=True, kw_only=True):
     """
     A file in the inbox.
 
@@ -97,8 +98,7 @@ def look_inside(
     return list(_without_twins(job, reasons))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Mark:
+class _Mark(Struct, frozen=True, kw_only=True):
     """What changes whenever a file is written to; `ctime` in unix seconds, which no copying program can set."""
 
     size: int

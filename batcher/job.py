@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec import Struct, field
 
 from batcher.document import Document, Misfit, document_from_value, read_document
 from batcher.errors import InputError, Problem
@@ -29,8 +30,7 @@ CONTENT = "content"
 """The `row_id` that means: the cells themselves."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SheetPart:
+class SheetPart(Struct, frozen=True, kw_only=True):
     """
     Which spreadsheet, and which of its rows; see the schema for each field. An empty text means: not given.
 
@@ -53,8 +53,7 @@ class SheetPart:
     not_before: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StopAfter:
+class StopAfter(Struct, frozen=True, kw_only=True):
     """
     When failures stop the run.
 
@@ -71,8 +70,7 @@ class StopAfter:
         return f"{self.count} failed" if self.count is not None else f"{self.share * 100:g}% failed"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """
     What the job allows itself; None means that only the account limits it.
 
@@ -92,16 +90,14 @@ class Limits:
     stop_after: StopAfter = StopAfter()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Poll:
+class Poll(Struct, frozen=True, kw_only=True):
     """How often the API may be asked for outcomes."""
 
     at_most_every_s: float = 2.0
     budget: Rate = Rate(count=60, window_s=60)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ForEach:
+class ForEach(Struct, frozen=True, kw_only=True):
     """
     A fan-out.
 
@@ -118,8 +114,7 @@ class ForEach:
     separators: str = SEPARATORS
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Download:
+class Download(Struct, frozen=True, kw_only=True):
     """
     A file that is fetched for every finished row.
 
@@ -138,8 +133,7 @@ class Download:
     folder: Path | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ResultsPart:
+class ResultsPart(Struct, frozen=True, kw_only=True):
     """
     Where the results go.
 
@@ -159,8 +153,7 @@ class ResultsPart:
     downloads: tuple[Download, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OwnPrice:
+class OwnPrice(Struct, frozen=True, kw_only=True):
     """
     What an operation costs this person.
 
@@ -177,8 +170,7 @@ class OwnPrice:
     step_s: float = 1
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """
     One operation of a job; its request is not yet held against the operation.
 
@@ -206,8 +198,7 @@ class Step:
         return self.document.problem((*self.place, *path), message)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
+class Job(Struct, frozen=True, kw_only=True):
     """
     A job file that fits its schema.
 

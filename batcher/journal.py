@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import FileRecord, News
@@ -13,8 +14,7 @@ Note = Callable[[str, Mapping[str, object]], None]
 """Receives an event, and what it is about."""
 
 
-@dataclass(kw_only=True, slots=True)
-class Journal:
+class Journal(Struct, kw_only=True):
     """
     Names the row, the task and the attempt of everything that happens to them; never a body, a key or a link.
 

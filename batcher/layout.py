@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.errors import InputError
 from batcher.job import Job
@@ -19,8 +20,7 @@ NUMBERS = ("attempts", "cost", "duration_s")
 """The columns that hold plain numbers."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OutputColumn:
+class OutputColumn(Struct, frozen=True, kw_only=True):
     """
     One of our columns that belongs to a task rather than to the line.
 
@@ -37,8 +37,7 @@ class OutputColumn:
     item: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True, kw_only=True):
     """
     The columns of the results.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.errors import LedgerError
 from batcher.ledger.protocol import Ledger
@@ -15,8 +16,7 @@ LEASE_S = 15.0
 _RENEW_S = LEASE_S / 3
 
 
-@dataclass(kw_only=True, slots=True)
-class Lease:
+class Lease(Struct, kw_only=True):
     """
     The right of one slice to send, renewed while it goes on.
 

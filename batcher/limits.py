@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from batcher.catalog.model import Provider
 from batcher.job import Job
 from batcher.units import Rate
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AccountLimits:
+class AccountLimits(Struct, frozen=True, kw_only=True):
     """
     What is counted over all jobs and processes of an account.
 

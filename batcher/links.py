@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec import Struct, field
 
 from batcher.bound import BoundJob
 from batcher.bound_step import BoundStep
@@ -28,8 +29,7 @@ _NO_MEDIA = ("callback", "webhook", "page", "website")
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LinkUse:
+class LinkUse(Struct, frozen=True, kw_only=True):
     """
     A place where an address is used as a file.
 
@@ -45,8 +45,7 @@ class LinkUse:
     wants: str
 
 
-@dataclass(kw_only=True, slots=True)
-class LinkReport:
+class LinkReport(Struct, kw_only=True):
     """
     What the look at all addresses has brought.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from batcher.bound import BoundJob
 from batcher.errors import Problem
 from batcher.ledger.values import Planned
-from batcher.model import Json, Row, row_value
+from batcher.model import Json, Row
 from batcher.oddities import cell_oddities, gap, text_oddities
 from batcher.persons import PersonColumns, Persons
 
@@ -23,8 +24,7 @@ SHORTEST_FOUND = 2
 """A cell of fewer characters is found in any text."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Spoken:
+class Spoken(Struct, frozen=True, kw_only=True):
     """
     How a row will sound.
 
@@ -38,23 +38,20 @@ class Spoken:
     text: str
 
 
-@row_value
-class _Candidate:
+class _Candidate(Struct, frozen=True, kw_only=True):
     row_id: str
     length: int
     oddity: int
 
 
-@dataclass(kw_only=True, slots=True)
-class _Kind:
+class _Kind(Struct, kw_only=True):
     """One kind of oddity: the first cells that have it."""
 
     count: int = 0
     places: list[Problem] = field(default_factory=list)
 
 
-@dataclass(kw_only=True, slots=True)
-class Listener:
+class Listener(Struct, kw_only=True):
     """
     Hears the rows that are about to be sent, in the order of the sheet.
 
@@ -64,7 +61,7 @@ class Listener:
 
     bound: BoundJob
     rows: int = 0
-    _persons: Persons = field(init=False)
+    _persons: Persons = field(default_factory=Persons)
     _candidates: list[_Candidate] = field(default_factory=list)
     _kinds: dict[str, _Kind] = field(default_factory=dict)
     _twins: _Kind = field(default_factory=_Kind)

@@ -6,9 +6,10 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from batcher.api.account import Account
 from batcher.api.client import Client
@@ -23,8 +24,7 @@ KEPT_S = 600.0
 """So long a list counts as it was read: one of voices has some twenty pages, and a job may be looked at every minute."""
 
 
-@dataclass(kw_only=True, slots=True)
-class Lists:
+class Lists(Struct, kw_only=True):
     """
     The lists of one account.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from enum import Enum
 
+from msgspec import Struct
+
 from batcher.layout import STAMP, STATUS
-from batcher.model import HELD, Row, row_value
+from batcher.model import HELD, Row
 
 NOT_BEFORE = "not_before"
 """The column of that name holds days before which rows are not sent, also without being named in the job."""
@@ -38,8 +39,7 @@ Flaws = tuple[tuple[str, str], ...]
 """Complaints about a row, as (place, message)."""
 
 
-@row_value
-class Identified:
+class Identified(Struct, frozen=True, kw_only=True):
     """
     A row and who it is.
 
@@ -64,8 +64,7 @@ class Identified:
         return self.mark is Mark.HOLD or self.not_before > now
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MarkReader:
+class MarkReader(Struct, frozen=True, kw_only=True):
     """
     Reads the marks of a row.
 

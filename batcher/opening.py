@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from batcher import files
 from batcher.api.account import Account, open_account

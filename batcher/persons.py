@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 _MAIL = re.compile(r"(e ?)?mail( ?adresse| address)?")
 _PHONE = re.compile(r"(tele)?(phone|fon)( ?number|nummer)?|tel|mobile?( ?number|nummer)?|handy(nummer)?|cell( phone)?")
@@ -20,8 +21,7 @@ PHONE_DIGITS = 8
 """Shorter numbers are extensions, which many share."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PersonColumns:
+class PersonColumns(Struct, frozen=True, kw_only=True):
     """Which columns tell who a row is about; None, or none of them, where the sheet has no such column."""
 
     mail: int | None = None
@@ -43,15 +43,14 @@ class PersonColumns:
         return cls(mail=first(_MAIL), phone=first(_PHONE), names=tuple(names), company=first(_COMPANY))
 
 
-@dataclass(kw_only=True, slots=True)
-class Persons:
+class Persons(Struct, kw_only=True):
     """
     Remembers whom it has seen.
 
     A first name alone, or a company alone, is nobody; a telephone belongs to a person only together with a name.
     """
 
-    columns: PersonColumns
+    columns: PersonColumns = PersonColumns()
     _seen: dict[int, int] = field(default_factory=dict)
 
     def earlier(self, cells: Sequence[str], number: int) -> tuple[int, int] | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from types import MappingProxyType
+
+from msgspec import Struct, field
 
 from batcher import files
 from batcher.bound import BoundJob
@@ -39,8 +40,7 @@ _FINAL = (State.DONE, State.FAILED)
 _RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
 
 
-@dataclass(kw_only=True, slots=True)
-class Plan:
+class Plan(Struct, kw_only=True):
     """
     What a run would do.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from batcher.document import Document, read_document
 from batcher.errors import InputError, LedgerError
@@ -14,8 +15,7 @@ PROJECT_FILE = "batcher.yaml"
 """It stands beside the job files, or in the folder above theirs, as `.env` does."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Project:
+class Project(Struct, frozen=True, kw_only=True):
     """
     A project file.
 

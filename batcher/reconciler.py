@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec import Struct, field
 
 from batcher.api.client import Client
 from batcher.api.sweep import Sweep, glance, sweep
@@ -22,8 +23,7 @@ from batcher.stops import FailureWatch
 RETRY_S = 5.0
 
 
-@dataclass(kw_only=True, slots=True)
-class Reconciler:
+class Reconciler(Struct, kw_only=True):
     """
     Looks at what is in flight, as seldom as it may.
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from batcher.api.account import Account
 from batcher.api.client import Client
@@ -61,8 +63,7 @@ def simulator(things: Things) -> Iterator[str]:
         yield running.url
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Lender:
+class Lender(Struct, frozen=True, kw_only=True):
     """
     Looks at what the real account has of what a job names; nothing is sent to it.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec import Struct, field
 
 from batcher.api.client import Client
 from batcher.api.sweep import Sweep, fresh
@@ -23,8 +24,7 @@ LOOK_EVERY_S = 60.0
 """How often a run looks whether a link is about to stop working."""
 
 
-@dataclass(kw_only=True, slots=True)
-class Renewal:
+class Renewal(Struct, kw_only=True):
     """
     Renews the links of one run.
 

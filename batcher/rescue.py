@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NoReturn
+
+from msgspec import Struct, field
 
 from batcher.errors import LedgerError, NotRecorded
 from batcher.ledger.unrecorded import Unrecorded, line_of
@@ -12,8 +13,7 @@ from batcher.ledger.values import News
 from batcher.model import Attempt, State
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rescue:
+class Rescue(Struct, frozen=True, kw_only=True):
     """
     What one run could not record.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from batcher.bound import BoundJob
 from batcher.errors import InputError
@@ -24,8 +25,7 @@ GROUP = 400
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
-@dataclass(kw_only=True, slots=True)
-class Tally:
+class Tally(Struct, kw_only=True):
     """
     The account of a results sheet: every row is in exactly one word.
 
@@ -50,8 +50,7 @@ class Tally:
         return f"{self.rows} rows = {' + '.join(parts) or '0'} {'✓' if right else '✗ (these do not add up: please report it)'}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Written:
+class Written(Struct, frozen=True, kw_only=True):
     """
     Where results stand.
 

@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+from msgspec import Struct
+
 from batcher.answers import flying
 from batcher.chain import release
 from batcher.dispatcher import SLOTS_AGAIN_S, Dispatcher
@@ -48,8 +50,7 @@ WRITE_SHARE = 10
 """Results are written again after this many times as long as the last writing took."""
 
 
-@dataclass(kw_only=True, slots=True)
-class Progress:
+class Progress(Struct, kw_only=True):
     """
     Where a run stands.
 

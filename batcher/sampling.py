@@ -6,8 +6,10 @@ import json
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from statistics import fmean
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batcher.api.client import AccountInfo
 from batcher.bound import BoundJob
@@ -28,8 +30,7 @@ _OPEN = (State.SENDING, State.IN_PROGRESS)
 _RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Chosen:
+class Chosen(Struct, frozen=True, kw_only=True):
     """
     The sample rows of a run.
 

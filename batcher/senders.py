@@ -5,14 +5,14 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from batcher.errors import Stopped
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Returned:
+class Returned(Struct, frozen=True, kw_only=True):
     """
     What came of one errand.
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from batcher.errors import InputError, Problem
 from batcher.idle import STATE_VARIABLE
@@ -31,8 +33,7 @@ def clock_for(place: str) -> Callable[[], float]:
     return shared_clock(place, steady_clock()) if is_address(place) else steady_clock()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True, kw_only=True):
     """
     What a command takes from outside.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from batcher.errors import Problem
 from batcher.ledger.values import Planned
@@ -13,8 +14,7 @@ REMEMBERED = 100_000
 """So many rows are remembered; what comes after them is compared with these."""
 
 
-@dataclass(kw_only=True, slots=True)
-class Twins:
+class Twins(Struct, kw_only=True):
     """Remembers what rows have asked for."""
 
     _seen: dict[int, int] = field(default_factory=dict)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _SECONDS = {
     "s": 1, "sec": 1, "second": 1, "seconds": 1,
@@ -16,8 +17,7 @@ _RATE = re.compile(r"\s*([0-9]{1,9})\s*/\s*([0-9]{0,5})\s*([a-z]+)\s*\Z")
 _MONEY = re.compile(r"\s*(?:\$\s*)?([0-9]{1,12}(?:\.[0-9]{1,9})?)\s*([A-Za-z]{3,10}|\$)?\s*\Z")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rate:
+class Rate(Struct, frozen=True, kw_only=True):
     """
     At most `count` requests within any `window_s` seconds.
     """
@@ -30,8 +30,7 @@ class Rate:
         return f"{self.count}/{names.get(int(self.window_s), f'{self.window_s:g}s')}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Money:
+class Money(Struct, frozen=True, kw_only=True):
     """
     An amount in the unit in which a provider charges.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from batcher.api.client import Client
 from batcher.api.upload import Changed, upload
@@ -26,8 +27,7 @@ FIRST_WAIT_S = 5.0
 """How long to wait after the first failure, where nothing says how long; doubled each time."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Wanted:
+class _Wanted(Struct, frozen=True, kw_only=True):
     """
     A file to upload.
 
@@ -41,8 +41,7 @@ class _Wanted:
     tries: int = 0
 
 
-@dataclass(kw_only=True, slots=True)
-class Uploads:
+class Uploads(Struct, kw_only=True):
     """
     Brings files to the account, each content once.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from batcher.bound import BoundJob
 from batcher.filing import FilePlace
@@ -57,8 +58,7 @@ def is_lacking(record: FileRecord | None) -> bool:
     return record is not None and record.state is not FileState.HERE
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FileTally:
+class FileTally(Struct, frozen=True, kw_only=True):
     """
     The files of a job.
 

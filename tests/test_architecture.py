@@ -90,6 +90,9 @@ OWNERS = {
 }
 """Who may import a library. What is neither here nor Python's own is used by nobody."""
 
+EVERYWHERE = ("msgspec",)
+"""What values are made of, as dataclasses would be: part of the language for us."""
+
 PRINTERS = ("cli", "simulator")
 _RANK = {room: rank for rank, layer in enumerate(LAYERS) for room in layer}
 _DYNAMIC = ("import_module", "__import__")
@@ -159,7 +162,7 @@ def strangers(module: str, text: str) -> list[str]:
     for name in imported(module, text):
         library = name.split(".")[0]
         owners = OWNERS.get(library)
-        if owners is None and (library in sys.stdlib_module_names or library in ("batcher", "?")):
+        if owners is None and (library in sys.stdlib_module_names or library in ("batcher", "?", *EVERYWHERE)):
             continue
         if not any(f"{module}.".startswith(f"{owner}.") for owner in owners or ()):
             wrong.append(library)

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ import openpyxl
 import pandas
 import pytest
 from _pytest.mark import ParameterSet
+from msgspec.structs import replace
 
 from batcher.api.sorting import sort_answer
 from batcher.api.wire import Answer, parse_json

@@ -6,9 +6,10 @@ import hashlib
 import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from batcher.api.login import LoginSignature, login_file, read_login
 from batcher.api.oauth import endpoints
@@ -21,8 +22,7 @@ ALLOW_VARIABLE = "BATCHER_ALLOW_HOST"
 REHEARSAL_KEY = "rehearsal"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Account:
+class Account(Struct, frozen=True, kw_only=True):
     """
     A credential at a provider.
 
@@ -38,7 +38,7 @@ class Account:
     name: str
     provider: Provider
     base_url: str
-    signature: Signature = field(repr=False)
+    signature: Signature
     is_real: bool
     signed_in_as: str = ""
     exposed: Path | None = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.api.client import Client, usable_id, with_id
 from batcher.catalog.model import Batch, Settle
@@ -11,8 +12,7 @@ from batcher.catalog.outcome import read_outcome
 from batcher.model import Outcome
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
+class Item(Struct, frozen=True, kw_only=True):
     """
     One item of a batch.
 
@@ -25,8 +25,7 @@ class Item:
     outcome: Outcome
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BatchSeen:
+class BatchSeen(Struct, frozen=True, kw_only=True):
     """
     What a look into a batch has brought.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import BinaryIO
 from urllib.parse import quote, urlsplit
+
+from msgspec import Struct
 
 from batcher.api.account import Account
 from batcher.api.sorting import sort_answer, sort_break
@@ -27,8 +28,7 @@ MAX_PAGES = 200
 """Pages of one list that are read at most: a cursor that runs in circles must end."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True, kw_only=True):
     """
     The answer to a write.
 
@@ -42,8 +42,7 @@ class Receipt:
     outcome: Outcome | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ListPage:
+class ListPage(Struct, frozen=True, kw_only=True):
     """
     One page of a list.
 
@@ -58,8 +57,7 @@ class ListPage:
     is_conclusive: bool = True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AccountInfo:
+class AccountInfo(Struct, frozen=True, kw_only=True):
     """
     Whose account it is and what is left in it; empty or None where the API does not say.
 

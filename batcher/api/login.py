@@ -9,10 +9,12 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from msgspec.structs import asdict, replace
+
 from batcher.api import oauth
+from batcher.api.signing import Guarded
 from batcher.catalog.model import OAuth, Provider
 from batcher.errors import InputError, Problem, StopEverything
 from batcher.stores import replacing
@@ -21,8 +23,7 @@ RENEW_BEFORE_S = 120.0
 """A token is renewed so long before its end: a write may be on its way for two minutes."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Login:
+class Login(Guarded, frozen=True, kw_only=True):
     """
     A sign-in as it is kept.
 
@@ -35,8 +36,8 @@ class Login:
     base_url: str
     client_id: str
     owner: str
-    access: str = field(repr=False)
-    refresh: str = field(repr=False)
+    access: str
+    refresh: str
     expires_at: float
 
 

@@ -10,9 +10,11 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
+from msgspec import Struct, field
+
+from batcher.api.signing import Guarded
 from batcher.api.wire import READ_S, Answer, Break, Broken, Wire
 from batcher.catalog.model import Provider
 from batcher.catalog.pick import as_number
@@ -22,8 +24,7 @@ from batcher.hosts import host_of, is_loopback_host
 SHORTEST_LIFE_S = 60.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Endpoints:
+class Endpoints(Struct, frozen=True, kw_only=True):
     """
     Where a sign-in takes place.
 
@@ -39,8 +40,7 @@ class Endpoints:
     scope: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tokens:
+class Tokens(Guarded, frozen=True, kw_only=True):
     """
     What the authorisation server gives.
 
@@ -49,13 +49,12 @@ class Tokens:
         life_s: How long `access` is good, in seconds.
     """
 
-    access: str = field(repr=False)
-    refresh: str = field(repr=False)
+    access: str
+    refresh: str
     life_s: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
+class Request(Guarded, frozen=True, kw_only=True):
     """
     One sign-in under way.
 
@@ -67,8 +66,8 @@ class Request:
 
     client_id: str
     redirect_uri: str
-    state: str = field(repr=False)
-    verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48), repr=False)
+    state: str
+    verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
 
     def address(self, endpoints: Endpoints) -> str:
         """What is opened in the browser."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from batcher.api.client import MAX_PAGES, Client
 from batcher.catalog.model import Find, Settle
 from batcher.catalog.pick import as_text
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """
     What a search brought.
 

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct
+
+
+class Guarded(Struct, frozen=True, kw_only=True):
+    """A value that holds a secret: whoever prints it, or meets it in a traceback, sees its name alone."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
 
 
 class Signature(Protocol):
@@ -23,8 +31,7 @@ class Signature(Protocol):
         """Take note that the API does not accept these headers; True when others are worth one more try."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KeySignature:
+class KeySignature(Guarded, frozen=True, kw_only=True):
     """
     A key in a header, the same for every request.
 
@@ -32,7 +39,7 @@ class KeySignature:
         signed: The header and its value.
     """
 
-    signed: Mapping[str, str] = field(repr=False)
+    signed: Mapping[str, str]
 
     def headers(self) -> Mapping[str, str]:
         """See `Signature.headers`."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from batcher.api.client import Client
 from batcher.catalog.model import Settle
@@ -20,8 +21,7 @@ FEW = 5
 """Failures that a glance asks the reasons of at once; more of them are read from the lists."""
 
 
-@dataclass(kw_only=True, slots=True)
-class Sweep:
+class Sweep(Struct, kw_only=True):
     """
     What a look has seen.
 

@@ -7,9 +7,10 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, BinaryIO
+
+from msgspec import Struct, field
 
 from batcher.api.deadline import Deadline, Watchdog
 from batcher.api.line import Line
@@ -48,8 +49,7 @@ class Broken(Exception):
         self.how = how
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """
     What came back.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from batcher.catalog.pick import Pick
 from batcher.catalog.place import At
@@ -23,8 +24,7 @@ class How(str, Enum):
     """As the body itself."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DirectUpload:
+class DirectUpload(Struct, frozen=True, kw_only=True):
     """
     For large files: announced, sent straight to where the provider stores them, completed.
 
@@ -47,8 +47,7 @@ class DirectUpload:
     complete: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Assets:
+class Assets(Struct, frozen=True, kw_only=True):
     """
     The assets section of a provider.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 from batcher.catalog.assets import Assets
 from batcher.catalog.pick import Pick, as_text
@@ -28,8 +29,7 @@ class Kind(str, Enum):
     """No row of this account will work."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ErrorRule:
+class ErrorRule(Struct, frozen=True, kw_only=True):
     """
     What the API's own code says about the next step.
 
@@ -45,8 +45,7 @@ class ErrorRule:
     name: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Retired:
+class Retired(Struct, frozen=True, kw_only=True):
     """
     How an endpoint that is no longer there answers.
 
@@ -63,8 +62,7 @@ class Retired:
         return status in self.statuses and (is_write or status != 404)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ErrorTable:
+class ErrorTable(Struct, frozen=True, kw_only=True):
     """
     How a provider words its failures.
 
@@ -95,8 +93,7 @@ class ErrorTable:
         return rule.advice if rule else ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True):
     """
     What an item of an answer says about a piece of work.
 
@@ -121,8 +118,7 @@ class Reading:
     link_days: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReadAtOnce(Reading):
+class ReadAtOnce(Reading, frozen=True, kw_only=True):
     """
     How the answer of a synchronous operation is read.
 
@@ -133,8 +129,7 @@ class ReadAtOnce(Reading):
     item: Pick
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settle(Reading):
+class Settle(Reading, frozen=True, kw_only=True):
     """
     How an outcome is learned that takes its time.
 
@@ -150,8 +145,7 @@ class Settle(Reading):
     bulk: BulkSource | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Find:
+class Find(Struct, frozen=True, kw_only=True):
     """
     How our token is searched for.
 
@@ -168,8 +162,7 @@ class Find:
     list: ListSource | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Repeat:
+class Repeat(Struct, frozen=True, kw_only=True):
     """
     What may be done when an answer is lost. With none of these a person decides.
 
@@ -193,8 +186,7 @@ class Repeat:
         return bool(self.key_header or self.key_field)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True, kw_only=True):
     """
     How many pieces of work are asked for in one request. Each body becomes one item, and items are known by their index.
 
@@ -215,8 +207,7 @@ class Batch:
     items: BatchItems
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PriceCase:
+class PriceCase(Struct, frozen=True, kw_only=True):
     """Another price where `field` of the body is `value`."""
 
     field: Pick
@@ -225,8 +216,7 @@ class PriceCase:
     per: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Price:
+class Price(Struct, frozen=True, kw_only=True):
     """
     What one piece costs.
 
@@ -259,8 +249,7 @@ class Price:
         return self.amount, self.per
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Extends:
+class Extends(Struct, frozen=True, kw_only=True):
     """
     Where the live description of one field of the body stands: a template's variables.
 
@@ -283,8 +272,7 @@ class Extends:
     example: Pick | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """
     What a JSON Schema cannot say about a body: how two of its values must be to each other.
 
@@ -299,16 +287,14 @@ class Rule:
     say: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True, kw_only=True):
     """Something about an operation that a job may change; `$name` in the body's schema stands for its value."""
 
     default: Json
     description: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True, kw_only=True):
     """
     One thing an API can be asked for.
 
@@ -390,8 +376,7 @@ class Operation:
         return self.reading.link_days if self.reading else None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OAuth:
+class OAuth(Struct, frozen=True, kw_only=True):
     """
     How one signs in without a key: OAuth 2.0 with PKCE.
 
@@ -416,8 +401,7 @@ class OAuth:
 _SIMULATED = frozenset({"heygen", "heygen.v2", "useapi"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Provider:
+class Provider(Struct, frozen=True, kw_only=True):
     """
     Whose API it is.
 

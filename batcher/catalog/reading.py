@@ -51,7 +51,7 @@ def choice_list(at: At, usual: Pages | None) -> ChoiceList:
 
 
 def _sized(usual: Pages, most: int | None) -> Pages:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     return replace(usual, most=most) if most else usual
 

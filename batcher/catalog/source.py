@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 from batcher.catalog.pick import Pick
 
@@ -20,8 +21,7 @@ class Paging(str, Enum):
     """With its number."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pages:
+class Pages(Struct, frozen=True, kw_only=True):
     """
     How a list is read page by page.
 
@@ -48,8 +48,7 @@ class Pages:
     first: int = 1
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChoiceList:
+class ChoiceList(Struct, frozen=True, kw_only=True):
     """
     Where the valid values of a field come from.
 
@@ -68,8 +67,7 @@ class ChoiceList:
     codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AccountCall:
+class AccountCall(Struct, frozen=True, kw_only=True):
     """Who the key belongs to, how its work is paid for, and what is left."""
 
     path: str
@@ -79,8 +77,7 @@ class AccountCall:
     unit: Pick | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FollowUp:
+class FollowUp(Struct, frozen=True, kw_only=True):
     """
     A second look-up, where the first one only names the place of the links.
 
@@ -97,8 +94,7 @@ class FollowUp:
     into: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SingleSource:
+class SingleSource(Struct, frozen=True, kw_only=True):
     """One request for one piece of work; `{id}` in the path is its id."""
 
     path: str
@@ -106,8 +102,7 @@ class SingleSource:
     then: FollowUp | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ListSource:
+class ListSource(Struct, frozen=True, kw_only=True):
     """
     Pages of all the account's work, newest first, with state and links.
 
@@ -124,8 +119,7 @@ class ListSource:
     created: Pick | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BulkSource:
+class BulkSource(Struct, frozen=True, kw_only=True):
     """
     The states of up to `most` ids in one request.
 
@@ -141,8 +135,7 @@ class BulkSource:
     ready: Pick | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BatchItems:
+class BatchItems(Struct, frozen=True, kw_only=True):
     """
     What has become of each item of a batch; `{id}` in the path is the batch's id.
 

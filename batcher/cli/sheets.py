@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
 
 from batcher.cli.options import surroundings
 from batcher.cli.say import say
@@ -59,8 +59,7 @@ def each_sheet(*, takes: bool) -> Callable[[Command], Command]:
     return decorate
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Inbox:
+class _Inbox(Struct, frozen=True, kw_only=True):
     """A command and the inbox that it goes through."""
 
     job: Job

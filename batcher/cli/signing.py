@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
 
 import click
+from msgspec.structs import replace
 
 from batcher.api import oauth
 from batcher.api.account import Account, Settings, address_of, signed_in

@@ -9,11 +9,11 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from types import FrameType
 
 import click
+from msgspec.structs import replace
 
 from batcher.cli import show
 from batcher.cli.options import JSON, polite_stop, surroundings, together

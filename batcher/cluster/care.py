@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batcher.chain import release
 from batcher.cluster.queue import Order, Task
@@ -34,8 +36,7 @@ TEND_SHARE = 10
 """A job is tended again after this many times as long as tending it has just taken."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Need:
+class Need(Struct, frozen=True, kw_only=True):
     """
     What one job needs now.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct
 
 from batcher.errors import LedgerError, LedgerUnreachable
 
@@ -46,8 +47,7 @@ class Task(str, Enum):
     """Write the results for the last time, and tell those who are to be told."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
+class Order(Struct, frozen=True, kw_only=True):
     """
     One task for one job.
 

@@ -6,8 +6,9 @@ import hashlib
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from batcher.cluster.queue import Order, Task
 from batcher.cluster.workplace import Workplace, handed_of

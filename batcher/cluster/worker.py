@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from batcher.cluster.care import care, finish, tend
 from batcher.cluster.metrics import Metrics
@@ -33,8 +34,7 @@ LONGEST_AGAIN_S = 15.0
 _DOES: Mapping[Task, Slice] = {**SLICES, Task.TEND: tend, Task.FINISH: finish}
 
 
-@dataclass(kw_only=True, slots=True)
-class Worker:
+class Worker(Struct, kw_only=True):
     """
     A worker process.
 

@@ -6,8 +6,10 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from batcher.cluster.queue import Order, Queue, Task
 from batcher.errors import BatcherError
@@ -26,8 +28,7 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-@dataclass(kw_only=True, slots=True)
-class Workplace:
+class Workplace(Struct, kw_only=True):
     """
     What a worker works with.
 

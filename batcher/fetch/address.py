@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.fetch.errors import Refused, TryLater
 
@@ -110,8 +111,7 @@ class Network:
         return str(connected.getpeername()[0])
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Gate:
+class Gate(Struct, frozen=True, kw_only=True):
     """
     Lets connections through to where downloads may go.
 

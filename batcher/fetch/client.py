@@ -7,9 +7,11 @@ import re
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batcher import media
 from batcher.fetch.address import Gate, Network
@@ -27,8 +29,7 @@ SPARE_BYTES = 64_000_000
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fetched:
+class Fetched(Struct, frozen=True, kw_only=True):
     """
     A file that is whole and in its place.
 

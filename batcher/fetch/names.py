@@ -6,8 +6,10 @@ import itertools
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from hashlib import blake2b
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batcher.stores import Location, way_down
 
@@ -25,8 +27,7 @@ _DROPPED = frozenset({"Cc", "Cf", "Cs", "Cn"})
 _BLANK = frozenset({"Zs", "Zl", "Zp"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Name:
+class Name(Struct, frozen=True, kw_only=True):
     """
     Where a file may be written.
 

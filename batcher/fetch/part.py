@@ -10,10 +10,12 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from batcher.fetch.errors import DiskTrouble, Occupied, Refused, TryLater
 from batcher.stores import Location
@@ -23,8 +25,7 @@ PART = ".part"
 ORIGIN = ".part.json"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True, kw_only=True):
     """
     Where an unfinished file comes from; kept beside it.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from batcher import media
 from batcher.fetch import duration
@@ -20,8 +21,7 @@ _SIZE = re.compile(r"bytes \d+-\d+/(\d{1,18})")
 _SUFFIXES = {"picture": ".png", "video": ".mp4", "sound": ".mp3"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Probed:
+class Probed(Struct, frozen=True, kw_only=True):
     """
     What a link leads to.
 

@@ -6,8 +6,9 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from batcher.errors import InputError, Problem
 from batcher.google_link import GoogleLink
@@ -27,8 +28,7 @@ _LONGEST_WAIT_S = 64.0
 _GOOGLE = "https://sheets.googleapis.com"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Block:
+class Block(Struct, frozen=True, kw_only=True):
     """
     Cells of one column, from a row downwards.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from batcher.errors import InputError, Problem
 from batcher.hosts import host_of, is_loopback_host
@@ -17,8 +18,7 @@ _EXPORT = "https://docs.google.com"
 _API = "https://sheets.googleapis.com"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Door:
+class Door(Struct, frozen=True, kw_only=True):
     """
     The way to Google Sheets.
 

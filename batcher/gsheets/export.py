@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from batcher.errors import InputError, Problem
 from batcher.fetch.address import Gate, Network
@@ -32,8 +33,7 @@ class SignInWantedError(InputError):
     """Nobody but those whom the owner has named may see the sheet."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Exported:
+class Exported(Struct, frozen=True, kw_only=True):
     """
     What was fetched.
 

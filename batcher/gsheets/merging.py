@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from batcher.errors import InputError, Problem
 from batcher.gsheets.api import Block
@@ -14,8 +15,7 @@ LONGEST = 50_000
 """Characters that a cell of a Google Sheet can have."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
+class Line(Struct, frozen=True, kw_only=True):
     """
     What shall stand beside a row.
 
@@ -32,8 +32,7 @@ class Line:
     texts: Sequence[str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """
     What shall stand in a tab.
 
@@ -57,8 +56,7 @@ class Wanted:
     lines: Sequence[Line]
 
 
-@dataclass(kw_only=True, slots=True)
-class Changes:
+class Changes(Struct, kw_only=True):
     """
     What is to be written.
 

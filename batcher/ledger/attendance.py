@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import psycopg
+from msgspec import Struct
 
 from batcher.errors import LedgerError, LedgerUnreachable
 from batcher.ledger.place import SCHEMAS
@@ -39,8 +39,7 @@ _FORGET = f"DELETE FROM {QUEUE_SCHEMA}.workers WHERE name = %s OR seen < now() -
 _COMMENT = "SELECT obj_description(to_regnamespace(%s), 'pg_namespace')"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Present:
+class Present(Struct, frozen=True, kw_only=True):
     """
     A worker.
 

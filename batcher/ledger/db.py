@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 
 class Rows(Protocol):
@@ -88,8 +89,7 @@ def among(db: Db, sql: str, values: Sequence[Any]) -> list[Any]:
     return found
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Touched:
+class Touched(Struct, frozen=True, kw_only=True):
     """
     What a transaction is about to change. A database with one writer at a time need not be told; another one keeps
     everybody else away from it until the transaction ends.

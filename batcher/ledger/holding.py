@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 from batcher.ledger.admission import ARRIVED, ATTEMPT, attempt_from
 from batcher.ledger.db import Db, change_rows
 from batcher.ledger.values import Handed
@@ -20,7 +18,7 @@ _LEFT = f"""{ATTEMPT} WHERE t.job = ? AND a.account = ? AND a.state = 'sending'
   AND NOT EXISTS (SELECT 1 FROM holders h WHERE h.holder = s.holder AND h.alive_until >= ?)
 ORDER BY a.attempt_id"""
 _TAKE = "UPDATE submissions SET holder = ? WHERE submission_id = ?"
-_COLUMNS = tuple(each.name for each in fields(Handed))
+_COLUMNS = Handed.__struct_fields__
 _HANDED = f"SELECT {', '.join(_COLUMNS)} FROM handed ORDER BY job"
 _HAND_OVER = f"""
 INSERT INTO handed ({", ".join(_COLUMNS)}) VALUES ({", ".join("?" * len(_COLUMNS))})

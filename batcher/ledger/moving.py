@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.ledger.db import Db, change_rows, insert_rows
 from batcher.model import MOVES, Source, State
@@ -12,8 +13,7 @@ _MOVE = "UPDATE tasks SET state = ? WHERE task_id IN ({ids})"
 _NOTE = "INSERT INTO moves (task_id, attempt_id, at, from_state, to_state, source, cause) VALUES {rows}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Move:
+class Move(Struct, frozen=True, kw_only=True):
     """One line of the history: from the same state to the same is a note, of an anomaly or of an older attempt."""
 
     task_id: int

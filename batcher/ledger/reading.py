@@ -8,6 +8,8 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
+from msgspec.json import decode
+
 from batcher.ledger.admission import ATTEMPT, attempt_from
 from batcher.ledger.db import Db
 from batcher.ledger.planning import BY_WORD, NO_SOURCES
@@ -153,7 +155,6 @@ def finished(db: Db, job: str, *, after: int) -> list[Standing]:
 
 
 _UNSENT = (State.WAITING, State.INVALID)
-_VALUE = json.JSONDecoder().raw_decode  # of what we have written ourselves no blanks need to be looked for
 _NO_FILES: Mapping[str, FileRecord] = MappingProxyType({})
 
 Files = dict[tuple[str, str, str], dict[str, FileRecord]]
@@ -204,7 +205,7 @@ def _standing(job: str, row: Sequence[Any], files: Files) -> Standing:
         attempts=number,
         remote_id=remote_id,
         word=word,
-        outputs=_VALUE(outputs)[0],
+        outputs=decode(outputs),
         error_code=error_code,
         error=error,
         advice=advice,

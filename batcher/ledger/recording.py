@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
+
+from msgspec.json import Encoder, decode
+from msgspec.structs import replace
 
 from batcher.ledger.admission import ARRIVED
 from batcher.ledger.db import Db, among, change_rows, insert_rows
@@ -15,6 +16,7 @@ from batcher.ledger.planning import block
 from batcher.ledger.values import FileRecord, News
 from batcher.model import Source, State, TaskKey
 
+_JSON = Encoder()
 FINAL = (State.DONE, State.FAILED)
 _KNOWS_LESS = (State.SENDING, State.UNSURE, State.WAITING)
 """What a process says that has not heard of an attempt's acceptance."""
@@ -238,12 +240,12 @@ def _move(task_id: int, news: News, *, before: State) -> Move:
 
 def _updated(news: News, *, outputs: str) -> tuple[Any, ...]:
     """The values of `_UPDATE`."""
-    merged = {**json.loads(outputs), **news.outputs} if outputs != "{}" else news.outputs
+    merged = {**decode(outputs), **news.outputs} if outputs != "{}" else dict(news.outputs)
     is_final = news.state in FINAL
     return (
         news.attempt_id,
         news.state.value,
-        json.dumps(dict(merged), ensure_ascii=False) if merged else "{}",
+        _JSON.encode(merged).decode() if merged else "{}",
         news.remote_id,
         news.word,
         news.error_code,

@@ -7,8 +7,10 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batcher.errors import LedgerError
 from batcher.ledger.lock import label_hash
@@ -17,8 +19,7 @@ from batcher.ledger.values import News
 from batcher.model import Attempt, Source, State, TaskKey
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True, kw_only=True):
     """
     An answer that is not in the ledger yet.
 

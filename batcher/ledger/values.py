@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 
-from batcher.model import Asset, Attempt, FileState, Length, Source, State, TaskKey, row_value
+from msgspec import Struct, field
+
+from batcher.model import Asset, Attempt, FileState, Length, Source, State, TaskKey
 from batcher.units import Rate
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JobRecord:
+class JobRecord(Struct, frozen=True, kw_only=True):
     """
     What the ledger knows of a job as a whole.
 
@@ -39,8 +39,7 @@ class JobRecord:
     renew_at: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Need:
+class Need(Struct, frozen=True, kw_only=True):
     """
     A file that must be at the account before a task is sent.
 
@@ -57,8 +56,7 @@ class Need:
     place: str = ""
 
 
-@row_value
-class Planned:
+class Planned(Struct, frozen=True, kw_only=True):
     """
     One task as the sheet asks for it now.
 
@@ -92,8 +90,7 @@ class Planned:
     made_from: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Blocked:
+class Blocked(Struct, frozen=True, kw_only=True):
     """
     A task that waits for an earlier step of its row.
 
@@ -107,8 +104,7 @@ class Blocked:
     cells: Mapping[str, str]
 
 
-@row_value
-class Known:
+class Known(Struct, frozen=True, kw_only=True):
     """
     What the ledger holds of a task.
 
@@ -135,8 +131,7 @@ Asked = tuple[Planned, Known | None]
 """A task as the sheet asks for it, and what the ledger holds of it; None of a new one."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True, kw_only=True):
     """
     What of a job waits to be sent.
 
@@ -152,8 +147,7 @@ class Waiting:
     cost: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True, kw_only=True):
     """
     A waiting task about to become an attempt.
 
@@ -169,8 +163,7 @@ class Candidate:
     assets: Mapping[str, Asset] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True, kw_only=True):
     """A candidate with everything that only the sender of it knows: the final body, its key and its token."""
 
     body: str
@@ -178,8 +171,7 @@ class Prepared:
     token: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True, kw_only=True):
     """
     A wish to send, and the limits under which it may be granted.
 
@@ -223,8 +215,7 @@ class Gate(str, Enum):
     BUDGET = "budget"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Admitted:
+class Admitted(Struct, frozen=True, kw_only=True):
     """
     What may be sent now.
 
@@ -239,8 +230,7 @@ class Admitted:
     until: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class News:
+class News(Struct, frozen=True, kw_only=True):
     """
     Something that was learned about an attempt.
 
@@ -276,8 +266,7 @@ class News:
     took_s: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FileRecord:
+class FileRecord(Struct, frozen=True, kw_only=True):
     """
     What has become of one file of a finished attempt.
 
@@ -300,8 +289,7 @@ class FileRecord:
     reason: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True, kw_only=True):
     """
     Everything the results need to know of one task.
 
@@ -342,8 +330,7 @@ class Standing:
     paid_before: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Contradiction:
+class Contradiction(Struct, frozen=True, kw_only=True):
     """
     Two things in the ledger that cannot both be true.
 
@@ -357,8 +344,7 @@ class Contradiction:
     message: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InFlight:
+class InFlight(Struct, frozen=True, kw_only=True):
     """
     An accepted piece of work whose outcome is not known yet.
 
@@ -377,8 +363,7 @@ class InFlight:
     body: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True, kw_only=True):
     """
     The sample rows of a job, and what they have shown.
 
@@ -395,8 +380,7 @@ class Sample:
     charged: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Approval:
+class Approval(Struct, frozen=True, kw_only=True):
     """
     What a person has agreed to for a job, so that runs without a terminal may go on.
 
@@ -421,8 +405,7 @@ class Approval:
     spent: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Handed:
+class Handed(Struct, frozen=True, kw_only=True):
     """
     A job that workers look after.
 

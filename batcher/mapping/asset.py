@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from batcher.catalog.model import Provider
 from batcher.files import Files, LocalFile, SeenFile
@@ -15,8 +16,7 @@ _MARK = "$file"
 _PART = "as"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pending:
+class Pending(Struct, frozen=True, kw_only=True):
     """
     The place of an asset in a body that is being made.
 
@@ -29,8 +29,7 @@ class Pending:
     part: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NamedFile:
+class NamedFile(Struct, frozen=True, kw_only=True):
     """
     A file that a row needs.
 

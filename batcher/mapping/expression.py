@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from msgspec import Struct
 
 MAX_TEXT = 100_000
 """Characters that one expression may produce, and each step on the way to it."""
@@ -30,8 +31,7 @@ class ExpressionError(ValueError):
     """An expression that cannot be read, or that fails for a row; the message is for the person."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Expression:
+class Expression(Struct, frozen=True, kw_only=True):
     """
     A compiled expression.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.mapping.expression import Expression, ExpressionError, compile_expression
 from batcher.mapping.leaf import Lookup
@@ -58,8 +59,7 @@ class Cell(str):
         return bool(self.strip())
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RowFilter:
+class RowFilter(Struct, frozen=True, kw_only=True):
     """
     A condition on rows.
 

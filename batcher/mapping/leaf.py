@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from batcher.mapping.expression import Expression, ExpressionError, compile_expression
 from batcher.schema import unknown_key
@@ -18,8 +19,7 @@ Lookup = Callable[[str], int | None]
 """Header text to the index of its column; None when there is no such column."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CellPart:
+class CellPart(Struct, frozen=True, kw_only=True):
     """A bare `{{ Header }}`; `may_be_empty` for `{{ Header? }}`."""
 
     column: int
@@ -27,15 +27,13 @@ class CellPart:
     may_be_empty: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NamePart:
+class NamePart(Struct, frozen=True, kw_only=True):
     """A bare `{{ name }}` that is not a cell: the member of a fan-out."""
 
     name: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OutputPart:
+class OutputPart(Struct, frozen=True, kw_only=True):
     """A bare `{{ step.output }}`: what an earlier step of the row has made; `may_be_empty` for `{{ step.output? }}`."""
 
     step: str
@@ -43,8 +41,7 @@ class OutputPart:
     may_be_empty: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExpressionPart:
+class ExpressionPart(Struct, frozen=True, kw_only=True):
     """An expression over cells, names, and earlier steps."""
 
     expression: Expression

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from batcher.files import LOCAL, Files, Unusable
 from batcher.mapping.asset import NamedFile, Pending
@@ -29,8 +30,7 @@ LATER = "https://example.com/later"
 """Stands for what an earlier step will have made, as long as a row is only looked at."""
 
 
-@dataclass(kw_only=True, slots=True)
-class Filling:
+class Filling(Struct, kw_only=True):
     """
     What one row brings, and what it complains about.
 
@@ -72,8 +72,7 @@ class Node(Protocol):
         """The columns it uses."""
 
 
-@dataclass(kw_only=True, slots=True)
-class Constant:
+class Constant(Struct, kw_only=True):
     """A value that is the same for every row."""
 
     job_path: BodyPath
@@ -86,8 +85,7 @@ class Constant:
         return iter(())
 
 
-@dataclass(kw_only=True, slots=True)
-class Leaf:
+class Leaf(Struct, kw_only=True):
     """
     A text with cells in it.
 
@@ -107,7 +105,7 @@ class Leaf:
     choices: Choices | None = None
     trims: bool = False
     is_plain: bool = False
-    sole: tuple[str, int, str] | None = field(init=False)
+    sole: tuple[str, int, str] | None = None
 
     def __post_init__(self) -> None:
         self.sole = sole_cell(self.parts)
@@ -226,8 +224,7 @@ def _evaluated(part: ExpressionPart, row: Filling, *, alone: bool) -> str | Omit
     return str(value)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Case:
+class Case(Struct, frozen=True, kw_only=True):
     """
     What becomes of a text.
 
@@ -247,8 +244,7 @@ class Case:
         return cls(pattern=LOCAL, form=form, kinds=kinds)
 
 
-@dataclass(kw_only=True, slots=True)
-class ShapedLeaf:
+class ShapedLeaf(Struct, kw_only=True):
     """
     A text whose form decides what becomes of it.
 
@@ -328,8 +324,7 @@ def named_form(form: Json, name: str) -> Json:
     return form
 
 
-@dataclass(kw_only=True, slots=True)
-class Group:
+class Group(Struct, kw_only=True):
     """
     A mapping; entries that are left out leave it smaller, and a mapping whose own value is left out goes too.
 
@@ -370,8 +365,7 @@ class Group:
             yield from node.columns()
 
 
-@dataclass(kw_only=True, slots=True)
-class Items:
+class Items(Struct, kw_only=True):
     """A list; members that are left out leave it shorter."""
 
     job_path: BodyPath
@@ -399,8 +393,7 @@ class Items:
             yield from node.columns()
 
 
-@dataclass(kw_only=True, slots=True)
-class Merged:
+class Merged(Struct, kw_only=True):
     """Several mappings as one; it goes when the first of them does."""
 
     job_path: BodyPath

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from batcher.catalog.body import schemas_at
 from batcher.catalog.model import Operation, Provider
@@ -23,12 +24,11 @@ from batcher.mapping.leaf import Lookup, NamePart, mentioned_headers
 from batcher.mapping.node import BodyPath, Constant, Filling, Group, Items, Leaf, Merged, Node, Omit, ShapedLeaf
 from batcher.mapping.tree import TreeBuilder, fixed_part, fixed_values, matches, walk
 from batcher.mapping.types import enumerated, typed, wanted_types
-from batcher.model import Json, row_value
+from batcher.model import Json
 from batcher.schema import Checker, Fault
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Flaw:
+class Flaw(Struct, frozen=True, kw_only=True):
     """
     A complaint about a row.
 
@@ -43,8 +43,7 @@ class Flaw:
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
-@row_value
-class Rendered:
+class Rendered(Struct, frozen=True, kw_only=True):
     """
     What one row (and fan-out member) asks for.
 
@@ -72,8 +71,7 @@ class Rendered:
         return to_json(stored(self.kept) if self.needs else self.kept)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Live:
+class _Live(Struct, frozen=True, kw_only=True):
     """What the API says about a template: None and a reason when it cannot be used."""
 
     checker: Checker | None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from batcher.errors import InputError
 from batcher.finding import open_job_sheet
@@ -22,8 +23,7 @@ from batcher.workbook import WorkbookRefused
 _OTHER_COLUMNS = "the columns are not those of this version or job"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """
     What was found.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from batcher.api.client import MAX_PAGES, Client
 from batcher.api.wire import WRITE_S
@@ -22,8 +23,7 @@ LOOKED_UP = 20
 """Ids that the list does not show are looked up one by one, at most so many."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Existing:
+class Existing(Struct, frozen=True, kw_only=True):
     """
     What was found at the API.
 
@@ -42,8 +42,7 @@ class Existing:
     unread: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Known:
+class _Known(Struct, frozen=True, kw_only=True):
     """
     The attempts of the ledger by what the API's items may show of them.
 

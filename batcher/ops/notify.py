@@ -10,8 +10,10 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from batcher.errors import Exit, InputError
 from batcher.stores import replacing
@@ -24,8 +26,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _NEEDS_A_PERSON = (Exit.STOPPED, Exit.EDIT, Exit.BUG, Exit.NOT_RECORDED)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Situation:
+class Situation(Struct, frozen=True, kw_only=True):
     """
     How a job stands at the end of a run, as far as it is worth a word.
 
@@ -49,8 +50,7 @@ class Situation:
     is_real: bool = True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Message:
+class Message(Struct, frozen=True, kw_only=True):
     """
     What is sent.
 
@@ -159,8 +159,7 @@ def announce(addresses: Sequence[str], ending: Situation, *, folder: Path, setti
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with replacing(memory) as temporary:
-            kept = {each.name: getattr(ending, each.name) for each in fields(ending)}
-            kept |= {"exit": int(ending.exit), "words": dict(ending.words)}
+            kept = {**asdict(ending), "exit": int(ending.exit), "words": dict(ending.words)}
             temporary.write_text(json.dumps(kept), encoding="utf-8")
     except (OSError, InputError) as error:
         said.append(f"that this was told cannot be remembered: {error}")

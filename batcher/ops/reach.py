@@ -6,15 +6,15 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 WAIT_S = 10.0
 _COOKIE = bytes.fromhex("2112a442")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """
     One thing that was looked at.
 
@@ -38,8 +38,7 @@ class Transport(str, Enum):
     """Datagrams; a STUN server answers them."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Door:
+class Door(Struct, frozen=True, kw_only=True):
     """
     A host and a port that must be open.
 

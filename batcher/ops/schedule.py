@@ -7,8 +7,9 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from batcher.errors import InputError, Problem
 
@@ -25,8 +26,7 @@ _MARKS = ("# >>> batcher ", "# <<< batcher ")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tick:
+class Tick(Struct, frozen=True, kw_only=True):
     """
     One job that is to be run again and again.
 

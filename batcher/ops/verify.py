@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.layout import ERROR, STATUS
 from batcher.ledger.values import Contradiction
@@ -15,8 +16,7 @@ from batcher.ops.existing import Existing, look_at_existing
 from batcher.ops.secret import places_of, secrets_of
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """
     What was found about one promise.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.report.model import ReportRow
 
@@ -18,8 +19,7 @@ _PLACES = re.compile(r"(?:^|(?<=; ))[A-Z]{1,3}\d{1,7}: ")
 _PARTICULARS = re.compile(r'"[^"]*"|“[^”]*”|https?://\S+|\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{8,}')
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True, kw_only=True):
     """
     One thing that went wrong, and the rows it happened to.
 

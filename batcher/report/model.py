@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReportRow:
+class ReportRow(Struct, frozen=True, kw_only=True):
     """
     One card of the report: a row, or with a fan-out one member of it.
 
@@ -41,8 +41,7 @@ class ReportRow:
     links_expire_at: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """
     Everything on the page.
 

@@ -7,12 +7,13 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from batcher.report.causes import causes_of
 from batcher.report.model import Report, ReportRow
@@ -39,8 +40,7 @@ _WEB = re.compile(r"https?://[^\s<>\"'`\\\x00-\x20\x7f-\x9f]+\Z", re.IGNORECASE)
 _HOST = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:]+\]")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Card:
+class _Card(Struct, frozen=True, kw_only=True):
     """A row as the page shows it: texts only, every link checked."""
 
     title: str

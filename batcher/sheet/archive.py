@@ -5,8 +5,9 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from io import BytesIO
+
+from msgspec import Struct, field
 
 from batcher.errors import InputError, Problem
 
@@ -24,8 +25,7 @@ class Damaged(Exception):
     """The archive cannot be read or must not be: says why; never leaves this room."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Archive:
+class Archive(Struct, frozen=True, kw_only=True):
     """
     A workbook's parts.
 

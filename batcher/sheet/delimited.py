@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 from batcher.errors import InputError, Problem
 from batcher.model import Row
@@ -24,8 +25,7 @@ _SEP = re.compile(r'sep=([^\r\n"])(?:\r\n|\r|\n)?\Z', re.IGNORECASE)
 _NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True, kw_only=True):
     """
     How a text file falls into cells.
 

@@ -6,10 +6,11 @@ import codecs
 import hashlib
 import os
 import re
-from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from batcher.errors import InputError, Problem
 from batcher.sheet.clean import shown
@@ -48,8 +49,7 @@ _PLAUSIBLE = [
 """What spreadsheet programs and old exports really write; the detector knows ninety more, and finds them too."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TextFile:
+class TextFile(Struct, frozen=True, kw_only=True):
     """
     A text file whose every byte has been decoded once.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.sheet.address import column_index
 from batcher.sheet.archive import Archive, Damaged
@@ -14,8 +15,7 @@ _TABLE = re.compile(r"([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})")
 _PADDING = re.compile(r"0{2,30}\Z")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tab:
+class Tab(Struct, frozen=True, kw_only=True):
     """
     One tab of a workbook that can hold rows.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+
+from msgspec import Struct, field
 
 from batcher.model import Row
 from batcher.sheet.address import letters
@@ -15,8 +16,7 @@ NO_FLAWS: Mapping[int, str] = MappingProxyType({})
 """Shared by all rows without a flaw: a dictionary per row would cost as much as reading it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SheetSpec:
+class SheetSpec(Struct, frozen=True, kw_only=True):
     """
     Which sheet, and how it is to be read.
 
@@ -39,8 +39,7 @@ class SheetSpec:
     delimiter: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sheet:
+class Sheet(Struct, frozen=True, kw_only=True):
     """
     An opened sheet: its header is known and sound, its rows can be read as often as needed.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec import Struct
+from msgspec.structs import replace
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
 from batcher.errors import InputError, Problem
@@ -31,8 +32,7 @@ _LISTED = 10
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Grid:
+class Grid(Struct, frozen=True, kw_only=True):
     """
     The values of one tab, from row 1 and column A.
 

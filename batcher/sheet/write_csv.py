@@ -51,19 +51,12 @@ def write_csv(
         writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")
         for cells in chain([header], rows):
             echoed = [harmless(cell) for cell in cells[:ours_from]] if escape_input else cells[:ours_from]
-            line = [*echoed, *_fit(cells[ours_from:])]
+            line = [*echoed, *[safe(cell) for cell in cells[ours_from:]]]
             text = delimiter.join(line)
             if _needs_quotes(text, delimiter, len(line)):
                 writer.writerow(line)
             else:
                 file.write(f"{text}\r\n")
-
-
-def _fit(cells: Sequence[str]) -> list[str]:
-    """Cells of ours: cleaned, and harmless."""
-    if "".join(cells).isprintable():  # so there is nothing to clean in any of them
-        return [harmless(cell) if cell[:1] in _RISKY else cell for cell in cells]
-    return [harmless(clean(cell)) for cell in cells]
 
 
 def _needs_quotes(text: str, delimiter: str, cells: int) -> bool:
@@ -72,6 +65,12 @@ def _needs_quotes(text: str, delimiter: str, cells: int) -> bool:
     long.
     """
     return text.count(delimiter) != cells - 1 or '"' in text or "\n" in text or "\r" in text or cells < 2
+
+
+def safe(text: str) -> str:
+    """A cell of ours as it is written; with most nothing need be done."""
+    is_plain = not text or (text[0] not in _RISKY and text.isprintable())
+    return text if is_plain else harmless(clean(text))
 
 
 def harmless(text: str) -> str:

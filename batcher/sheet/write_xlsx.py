@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from batcher.errors import InputError, Problem
 from batcher.sheet.cell_text import is_number
@@ -23,8 +24,7 @@ CUT = "…[cut]"
 _EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001 - xlsxwriter takes no zone; a fixed date makes equal results equal files
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Looks:
+class Looks(Struct, frozen=True, kw_only=True):
     """
     How our columns look in a workbook; all are counted from the first of the sheet.
 
@@ -114,8 +114,7 @@ def _close(book: Any) -> None:
         raise cause from exc
 
 
-@dataclass(kw_only=True, slots=True)
-class _Writer:
+class _Writer(Struct, kw_only=True):
     """Puts cells into the tab; counts the links, and keeps the formats that fills need."""
 
     book: Any

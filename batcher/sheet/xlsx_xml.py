@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from html import unescape
 from itertools import islice, pairwise
 from operator import lt
+
+from msgspec import Struct, field
 
 from batcher.sheet.address import column_index, letters
 from batcher.sheet.archive import Damaged
@@ -30,8 +31,7 @@ _STYLE = re.compile(rb"""\bs=["'](\d+)["']""")
 _TYPE = re.compile(rb"""\bt=["'](\w+)["']""")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True, kw_only=True):
     """
     Something about one cell that its value does not say.
 
@@ -48,8 +48,7 @@ class Mark:
     pad: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Survey:
+class Survey(Struct, frozen=True, kw_only=True):
     """
     What the XML of one tab shows.
 
@@ -75,8 +74,7 @@ class Survey:
     marks: Mapping[int, Mapping[int, Mark]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Patterns:
+class _Patterns(Struct, frozen=True, kw_only=True):
     """The expressions for one namespace prefix."""
 
     row: re.Pattern[bytes]
@@ -173,8 +171,7 @@ def _as_utf8(xml: bytes) -> bytes:
     return xml
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Rows:
+class _Rows(Struct, frozen=True, kw_only=True):
     """The rows in the XML, what numbers they have, and which are hidden."""
 
     xml: bytes

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.simulator import contract
 from batcher.simulator.media import sniffed
@@ -19,8 +20,7 @@ MOST_DIRECT_BYTES = 2 * 1024**3
 _UPLOAD_LIFE_S = 3600
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
+class Part(Struct, frozen=True, kw_only=True):
     """
     A file in a multipart body.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 HOSTILE: Mapping[str, str] = {
     "regress": "a finished video is seen as completed, then as processing, then as completed again",
@@ -31,8 +32,7 @@ _RATE = re.compile(r"(\d+)\s*(?:/|per)\s*(second|minute|hour)")
 _WINDOWS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rate:
+class Rate(Struct, frozen=True, kw_only=True):
     """
     At most so many POSTs in any window.
 
@@ -45,8 +45,7 @@ class Rate:
     window_s: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Behaviour:
+class Behaviour(Struct, frozen=True, kw_only=True):
     """
     What a simulator is told before it starts; some of it can be changed while it runs.
 

@@ -7,7 +7,9 @@ import math
 import re
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batcher.simulator import (
     account,
@@ -67,8 +69,7 @@ OPEN: Mapping[str, Handler] = {**files.ROUTES, **oauth.ROUTES, **report.ROUTES}
 """Routes that want no API key."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Kept:
+class _Kept(Struct, frozen=True, kw_only=True):
     """The first answer to a key, and when it was given."""
 
     answer: Answer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from msgspec.structs import replace
 
 from batcher.simulator import chance
 from batcher.simulator.wire import Answer, Fate, Json
@@ -58,7 +58,7 @@ class Faults:
             self._world.tally.faults["no_id"] += 1
             body = _without_id(body, number)
         self._last_ids = own
-        return dataclasses.replace(answer, body={**answer.body, "data": body})
+        return replace(answer, body={**answer.body, "data": body})
 
     def on_the_way(self, number: int, answer: Answer, *, is_post: bool) -> Answer:
         """Return what becomes of an answer after everything was done."""
@@ -67,9 +67,9 @@ class Faults:
         if self._strikes("html_200", number, 0.1):
             return self._counted("html_200", _page())
         if is_post and self._strikes("lost_answers", number, 0.2):
-            return self._counted("lost_answers", dataclasses.replace(answer, fate=Fate.LOST))
+            return self._counted("lost_answers", replace(answer, fate=Fate.LOST))
         if self._strikes("half_answers", number, 0.2):
-            return self._counted("half_answers", dataclasses.replace(answer, fate=Fate.HALF))
+            return self._counted("half_answers", replace(answer, fate=Fate.HALF))
         return answer
 
     def _strikes(self, mode: str, number: int, share: float) -> bool:

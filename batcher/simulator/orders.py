@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from batcher.simulator.wire import Call, Json, Refused, invalid
 from batcher.simulator.work import DOWNLOAD_FAILED, Failure
@@ -37,8 +38,7 @@ _RENDERING_FAILED = Failure(code="rendering_failed", message="Rendering failed, 
 _NO_CREDIT = Failure(code="MOVIO_PAYMENT_INSUFFICIENT_CREDIT", message="Insufficient credit")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Omen:
+class Omen(Struct, frozen=True, kw_only=True):
     """
     How work will end and how long it will take, read from its texts and sources.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from batcher.simulator import chance
 from batcher.simulator.shelf import BadToken, Page
@@ -14,8 +15,7 @@ from batcher.simulator.world import World
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Shown(Generic[T]):
+class Shown(Struct, Generic[T], frozen=True, kw_only=True):
     """
     A page as it is shown.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+
+from msgspec.structs import asdict, replace
 
 from batcher.simulator.behaviour import Behaviour
 from batcher.simulator.lending import lend
@@ -34,19 +35,19 @@ def advance(world: World, call: Call) -> Answer:
 def change(world: World, call: Call) -> Answer:
     """POST /_simulator/behaviour {"hostile": ["regress"], "in_flight": 3}: from now on; `balance` fills the wallet."""
     changes = call.body()
-    known = {field.name for field in dataclasses.fields(Behaviour)} - _FIXED
+    known = set(Behaviour.__struct_fields__) - _FIXED
     unknown = sorted(set(changes) - known)
     if unknown:
         raise invalid(f"cannot change {', '.join(unknown)}; can change: {', '.join(sorted(known))}", param=unknown[0])
     if "hostile" in changes:
         changes["hostile"] = frozenset(changes["hostile"])
     try:
-        world.behave(dataclasses.replace(world.behaviour, **changes))
+        world.behave(replace(world.behaviour, **changes))
     except (TypeError, ValueError) as error:
         raise invalid(str(error)) from error
     if "balance" in changes:
         world.wallet = float(changes["balance"])
-    shown = {**dataclasses.asdict(world.behaviour), "hostile": sorted(world.behaviour.hostile), "key": ""}
+    shown = {**asdict(world.behaviour), "hostile": sorted(world.behaviour.hostile), "key": ""}
     return Answer(body=shown)
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 MADE_AT = 1_767_225_600
 """Unix seconds of 2026-01-01: when all of this was made."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Voice:
+class Voice(Struct, frozen=True, kw_only=True):
     """A voice; `private` ones are clones of the account, which `status` shows being made."""
 
     voice_id: str
@@ -23,8 +23,7 @@ class Voice:
     created_at: float = MADE_AT
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
+class Look(Struct, frozen=True, kw_only=True):
     """A look of an avatar: what HeyGen calls `avatar_id`."""
 
     look_id: str
@@ -38,8 +37,7 @@ class Look:
     created_at: float = MADE_AT
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Template:
+class Template(Struct, frozen=True, kw_only=True):
     """
     A template with variables.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 from batcher.simulator import seeded
 from batcher.simulator.seeded import Look, Template, Voice
@@ -12,8 +13,7 @@ from batcher.simulator.shelf import Shelf
 from batcher.simulator.wire import Refused
 
 
-@dataclass(kw_only=True, slots=True, eq=False)
-class Asset:
+class Asset(Struct, kw_only=True, eq=False):
     """
     An uploaded file.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct, field
 
 Json = Any
 """A value that JSON can carry."""
@@ -42,8 +43,7 @@ def invalid(message: str, *, param: str | None = None) -> Refused:
     return Refused(400, "invalid_parameter", message, param=param)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Call:
+class Call(Struct, frozen=True, kw_only=True):
     """
     One request.
 
@@ -108,8 +108,7 @@ class Fate(str, Enum):
     """The connection is cut in the middle of the body."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """
     What is sent back.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 from batcher.simulator.wire import Json
 
@@ -49,8 +50,7 @@ class Phase(str, Enum):
         return self in (Phase.COMPLETED, Phase.FAILED)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True, kw_only=True):
     """
     Why work fails.
 
@@ -69,8 +69,7 @@ DOWNLOAD_FAILED = Failure(
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
+class Order(Struct, frozen=True, kw_only=True):
     """
     What was asked for, checked and ready to be made.
 
@@ -99,8 +98,7 @@ class Order:
     details: Mapping[str, Json] = field(default_factory=dict)
 
 
-@dataclass(kw_only=True, slots=True, eq=False)
-class Work:
+class Work(Struct, kw_only=True, eq=False):
     """
     An order that was accepted.
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from heapq import heappop, heappush
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batcher.simulator import chance
 from batcher.simulator.behaviour import Behaviour, parsed_rate
@@ -25,8 +27,7 @@ _HIDDEN_LOOKS = 2
 _LINKLESS_LOOKS = 3
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sight:
+class Sight(Struct, frozen=True, kw_only=True):
     """
     What one look at a piece of work shows.
 
@@ -43,8 +44,7 @@ class Sight:
     hidden: bool = False
 
 
-@dataclass(kw_only=True, slots=True, eq=False)
-class Batch:
+class Batch(Struct, kw_only=True, eq=False):
     """
     Work that was asked for in one request.
 

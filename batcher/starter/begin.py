@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from batcher.catalog.model import Operation, Provider
 from batcher.errors import InputError, Problem
@@ -23,8 +24,7 @@ IN_PLACE = True
 """Whether the results of a new workbook go into the workbook itself."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True, kw_only=True):
     """
     What a person has asked for.
 
@@ -45,8 +45,7 @@ class Wish:
     catalog: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Begun:
+class Begun(Struct, frozen=True, kw_only=True):
     """
     What a folder to begin with holds.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from batcher.catalog.model import Operation
 from batcher.model import Json
@@ -19,8 +20,7 @@ _COMMENT_AT = 36
 _WIDTH = 110
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JobFile:
+class JobFile(Struct, frozen=True, kw_only=True):
     """
     What a job file says beside its request.
 

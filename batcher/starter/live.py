@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from batcher.api.client import Client
 from batcher.catalog.extend import extension_path, live_entries
@@ -17,8 +18,7 @@ from batcher.starter.flat import Fixed
 from batcher.starter.sketch import Entry
 
 
-@dataclass(kw_only=True, slots=True)
-class Live:
+class Live(Struct, kw_only=True):
     """
     The API, as far as it may be asked.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from batcher.catalog.model import Operation, Provider
 from batcher.catalog.pick import as_text
@@ -19,8 +20,7 @@ from batcher.starter.words import free_header, header_for
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """
     What a template has of its own.
 
@@ -33,8 +33,7 @@ class Entry:
     example: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True, kw_only=True):
     """
     Something that a person fills in.
 
@@ -56,8 +55,7 @@ class Ask:
     files: tuple[str, ...] = ()
 
 
-@dataclass(kw_only=True, slots=True)
-class Sketch:
+class Sketch(Struct, kw_only=True):
     """
     A request to begin with.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from batcher.stores.errors import StoreAway, StoreError
 from batcher.stores.path import CloudPath
@@ -20,8 +21,7 @@ _SIGN_IN = "the store accepts no sign-in from here: see that the credentials whi
 _RIGHTS = "the store does not allow it: the credentials must be right, and may list, read and write there"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Backend:
+class Backend(Struct, frozen=True, kw_only=True):
     """
     A service of objects as fsspec shows it.
 

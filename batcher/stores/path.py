@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 SCHEMES = ("s3", "gs", "abfs", "abfss")
 """What addresses in the cloud begin with: Amazon S3 and what speaks as it does, Google Cloud Storage, Azure."""
@@ -15,8 +17,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}(?:@[A-Za-z0-9][A-Za-z0-9
 _UNFIT = re.compile(r"[\x00-\x1f\x7f?#]")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CloudPath:
+class CloudPath(Struct, frozen=True, kw_only=True):
     """
     An object in a store, or what the names of several begin with; reads and joins as a `Path` does, but opens nothing.
 

@@ -6,9 +6,10 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from batcher.sheet.archive import Archive
 from batcher.workbook.names import Broken
@@ -22,8 +23,7 @@ _ZIP64 = 1
 _LEVEL = 6
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Packed:
+class _Packed(Struct, frozen=True, kw_only=True):
     """One entry, ready to be written."""
 
     entry: zipfile.ZipInfo

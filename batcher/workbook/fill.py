@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.sheet.cell_text import is_number
 from batcher.workbook.cell_xml import empty_cell, is_risky, number_cell, text_cell
@@ -36,8 +37,7 @@ def wanted_links(
     return wanted, unfit
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Filler:
+class Filler(Struct, frozen=True, kw_only=True):
     """
     Writes our cells into rows.
 

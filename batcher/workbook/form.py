@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from batcher.sheet.write_xlsx import fit
 
@@ -12,8 +13,7 @@ ROWS_TAB = "Rows"
 """The tab that people fill in."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FormColumn:
+class FormColumn(Struct, frozen=True, kw_only=True):
     """
     A column to fill in.
 
@@ -60,8 +60,7 @@ class LineKind(Enum):
     """A line of a table."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
+class Line(Struct, frozen=True, kw_only=True):
     """
     A line of the instructions.
 
@@ -75,8 +74,7 @@ class Line:
     fill: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Form:
+class Form(Struct, frozen=True, kw_only=True):
     """
     A workbook to fill in.
 

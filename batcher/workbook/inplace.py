@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batcher.sheet.archive import Damaged
 from batcher.sheet.package import tabs
@@ -32,8 +34,7 @@ from batcher.workbook.update import COLOURS, InPlaceUpdate, Written
 from batcher.workbook.widths import reach, set_widths
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Work:
+class _Work(Struct, frozen=True, kw_only=True):
     """
     One tab while it is being updated.
 

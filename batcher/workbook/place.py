@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
 from lxml import etree
+from msgspec import Struct
 
 from batcher.sheet.address import column_index, letters
 from batcher.sheet.write_xlsx import MAX_COLUMNS, MAX_ROWS
@@ -16,8 +16,7 @@ _letters = lru_cache(maxsize=1024)(letters)
 _CORNER = re.compile(r"\$?([A-Za-z]{0,3})\$?(\d{0,7})\Z")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Area:
+class Area(Struct, frozen=True, kw_only=True):
     """
     A rectangle of cells.
 

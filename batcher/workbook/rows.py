@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from batcher.sheet.address import column_index
 from batcher.workbook.names import Broken
@@ -72,8 +73,7 @@ class CellSpan(NamedTuple):
         return found[1].decode() if found else "n"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Patterns:
+class _Patterns(Struct, frozen=True, kw_only=True):
     """The expressions for one prefix of names."""
 
     row: re.Pattern[bytes]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.model import HELD, State
 from batcher.sheet.write_xlsx import MAX_COLUMNS, MAX_ROWS, fit
@@ -42,8 +43,7 @@ def colour_of(word: str) -> str:
     return COLOURS.get(HELD if word.startswith(f"{HELD} ") else word, "")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CellNote:
+class CellNote(Struct, frozen=True, kw_only=True):
     """
     A note on a cell: the reason why its row did not work.
 
@@ -64,8 +64,7 @@ def _goes(row: int, line: str) -> bool:  # noqa: ARG001 - as `InPlaceUpdate.stay
     return False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InPlaceUpdate:
+class InPlaceUpdate(Struct, frozen=True, kw_only=True):
     """
     Our columns as they shall stand beside the user's.
 
@@ -114,8 +113,7 @@ class InPlaceUpdate:
         return {number: [fit(text) for text in self.rows[number]] for number in sorted(self.rows)}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Written:
+class Written(Struct, frozen=True, kw_only=True):
     """
     What an update did.
 
