@@ -60,19 +60,20 @@ class Flight(Struct, kw_only=True):
         self._places[flying.remote_id] = self._accepted
         self.rendering[flying.remote_id] = flying
 
-    def end(self, remote_id: str, *, at: float) -> None:
-        """It was seen to have ended, which tells how long it took as well as the next look at it could."""
+    def end(self, remote_id: str, *, at: float) -> bool:
+        """It was seen to have ended, which tells how long it took; returns whether that is news."""
         flying = self.rendering.pop(remote_id, None)
         if flying is not None:
             self.ended[remote_id] = Ended(flying=flying, at=at)
             self.took(at - flying.accepted_at)
+        return flying is not None
 
-    def remove(self, remote_id: str) -> None:
-        """All is known of it."""
-        self.rendering.pop(remote_id, None)
+    def remove(self, remote_id: str) -> bool:
+        """All is known of it; returns whether that it has ended is news."""
         self.ended.pop(remote_id, None)
         self._places.pop(remote_id, None)
         self.unfinished.discard(remote_id)
+        return self.rendering.pop(remote_id, None) is not None
 
     def took(self, seconds: float) -> None:
         """A piece was finished after so many seconds."""

@@ -173,22 +173,25 @@ class Reconciler(Struct, kw_only=True):
                 continue
             news.append(self._news(flying, outcome, source, now))
             if outcome.ended:
-                flight.end(remote_id, at=now)
+                if flight.end(remote_id, at=now):
+                    self.watch.succeeded()
             elif news[-1].state is State.IN_PROGRESS:
                 flight.unfinished.add(remote_id)
             else:
-                if remote_id not in flight.ended and news[-1].took_s is not None:
+                is_new = flight.remove(remote_id)
+                self._finished(flying, news[-1], is_new=is_new)
+                if is_new and news[-1].took_s is not None:
                     flight.took(news[-1].took_s)
-                flight.remove(remote_id)
-                self._finished(flying, news[-1])
         return news
 
-    def _finished(self, flying: InFlight, news: News) -> None:
+    def _finished(self, flying: InFlight, news: News, *, is_new: bool) -> None:
+        """`is_new`: nobody had noticed its end before."""
         if news.state is State.FAILED:
             self.watch.failed(news.error_code, news.error)
             self.stop = self.stop or self.watch.reason
             return
-        self.watch.succeeded()
+        if is_new:
+            self.watch.succeeded()
         self.made_rows.add(flying.key.row_id)
 
     def _trouble(self, error: ApiError, now: float) -> None:
