@@ -69,7 +69,8 @@ class Reconciler(Struct, kw_only=True):
             if settle is None:
                 raise ValueError(f"{flying.operation} has its outcome in the answer, and is never in flight")
             times = list(self.ledger.render_times(self.account, flying.operation))
-            flight = self._flights[flying.operation] = Flight(settle=settle, times=times)
+            awaited = frozenset().union(*self.bound.sources.values())
+            flight = self._flights[flying.operation] = Flight(settle=settle, times=times, awaited=awaited)
         return flight
 
     def _flying(self) -> Iterator[InFlight]:
@@ -140,7 +141,7 @@ class Reconciler(Struct, kw_only=True):
             per_page = settle.list.pages.most if settle.list.pages else bulk.most
             if flight.pages(wanted, per_page=per_page) <= math.ceil(len(ripe) / bulk.most):
                 return partial(sweep, self.client, settle, wanted, also=everything)
-        if flight.wants_links(now):
+        if flight.wants_links(now, slots_wanted=self.slots_wanted):
             return partial(sweep, self.client, settle, list(flight.ended), also=everything)
         return partial(glance, self.client, settle, ripe)
 
