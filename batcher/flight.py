@@ -32,6 +32,7 @@ class Flight(Struct, kw_only=True):
         rendering: What is not known to have ended, by remote id, in the order in which it was accepted.
         ended: What has let go of its slot, by remote id, in the order in which that was noticed.
         unfinished: The ids that this run has seen at work.
+        awaited: The steps whose outputs later steps of their rows wait for.
     """
 
     settle: Settle
@@ -39,6 +40,7 @@ class Flight(Struct, kw_only=True):
     rendering: dict[str, InFlight] = field(default_factory=dict)
     ended: dict[str, Ended] = field(default_factory=dict)
     unfinished: set[str] = field(default_factory=set)
+    awaited: frozenset[str] = frozenset()
     _places: dict[str, int] = field(default_factory=dict)
     _accepted: int = 0
 
@@ -60,19 +62,20 @@ class Flight(Struct, kw_only=True):
         self._places[flying.remote_id] = self._accepted
         self.rendering[flying.remote_id] = flying
 
-    def end(self, remote_id: str, *, at: float) -> None:
-        """It was seen to have ended, which tells how long it took as well as the next look at it could."""
+    def end(self, remote_id: str, *, at: float) -> bool:
+        """It was seen to have ended, which tells how long it took; returns whether that is news."""
         flying = self.rendering.pop(remote_id, None)
         if flying is not None:
             self.ended[remote_id] = Ended(flying=flying, at=at)
             self.took(at - flying.accepted_at)
+        return flying is not None
 
-    def remove(self, remote_id: str) -> None:
-        """All is known of it."""
-        self.rendering.pop(remote_id, None)
+    def remove(self, remote_id: str) -> bool:
+        """All is known of it; returns whether that it has ended is news."""
         self.ended.pop(remote_id, None)
         self._places.pop(remote_id, None)
         self.unfinished.discard(remote_id)
+        return self.rendering.pop(remote_id, None) is not None
 
     def took(self, seconds: float) -> None:
         """A piece was finished after so many seconds."""
@@ -89,12 +92,18 @@ class Flight(Struct, kw_only=True):
         youngest = now - ready_age(self.times)
         return [each for each, flying in self.rendering.items() if flying.accepted_at <= youngest]
 
-    def wants_links(self, now: float) -> bool:
-        """Whether the links of what has ended are to be read: nothing else is to come, or they have waited long enough."""
+    def wants_links(self, now: float, *, slots_wanted: bool) -> bool:
+        """
+        Whether the links of what has ended are to be read: nothing else is to come, or they have waited long enough.
+
+        Where slots stay empty because later steps wait for just these links, they wait for nothing.
+        """
         if not self.ended:
             return False
         oldest = next(iter(self.ended.values()))
-        return not self.rendering or now - oldest.at >= links_wait(self.times)
+        if not self.rendering or now - oldest.at >= links_wait(self.times):
+            return True
+        return not slots_wanted and any(each.flying.key.step in self.awaited for each in self.ended.values())
 
     def pages(self, ids: Collection[str], *, per_page: int) -> int:
         """How many pages of a list, newest work first, reach down to all of these; the account's other work not counted."""

@@ -69,7 +69,8 @@ class Reconciler(Struct, kw_only=True):
             if settle is None:
                 raise ValueError(f"{flying.operation} has its outcome in the answer, and is never in flight")
             times = list(self.ledger.render_times(self.account, flying.operation))
-            flight = self._flights[flying.operation] = Flight(settle=settle, times=times)
+            awaited = frozenset().union(*self.bound.sources.values())
+            flight = self._flights[flying.operation] = Flight(settle=settle, times=times, awaited=awaited)
         return flight
 
     def _flying(self) -> Iterator[InFlight]:
@@ -140,7 +141,7 @@ class Reconciler(Struct, kw_only=True):
             per_page = settle.list.pages.most if settle.list.pages else bulk.most
             if flight.pages(wanted, per_page=per_page) <= math.ceil(len(ripe) / bulk.most):
                 return partial(sweep, self.client, settle, wanted, also=everything)
-        if flight.wants_links(now):
+        if flight.wants_links(now, slots_wanted=self.slots_wanted):
             return partial(sweep, self.client, settle, list(flight.ended), also=everything)
         return partial(glance, self.client, settle, ripe)
 
@@ -173,22 +174,25 @@ class Reconciler(Struct, kw_only=True):
                 continue
             news.append(self._news(flying, outcome, source, now))
             if outcome.ended:
-                flight.end(remote_id, at=now)
+                if flight.end(remote_id, at=now):
+                    self.watch.succeeded()
             elif news[-1].state is State.IN_PROGRESS:
                 flight.unfinished.add(remote_id)
             else:
-                if remote_id not in flight.ended and news[-1].took_s is not None:
+                is_new = flight.remove(remote_id)
+                self._finished(flying, news[-1], is_new=is_new)
+                if is_new and news[-1].took_s is not None:
                     flight.took(news[-1].took_s)
-                flight.remove(remote_id)
-                self._finished(flying, news[-1])
         return news
 
-    def _finished(self, flying: InFlight, news: News) -> None:
+    def _finished(self, flying: InFlight, news: News, *, is_new: bool) -> None:
+        """`is_new`: nobody had noticed its end before."""
         if news.state is State.FAILED:
             self.watch.failed(news.error_code, news.error)
             self.stop = self.stop or self.watch.reason
             return
-        self.watch.succeeded()
+        if is_new:
+            self.watch.succeeded()
         self.made_rows.add(flying.key.row_id)
 
     def _trouble(self, error: ApiError, now: float) -> None:

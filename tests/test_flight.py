@@ -54,12 +54,21 @@ def test_an_end_teaches_how_long_renders_take() -> None:
 def test_links_are_wanted_once_they_have_waited_or_nothing_else_is_to_come() -> None:
     """Until then one request may bring more of them."""
     flight = make_flight(0.0, 1.0, times=(100.0, 100.0, 100.0))
-    assert not flight.wants_links(1000.0)
+    assert not flight.wants_links(1000.0, slots_wanted=True)
     flight.end("v1", at=10.0)
-    assert not flight.wants_links(59.0)
-    assert flight.wants_links(66.0)
+    assert not flight.wants_links(59.0, slots_wanted=True)
+    assert flight.wants_links(66.0, slots_wanted=True)
     flight.end("v0", at=20.0)
-    assert flight.wants_links(20.0)
+    assert flight.wants_links(20.0, slots_wanted=True)
+
+
+def test_links_that_a_later_step_waits_for_are_wanted_at_once() -> None:
+    """Unless other rows fill the slots meanwhile."""
+    flight = make_flight(0.0, 1.0)
+    flight.awaited = frozenset({""})
+    flight.end("v0", at=10.0)
+    assert flight.wants_links(11.0, slots_wanted=False)
+    assert not flight.wants_links(11.0, slots_wanted=True)
 
 
 def test_depth_is_counted_from_the_newest() -> None:

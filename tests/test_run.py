@@ -562,6 +562,17 @@ def test_of_many_in_flight_a_glance_tells_which_have_ended(make_site: Callable[.
     assert looks < 0.5 * site.rows
 
 
+def test_failures_among_others_that_have_ended_are_not_a_row_of_failures(make_site: Callable[..., Site]) -> None:
+    """A glance learns the reasons of a few failures at once, and the links of what is finished later: these count as well."""
+    people = [name if number % 12 else "[fail]" for number, name in enumerate(names(300))]
+    site = make_site(people, in_flight=300, job={"limits": {"in_flight": 300}})
+    ending = site.run()
+
+    check(site, ending)
+    assert (ending.reason, site.words()) == ("", {"done": 275, "failed": 25})
+    assert site.simulator.report()["requests"]["GET /v3/videos/statuses"] > 1
+
+
 def test_a_cap_lower_than_ours_is_obeyed(make_site: Callable[..., Site]) -> None:
     """A concurrency 429 makes a row wait, not fail."""
     site = make_site(in_flight=2, job={"limits": {"in_flight": 6}})

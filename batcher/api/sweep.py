@@ -89,6 +89,8 @@ def glance(client: Client, settle: Settle, wanted: Sequence[str]) -> Sweep:
     except ApiError as error:
         seen.error = error
     seen.has_failures = any(each not in seen.outcomes for each in failed)
+    # in their order: several failures in a row are a reason to stop, others in between are not
+    seen.outcomes = {each: seen.outcomes[each] for each in wanted if each in seen.outcomes}
     return seen
 
 
