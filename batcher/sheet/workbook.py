@@ -208,7 +208,7 @@ def _choose(archive: Archive, spec: SheetSpec, padded: Mapping[int, int]) -> tup
 
 
 def _survey(archive: Archive, tab: Tab, spec: SheetSpec, padded: Mapping[int, int]) -> Survey:
-    return survey(archive.read(tab.part), padded=padded, data_from=spec.header_row + 1)
+    return survey(lambda: archive.pieces(tab.part), padded=padded, data_from=spec.header_row + 1)
 
 
 def pick(spec: SheetSpec, names: Sequence[str]) -> str:
