@@ -9,11 +9,14 @@ from typing import Any
 
 import openpyxl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batcher.errors import InputError
 from batcher.model import Row
 from batcher.sheet import SheetSpec, open_sheet
-from batcher.sheet.cell_text import text_of
+from batcher.sheet.cell_text import text_of, texts_of
+from batcher.sheet.workbook import Grid
 
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
@@ -359,3 +362,36 @@ def test_parquet_is_read_or_the_missing_package_is_named(tmp_path: Path) -> None
 
     with pytest.raises(InputError, match=r"pip install pyarrow|cannot read the workbook"):
         open_sheet(SheetSpec(path=path))
+
+
+_VALUES = st.one_of(
+    st.text(max_size=3),
+    st.floats(),
+    st.sampled_from([1.5, 2.0, -0.0]),
+    st.integers(),
+    st.booleans(),
+    st.none(),
+    st.dates(min_value=date(1900, 1, 1)),
+    st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(9999, 1, 1)),
+    st.times(),
+    st.timedeltas(min_value=timedelta(-999), max_value=timedelta(999)),
+)
+
+
+@given(st.one_of(st.lists(_VALUES), st.lists(st.floats()), st.lists(st.sampled_from([1.5, -0.0])), st.lists(st.text())))
+def test_a_column_has_the_texts_of_its_values(values: list[Any]) -> None:
+    """Quicker, not otherwise."""
+    assert list(texts_of(values)) == [text_of(value) for value in values]
+
+
+def test_one_special_row_among_many_keeps_its_place_and_its_flaw() -> None:
+    """Rows are made of whole columns only where nothing is special about them."""
+    lines: list[list[object]] = [[float(number), "Ana", time(9, 30)] for number in range(1, 1001)]
+    lines[599][0] = 1e17
+
+    rows = list(Grid(name="Leads", width=4, height=1000, values=lambda: iter(lines)).rows())
+
+    assert [row.number for row in rows] == list(range(1, 1001))
+    assert [row.number for row in rows if row.flaws] == [600]
+    assert rows[599].cells == ("100000000000000000", "Ana", "09:30:00", "")
+    assert rows[-1] == Row(number=1000, cells=("1000", "Ana", "09:30:00", ""))

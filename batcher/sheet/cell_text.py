@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 EXACT_DIGITS = 15
 """What a spreadsheet keeps of a number; everything beyond is invented or lost."""
 LOST_DIGITS = "stored as a number, digits beyond the 15th are lost: format the column as text and enter it again"
 LONG_FRACTION = "a number with more than 15 digits, as calculations leave behind: round it, or enter it as text"
 _EXACT_LIMIT = 10.0**EXACT_DIGITS
+_NUMBERS = {float}
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,14})?\Z", re.ASCII)
 
 
@@ -22,7 +25,7 @@ def text_of(value: object) -> str:
     times and durations HH:MM:SS.
     """
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else repr(value)
+        return _number(value)
     if isinstance(value, str):
         return value
     if value is None:
@@ -40,9 +43,32 @@ def text_of(value: object) -> str:
     return str(value)
 
 
+def texts_of(values: Sequence[Any]) -> Sequence[str]:
+    """
+    The same for the values of a column.
+
+    It is quicker where all are texts, which are given back as they are, or all are numbers, often the same few.
+    """
+    try:
+        "".join(values)  # the quickest way to learn that all are texts
+    except TypeError:
+        if set(map(type, values)) != _NUMBERS:
+            return list(map(text_of, values))
+        distinct = set(values)
+        if len(distinct) > len(values) // 2:
+            return list(map(_number, values))
+        texts = {value: _number(value) for value in distinct}
+        return [texts[value] for value in values]
+    return values
+
+
 def is_number(text: str) -> bool:
     """True for a plain number that comes back from a spreadsheet exactly as it is written."""
     return bool(_NUMBER.match(text)) and sum(map(str.isdigit, text)) <= EXACT_DIGITS and text_of(float(text)) == text
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def flaw_of(value: object) -> str:
