@@ -191,8 +191,7 @@ class Reconciler(Struct, kw_only=True):
             self.watch.failed(news.error_code, news.error)
             self.stop = self.stop or self.watch.reason
             return
-        if is_new:
-            self.watch.succeeded()
+        self.watch.succeeded(is_new=is_new)
         self.made_rows.add(flying.key.row_id)
 
     def _trouble(self, error: ApiError, now: float) -> None:

@@ -24,9 +24,9 @@ class FailureWatch:
         self.reason = ""
         """Why the run must stop; empty while it may go on."""
 
-    def succeeded(self) -> None:
-        """A row is done."""
-        self._finished += 1
+    def succeeded(self, *, is_new: bool = True) -> None:
+        """A row is done; `is_new`: it was not counted before, as having ended."""
+        self._finished += is_new
         self._last, self._same = "", 0
 
     def accepted(self) -> None:

@@ -565,7 +565,7 @@ def test_of_many_in_flight_a_glance_tells_which_have_ended(make_site: Callable[.
 def test_failures_among_others_that_have_ended_are_not_a_row_of_failures(make_site: Callable[..., Site]) -> None:
     """A glance learns the reasons of a few failures at once, and the links of what is finished later: these count as well."""
     people = [name if number % 12 else "[fail]" for number, name in enumerate(names(300))]
-    site = make_site(people, in_flight=300, job={"limits": {"in_flight": 300}})
+    site = make_site(people, in_flight=300, job={"limits": {"in_flight": 300, "stop_after": "90% failed"}})
     ending = site.run()
 
     check(site, ending)

@@ -40,6 +40,14 @@ def test_anything_else_between_them_begins_a_new_count(events: str) -> None:
     assert watch(events=events).reason == ""
 
 
+def test_what_was_counted_as_ended_is_not_counted_again() -> None:
+    """Its links come later; that it works still says that the failures around it are no row."""
+    seen = watch(StopAfter(), "." * 15 + "aaaa")
+    seen.succeeded(is_new=False)
+    seen.failed("a", "because a")
+    assert seen.reason == "5 of 20 rows failed (stop_after: 20% failed)"
+
+
 def test_a_share_counts_only_after_the_first_twenty() -> None:
     """One failure among the first three rows is no pattern."""
     assert watch(StopAfter(), "ab.cd.ab.cd.ab.cd").reason == ""
