@@ -80,6 +80,7 @@ class Dispatcher(Struct, kw_only=True):
 
     Attributes:
         gate: Why the last wish was not granted in full.
+        is_short: Rows wait for places, or for money that cheaper outcomes than expected would leave.
         wake_at: When it is worth asking again, unix seconds; None when something else must happen first.
         stop: Why nothing more may be sent; empty while all is well.
         accepted: Attempts that the API has just taken, for whoever watches them from here on.
@@ -102,6 +103,7 @@ class Dispatcher(Struct, kw_only=True):
     tell: Callable[[str], None]
     rows: Collection[str] | None = None
     gate: Gate = Gate.OPEN
+    is_short: bool = False
     wake_at: float | None = None
     stop: str = ""
     accepted: dict[int, Attempt] = field(default_factory=dict)
@@ -172,6 +174,7 @@ class Dispatcher(Struct, kw_only=True):
             return
         admitted = self._ask(resend, now)
         self.gate, self.wake_at = admitted.gate, admitted.until
+        self.is_short = self.gate in (Gate.SLOTS, Gate.BUDGET)
         for _, together in groupby(admitted.attempts, key=lambda attempt: attempt.submission_id):
             attempts = tuple(together)
             known = [each for each in map(self.doubts.take, (each.attempt_id for each in attempts)) if each]
@@ -390,6 +393,7 @@ class Dispatcher(Struct, kw_only=True):
 
     def _hold_off(self, error: Throttled, now: float) -> None:
         if error.slots_only:
+            self.is_short = True
             self.gate, self.wake_at = Gate.SLOTS, now + (error.wait_s or NO_ANSWER_WAIT_S)
             return
         if self.wake_at is not None and now < self.wake_at and error.wait_s is None:

@@ -265,7 +265,7 @@ class Run:
         """Wait for something to happen, write down what did, and show it; `is_over`: only what is in the air counts."""
         wait_s = TICK_S if is_over else self._wait(dispatcher, reconciler)
         self._collect(dispatcher, reconciler, wait_s=wait_s)
-        reconciler.slots_wanted = dispatcher.gate is not Gate.NOTHING_WAITING
+        reconciler.slots_wanted = dispatcher.is_short
         if self._downloads is not None:
             self._take_files(self._downloads, wait_s=0.0)
         self._write_if_due()
