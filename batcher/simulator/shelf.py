@@ -40,7 +40,8 @@ class Shelf(Generic[T]):
     Things in the order in which they were put there.
 
     A token names a place, not a page number: what is added later does not shift the pages of a list that is being
-    read. Titles are found through their groups of three letters, labels (a folder, an event type) through an index.
+    read. Labels (a folder, an event type) are found through an index, titles through one of their groups of three
+    letters, which is made when somebody asks.
     """
 
     def __init__(self) -> None:
@@ -49,18 +50,16 @@ class Shelf(Generic[T]):
         self._labels: list[frozenset[str]] = []
         self._labelled: dict[str, list[int]] = defaultdict(list)
         self._trigrams: dict[str, list[int]] = defaultdict(list)
+        self._in_trigrams = 0
 
     def put(self, item: T, *, title: str = "", labels: Sequence[str] = ()) -> int:
         """Add the newest item and return its place."""
         place = len(self._items)
         self._items.append(item)
-        folded = title.casefold()
-        self._titles.append(folded)
+        self._titles.append(title.casefold())
         self._labels.append(frozenset(labels))
         for label in labels:
             self._labelled[label].append(place)
-        for trigram in {folded[i : i + 3] for i in range(len(folded) - 2)}:
-            self._trigrams[trigram].append(place)
         return place
 
     def remove(self, place: int) -> None:
@@ -92,6 +91,8 @@ class Shelf(Generic[T]):
 
     def _places(self, newest: int, *, title: str, label: str) -> Iterator[int]:
         """Yield places from `newest` downwards that carry the label and the title."""
+        if title:
+            self._index_titles()
         indexes = [self._labelled.get(label, [])] if label else []
         indexes += [self._trigrams.get(title[i : i + 3], []) for i in range(len(title) - 2)]
         candidates: Sequence[int] = min(indexes, key=len) if indexes else range(len(self._items))
@@ -99,6 +100,14 @@ class Shelf(Generic[T]):
             place = candidates[index]
             if title in self._titles[place] and (not label or label in self._labels[place]):
                 yield place
+
+    def _index_titles(self) -> None:
+        """Take in the titles of what has come since the last time."""
+        for place in range(self._in_trigrams, len(self._titles)):
+            title = self._titles[place]
+            for trigram in {title[i : i + 3] for i in range(len(title) - 2)}:
+                self._trigrams[trigram].append(place)
+        self._in_trigrams = len(self._titles)
 
 
 def _token(place: int) -> str:
