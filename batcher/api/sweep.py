@@ -131,12 +131,13 @@ def _from_list(
         for remote_id, item in page.items:
             if remote_id in left and source.ready and source.ready.holds(item):
                 ready[remote_id] = None
-                left.discard(remote_id)
             elif remote_id in left or remote_id in others:
                 outcome = read_outcome(settle, item)
-                if not outcome.missing:
-                    seen.outcomes[remote_id] = (outcome, Source.LIST)
-                    left.discard(remote_id)
+                if outcome.missing:
+                    continue
+                seen.outcomes[remote_id] = (outcome, Source.LIST)
+            left.discard(remote_id)
+            others.discard(remote_id)  # pages that overlap may show it again, as it was before
         # the last few stand far apart, deep in the list: asked for one by one they cost less than the pages between them
         is_barren = len(left) == before and len(left) <= SINGLES
         if not left or is_barren or not page.next_token or page.next_token in tokens:
