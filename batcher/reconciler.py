@@ -193,6 +193,8 @@ class Reconciler(Struct, kw_only=True):
             return
         if is_new:
             self.watch.succeeded()
+        elif self._has_failures:
+            self.watch.accepted()  # it ended among the failures whose reasons come only now
         self.made_rows.add(flying.key.row_id)
 
     def _trouble(self, error: ApiError, now: float) -> None:

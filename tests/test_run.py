@@ -573,6 +573,16 @@ def test_failures_among_others_that_have_ended_are_not_a_row_of_failures(make_si
     assert site.simulator.report()["requests"]["GET /v3/videos/statuses"] > 1
 
 
+def test_failures_whose_reasons_come_late_are_not_a_row_of_failures(make_site: Callable[..., Site]) -> None:
+    """More of them in one look than a glance asks about: what has ended between them stays between them."""
+    people = [name if number % 8 else "[fail]" for number, name in enumerate(names(600))]
+    site = make_site(people, in_flight=300, spread=0.05, job={"limits": {"in_flight": 300}})
+    ending = site.run()
+
+    check(site, ending)
+    assert (ending.reason, site.words()) == ("", {"done": 525, "failed": 75})
+
+
 def test_a_cap_lower_than_ours_is_obeyed(make_site: Callable[..., Site]) -> None:
     """A concurrency 429 makes a row wait, not fail."""
     site = make_site(in_flight=2, job={"limits": {"in_flight": 6}})
