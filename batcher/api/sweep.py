@@ -14,8 +14,7 @@ from batcher.errors import ApiError, Rejected
 from batcher.model import Outcome, Source, State
 
 SINGLES = 20
-"""Single look-ups of one sweep at most; what is left waits for the next one."""
-
+"""Single look-ups of one sweep, or as many as it has taken other requests; what is left waits for the next one."""
 
 FEW = 5
 """Failures that a glance asks the reasons of at once; more of them are read from the lists."""
@@ -55,7 +54,7 @@ def sweep(client: Client, settle: Settle, wanted: Collection[str], *, also: Coll
         if len(rest) > 1 and settle.bulk is not None:
             rest = _from_bulk(client, settle, rest, seen)
         # without a cheaper source nothing may be left out: the same few would be looked at for ever
-        at_most = SINGLES if settle.list or settle.bulk else len(rest)
+        at_most = max(SINGLES, seen.requests) if settle.list or settle.bulk else len(rest)
         for remote_id in [*ready, *rest][:at_most]:
             _single(client, settle, remote_id, seen)
     except ApiError as error:
