@@ -168,6 +168,8 @@ class Reconciler(Struct, kw_only=True):
         self._has_failures = any(seen.has_failures for seen in looks)
         error = next((seen.error for seen in looks if seen.error is not None), None)
         if error is not None:
+            if any(each.ended or each.state is not State.IN_PROGRESS for each in news):
+                self._failures = 0
             self._trouble(error, now)
         else:
             self._failures = 0
@@ -207,7 +209,7 @@ class Reconciler(Struct, kw_only=True):
         self.made_rows.add(flying.key.row_id)
 
     def _trouble(self, error: ApiError, now: float) -> None:
-        """A look that failed has learned nothing; the next one comes later."""
+        """A look has failed; the next one comes ever later while they bring nothing."""
         self._failures += 1
         wait = min(300.0, RETRY_S * 2 ** (self._failures - 1))
         if isinstance(error, StopEverything):

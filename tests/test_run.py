@@ -640,6 +640,24 @@ def test_a_look_that_fails_is_paid_for_like_every_other(
     assert site.simulator.report()["requests"]["GET /v3/videos"] <= 6
 
 
+def test_a_list_that_is_broken_all_day_keeps_nothing_from_being_collected(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bulk status and single look-ups know it as well, and looks that bring something come no later for their failure."""
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise Refused(500, "internal_error", "Internal server error")
+
+    monkeypatch.setattr(videos, "page_of", broken)
+    site = make_site(200, in_flight=120, job={"limits": {"in_flight": 120}})
+    begun = site.clock()
+    ending = site.run(deadline=begun + 3600)
+
+    check(site, ending)
+    assert (ending.exit, site.words()) == (Exit.DONE, {"done": 200})
+    assert site.clock() - begun < 600
+
+
 def test_a_cap_lower_than_ours_is_obeyed(make_site: Callable[..., Site]) -> None:
     """A concurrency 429 makes a row wait, not fail."""
     site = make_site(in_flight=2, job={"limits": {"in_flight": 6}})

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from batcher.api.client import Client
 from batcher.catalog.model import Settle
 from batcher.catalog.outcome import read_outcome
-from batcher.errors import ApiError, Rejected
+from batcher.errors import ApiError, Rejected, TryAgain
 from batcher.model import Outcome, Source, State
 
 SINGLES = 20
@@ -43,13 +43,17 @@ def sweep(client: Client, settle: Settle, wanted: Collection[str], *, also: Coll
 
     Lists come first, since one request brings states and links of a hundred; then the bulk status for what the list
     did not show; then single look-ups for what is ready but has no link yet, and where there is nothing better. An id
-    that no source shows is missing, which is no outcome. A failure ends the sweep and keeps what it has seen.
+    that no source shows is missing, which is no outcome. A failure ends the sweep and keeps what it has seen; after one
+    of a list the other sources are still asked, since a list can be broken for long.
     """
     seen = Sweep()
     try:
         ready: list[str] = []
         if len(wanted) > 1 and settle.list is not None:
-            ready = _from_list(client, settle, wanted, seen, also=also)
+            try:
+                ready = _from_list(client, settle, wanted, seen, also=also)
+            except TryAgain as error:
+                seen.error = error
         rest = [each for each in wanted if each not in seen.outcomes and each not in ready]
         if len(rest) > 1 and settle.bulk is not None:
             rest = _from_bulk(client, settle, rest, seen)
