@@ -26,7 +26,7 @@ class Sweep(Struct, kw_only=True):
 
     Attributes:
         outcomes: By remote id, with the source of each.
-        requests: How many requests it took.
+        requests: How many requests it took, the one that failed included.
         error: Why it ended early; None when it came to its end.
         has_failures: More work has failed than it has asked the reasons of.
     """
@@ -80,8 +80,8 @@ def glance(client: Client, settle: Settle, wanted: Sequence[str]) -> Sweep:
     failed: list[str] = []
     try:
         for start in range(0, len(wanted), bulk.most):
-            items = client.states(settle, wanted[start : start + bulk.most])
             seen.requests += 1
+            items = client.states(settle, wanted[start : start + bulk.most])
             for remote_id, item in items.items():
                 if bulk.ready.holds(item):
                     seen.outcomes[remote_id] = (Outcome(state=State.IN_PROGRESS, ended=True), Source.POLL)
@@ -128,8 +128,8 @@ def _from_list(
     following, tokens = "", set[str]()
     # work of other jobs stands between ours; past twice our own share the bulk status is the cheaper way
     for _ in range(2 * math.ceil(len(left | others) / per_page) + 1):
-        page = client.list_page(source, token=following)
         seen.requests += 1
+        page = client.list_page(source, token=following)
         before = len(left)
         for remote_id, item in page.items:
             if remote_id in left and source.ready and source.ready.holds(item):
@@ -158,8 +158,8 @@ def _from_bulk(client: Client, settle: Settle, wanted: list[str], seen: Sweep) -
     singles: list[str] = []
     for start in range(0, len(wanted), bulk.most):
         some = wanted[start : start + bulk.most]
-        items = client.states(settle, some)
         seen.requests += 1
+        items = client.states(settle, some)
         for remote_id in some:
             item = items.get(remote_id)
             if item is None or (bulk.ready and bulk.ready.holds(item)):
