@@ -31,8 +31,10 @@ class Flight(Struct, kw_only=True):
         times: How long the newest pieces took, in seconds, newest first.
         rendering: What is not known to have ended, by remote id, in the order in which it was accepted.
         ended: What has let go of its slot, by remote id, in the order in which that was noticed.
-        unfinished: The ids that this run has seen at work.
+        unfinished: The ids that this run has seen at work, or has sent itself.
         awaited: The steps whose outputs later steps of their rows wait for.
+        asked_at: When links were last asked for, unix seconds; 0 before that.
+        moved_at: When something was last seen to end, or its links came, unix seconds; 0 before that.
     """
 
     settle: Settle
@@ -41,6 +43,8 @@ class Flight(Struct, kw_only=True):
     ended: dict[str, Ended] = field(default_factory=dict)
     unfinished: set[str] = field(default_factory=set)
     awaited: frozenset[str] = frozenset()
+    asked_at: float = 0.0
+    moved_at: float = 0.0
     _places: dict[str, int] = field(default_factory=dict)
     _accepted: int = 0
 
@@ -63,15 +67,22 @@ class Flight(Struct, kw_only=True):
         self.rendering[flying.remote_id] = flying
 
     def end(self, remote_id: str, *, at: float) -> bool:
-        """It was seen to have ended, which tells how long it took; returns whether that is news."""
+        """
+        It was seen to have ended; returns whether that is news.
+
+        That tells how long it took, unless it may have come long before anybody looked.
+        """
         flying = self.rendering.pop(remote_id, None)
         if flying is not None:
             self.ended[remote_id] = Ended(flying=flying, at=at)
-            self.took(at - flying.accepted_at)
+            self.moved_at = at
+            if remote_id in self.unfinished:
+                self.took(at - flying.accepted_at)
         return flying is not None
 
-    def remove(self, remote_id: str) -> bool:
+    def remove(self, remote_id: str, *, at: float) -> bool:
         """All is known of it; returns whether that it has ended is news."""
+        self.moved_at = at
         self.ended.pop(remote_id, None)
         self._places.pop(remote_id, None)
         self.unfinished.discard(remote_id)
@@ -83,9 +94,9 @@ class Flight(Struct, kw_only=True):
 
     def noticed(self, remote_id: str, now: float) -> float | None:
         """When its end was noticed: now or earlier; None where it may have come long before anybody looked."""
-        if remote_id in self.ended:
-            return self.ended[remote_id].at
-        return now if remote_id in self.unfinished else None
+        if remote_id not in self.unfinished:
+            return None
+        return self.ended[remote_id].at if remote_id in self.ended else now
 
     def ripe(self, now: float) -> list[str]:
         """What may have ended by now, oldest first."""
@@ -96,14 +107,17 @@ class Flight(Struct, kw_only=True):
         """
         Whether the links of what has ended are to be read: nothing else is to come, or they have waited long enough.
 
-        Where slots stay empty because later steps wait for just these links, they wait for nothing.
+        Where slots stay empty because later steps wait for just these links, they wait for nothing. Links that were
+        asked for and did not come wait once more: what is still at work is looked at in between.
         """
-        if not self.ended:
-            return False
+        if not self.ended or not self.rendering:
+            return bool(self.ended)
         oldest = next(iter(self.ended.values()))
-        if not self.rendering or now - oldest.at >= links_wait(self.times):
+        if now - max(oldest.at, self.asked_at) >= links_wait(self.times):
             return True
-        return not slots_wanted and any(each.flying.key.step in self.awaited for each in self.ended.values())
+        return not slots_wanted and any(
+            each.at > self.asked_at and each.flying.key.step in self.awaited for each in self.ended.values()
+        )
 
     def pages(self, ids: Collection[str], *, per_page: int) -> int:
         """How many pages of a list, newest work first, reach down to all of these; the account's other work not counted."""

@@ -36,6 +36,11 @@ def links_wait(times: Sequence[float]) -> float:
     return max(LINKS_WAIT_S, LINKS_WAIT_SHARE * statistics.median(times)) if times else LINKS_WAIT_S
 
 
+def least_wait(poll: Poll, *, requests: int) -> float:
+    """The seconds that must pass after a look of so many requests, whatever it has brought."""
+    return max(poll.at_most_every_s, poll.budget.window_s / poll.budget.count * max(1, requests))
+
+
 def next_look(
     poll: Poll,
     *,
@@ -43,6 +48,7 @@ def next_look(
     usual_s: float,
     ages_s: Sequence[float],
     last_requests: int,
+    quiet_s: float = 0.0,
     slots_wanted: bool = True,
 ) -> float:
     """
@@ -57,12 +63,12 @@ def next_look(
         usual_s: What the catalogue expects, as long as none was seen.
         ages_s: How long ago each piece was accepted that is not known to have ended; empty when only links are to come.
         last_requests: Requests that the last look took; a long one is paid for by a longer pause.
+        quiet_s: For how long nothing has ended and no links have come; it counts when only links are to come.
         slots_wanted: Whether rows wait for a place that a finished piece lets go of.
     """
-    budget_s = poll.budget.window_s / poll.budget.count * max(1, last_requests)
-    floor = max(poll.at_most_every_s, budget_s)
+    floor = least_wait(poll, requests=last_requests)
     if not ages_s:
-        return floor
+        return max(floor, min(quiet_s / 4, usual_s / LOOKS_AT_LEISURE))
     if times:
         until_ready = min(usual_s, ready_age(times)) - max(ages_s)
         looks = LOOKS_PER_RENDER if slots_wanted else LOOKS_AT_LEISURE

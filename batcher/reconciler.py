@@ -16,7 +16,7 @@ from batcher.flight import Flight
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import InFlight, News
 from batcher.model import Outcome, Source, State
-from batcher.pacing import next_look
+from batcher.pacing import least_wait, next_look
 from batcher.senders import Returned, Senders
 from batcher.stops import FailureWatch
 
@@ -55,11 +55,16 @@ class Reconciler(Struct, kw_only=True):
     _has_failures: bool = False
 
     def begin(self) -> None:
-        """Take over what is in flight from earlier runs and other processes: it is looked at straight away."""
+        """Take over what is in flight from earlier runs and other processes; the first look is due straight away."""
         for each in self.ledger.in_flight(self.bound.job.name, self.account):
             if self._flight(each).find(each.remote_id) is None:
                 self._flight(each).add(each)
-        self.due_at = self.clock() if self.in_flight and not self._under_way else None
+        if self._under_way or not self.in_flight:
+            return
+        if self.sweeps == 0:
+            self.due_at = self.clock()
+        elif self.due_at is None:
+            self._plan_next()
 
     def _flight(self, flying: InFlight) -> Flight:
         """Where it belongs: with the work of its operation, which need not be one that the job asks for today."""
@@ -103,7 +108,9 @@ class Reconciler(Struct, kw_only=True):
 
     def accepted(self, flying: InFlight) -> None:
         """A submission was accepted just now."""
-        self._flight(flying).add(flying)
+        flight = self._flight(flying)
+        flight.add(flying)
+        flight.unfinished.add(flying.remote_id)
         if self.due_at is None and not self._under_way:
             self._plan_next()
 
@@ -142,6 +149,7 @@ class Reconciler(Struct, kw_only=True):
             if flight.pages(wanted, per_page=per_page) <= math.ceil(len(ripe) / bulk.most):
                 return partial(sweep, self.client, settle, wanted, also=everything)
         if flight.wants_links(now, slots_wanted=self.slots_wanted):
+            flight.asked_at = now
             return partial(sweep, self.client, settle, list(flight.ended), also=everything)
         return partial(glance, self.client, settle, ripe)
 
@@ -160,6 +168,8 @@ class Reconciler(Struct, kw_only=True):
         self._has_failures = any(seen.has_failures for seen in looks)
         error = next((seen.error for seen in looks if seen.error is not None), None)
         if error is not None:
+            if any(each.ended or each.state is not State.IN_PROGRESS for each in news):
+                self._failures = 0
             self._trouble(error, now)
         else:
             self._failures = 0
@@ -177,9 +187,10 @@ class Reconciler(Struct, kw_only=True):
                 if flight.end(remote_id, at=now):
                     self.watch.succeeded()
             elif news[-1].state is State.IN_PROGRESS:
-                flight.unfinished.add(remote_id)
+                if not outcome.missing:
+                    flight.unfinished.add(remote_id)
             else:
-                is_new = flight.remove(remote_id)
+                is_new = flight.remove(remote_id, at=now)
                 self._finished(flying, news[-1], is_new=is_new)
                 if is_new and news[-1].took_s is not None:
                     flight.took(news[-1].took_s)
@@ -195,7 +206,7 @@ class Reconciler(Struct, kw_only=True):
         self.made_rows.add(flying.key.row_id)
 
     def _trouble(self, error: ApiError, now: float) -> None:
-        """A look that failed has learned nothing; the next one comes later."""
+        """A look has failed; the next one comes ever later while they bring nothing."""
         self._failures += 1
         wait = min(300.0, RETRY_S * 2 ** (self._failures - 1))
         if isinstance(error, StopEverything):
@@ -203,7 +214,7 @@ class Reconciler(Struct, kw_only=True):
         if isinstance(error, Throttled) and error.wait_s is not None:
             self.ledger.hold_off(self.account, until=now + error.wait_s, reason=error.message)
             wait = error.wait_s
-        self.due_at = now + wait
+        self.due_at = now + max(wait, least_wait(self.bound.job.poll, requests=self._last_requests))
         if self._failures in (3, 10):
             self.tell(f"cannot look at what is in flight: {error.message}; trying again")
 
@@ -217,6 +228,7 @@ class Reconciler(Struct, kw_only=True):
                 usual_s=flight.settle.usual_s,
                 ages_s=flight.ages(now),
                 last_requests=self._last_requests,
+                quiet_s=now - flight.moved_at,
                 slots_wanted=self.slots_wanted,
             )
             for flight in self._flights.values()

@@ -43,12 +43,21 @@ def test_without_experience_everything_may_have_ended() -> None:
 def test_an_end_teaches_how_long_renders_take() -> None:
     """Its links may be read much later; the pace of looks does not wait for them."""
     flight = make_flight(0.0, 1.0, times=(10.0,))
+    flight.unfinished.add("v0")
     flight.end("v0", at=7.0)
     flight.end("v0", at=9.0)
 
     assert flight.times == [7.0, 10.0]
     assert (flight.noticed("v0", 20.0), flight.noticed("v1", 20.0)) == (7.0, None)
     assert [each.remote_id for each in flight] == ["v0", "v1"]
+
+
+def test_an_end_that_may_be_old_teaches_nothing() -> None:
+    """Work of an earlier run may have ended hours before anybody looked: that says nothing about renders."""
+    flight = make_flight(0.0, times=(10.0,))
+
+    assert flight.end("v0", at=9000.0)
+    assert (flight.times, flight.noticed("v0", 9000.0)) == ([10.0], None)
 
 
 def test_links_are_wanted_once_they_have_waited_or_nothing_else_is_to_come() -> None:
@@ -60,6 +69,20 @@ def test_links_are_wanted_once_they_have_waited_or_nothing_else_is_to_come() -> 
     assert flight.wants_links(66.0, slots_wanted=True)
     flight.end("v0", at=20.0)
     assert flight.wants_links(20.0, slots_wanted=True)
+
+
+def test_links_that_did_not_come_wait_once_more() -> None:
+    """What is still at work is looked at meanwhile."""
+    flight = make_flight(0.0, 1.0, 2.0)
+    flight.awaited = frozenset({""})
+    flight.end("v0", at=10.0)
+    flight.asked_at = 41.0
+
+    assert not flight.wants_links(70.0, slots_wanted=True)
+    assert not flight.wants_links(70.0, slots_wanted=False)
+    assert flight.wants_links(71.0, slots_wanted=True)
+    flight.end("v1", at=42.0)
+    assert flight.wants_links(43.0, slots_wanted=False)
 
 
 def test_links_that_a_later_step_waits_for_are_wanted_at_once() -> None:
@@ -77,6 +100,6 @@ def test_depth_is_counted_from_the_newest() -> None:
     assert flight.pages(["v1"], per_page=100) == 1
     assert flight.pages(["v0", "v100"], per_page=100) == 2
     for number in range(1, 101):
-        flight.remove(f"v{number}")
+        flight.remove(f"v{number}", at=200.0)
     assert flight.pages(["v0"], per_page=100) == 2
     assert len(flight) == 1

@@ -52,8 +52,10 @@ def test_links_are_read_together() -> None:
 
 
 def test_where_only_links_are_to_come_nobody_waits_for_renders() -> None:
-    """Everything has ended: the next look is as soon as it may be."""
-    assert look(times=[100.0], ages_s=[]) == POLL.at_most_every_s
+    """Everything has ended: the next look is as soon as it may be, and later where no links come."""
+    quiet = [0.0, 8.0, 20.0, 86_400.0]
+    waits = [look(times=[100.0], ages_s=[], quiet_s=each) for each in quiet]
+    assert waits == [2.0, 2.0, 5.0, 60.0 / LOOKS_AT_LEISURE]
 
 
 def test_slow_experience_does_not_postpone_beyond_the_usual() -> None:

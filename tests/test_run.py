@@ -14,12 +14,17 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from msgspec.structs import replace
 from support import Hurry, Killed, names, news, open_ledger, run_hurried, states, task_key, write_job
 
 from batcher.ending import Verbs
 from batcher.errors import Exit, NotFinished
 from batcher.model import Source, State
-from batcher.simulator import HOSTILE, Behaviour, Running, start
+from batcher.simulator import HOSTILE, Behaviour, Running, start, videos
+from batcher.simulator.paging import Shown
+from batcher.simulator.wire import Refused
+from batcher.simulator.work import Work
+from batcher.simulator.world import Sight, World
 
 ROWS = 24
 
@@ -571,6 +576,86 @@ def test_failures_among_others_that_have_ended_are_not_a_row_of_failures(make_si
     check(site, ending)
     assert (ending.reason, site.words()) == ("", {"done": 275, "failed": 25})
     assert site.simulator.report()["requests"]["GET /v3/videos/statuses"] > 1
+
+
+def test_failures_whose_reasons_come_late_are_not_a_row_of_failures(make_site: Callable[..., Site]) -> None:
+    """More of them in one look than a glance asks about: what has ended between them stays between them."""
+    people = [name if number % 8 else "[fail]" for number, name in enumerate(names(600))]
+    site = make_site(people, in_flight=300, spread=0.05, job={"limits": {"in_flight": 300}})
+    ending = site.run()
+
+    check(site, ending)
+    assert (ending.reason, site.words()) == ("", {"done": 525, "failed": 75})
+
+
+def test_a_link_that_never_comes_keeps_nobody_waiting(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Completed, and nothing to fetch for a day: the others are made meanwhile, and it is asked for ever more seldom."""
+    look = World.look
+
+    def linkless(world: World, work: Work) -> Sight:
+        sight = look(world, work)
+        return replace(sight, has_link=sight.has_link and work.number != 3)
+
+    monkeypatch.setattr(World, "look", linkless)
+    site = make_site(300, in_flight=120, job={"limits": {"in_flight": 120}})
+    begun = site.clock()
+    ending = site.run()
+
+    assert site.words() == {"done": 299, "in progress": 1}
+    assert (ending.exit, ending.reason[:9]) == (Exit.NOT_FINISHED, "1 overdue")
+    assert 86_400 < site.clock() - begun < 90_000
+    assert site.simulator.report()["requests"]["GET /v3/videos/{video_id}"] < 86_400 / 60
+
+
+def test_work_that_ended_long_ago_does_not_slow_down_what_follows(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that was killed, a night in which others have made more than a list shows: its age is no render time."""
+    site = make_site(260, in_flight=130, job={"limits": {"in_flight": 130}})
+    site.run(verbs=Verbs.SUBMIT)
+    site.clock.advance(10 * 3600)
+    monkeypatch.setattr(videos, "page_of", lambda *_, **__: Shown(items=[], has_more=False, next_token=None))
+    begun = site.clock()
+    ending = site.run()
+
+    check(site, ending)
+    assert (ending.exit, site.words()) == (Exit.DONE, {"done": 260})
+    assert site.clock() - begun < 600
+
+
+def test_a_look_that_fails_is_paid_for_like_every_other(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`at_most_every` is a promise, whatever comes of a look."""
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise Refused(500, "internal_error", "Internal server error")
+
+    monkeypatch.setattr(videos, "page_of", broken)
+    site = make_site(2, job={"poll": {"at_most_every": "10 minutes"}})
+    site.run(deadline=site.clock() + 3600)
+
+    assert site.simulator.report()["requests"]["GET /v3/videos"] <= 6
+
+
+def test_a_list_that_is_broken_all_day_keeps_nothing_from_being_collected(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bulk status and single look-ups know it as well, and looks that bring something come no later for their failure."""
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise Refused(500, "internal_error", "Internal server error")
+
+    monkeypatch.setattr(videos, "page_of", broken)
+    site = make_site(200, in_flight=120, job={"limits": {"in_flight": 120}})
+    begun = site.clock()
+    ending = site.run(deadline=begun + 3600)
+
+    check(site, ending)
+    assert (ending.exit, site.words()) == (Exit.DONE, {"done": 200})
+    assert site.clock() - begun < 600
 
 
 def test_a_cap_lower_than_ours_is_obeyed(make_site: Callable[..., Site]) -> None:

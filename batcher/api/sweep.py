@@ -10,12 +10,11 @@ from msgspec import Struct, field
 from batcher.api.client import Client
 from batcher.catalog.model import Settle
 from batcher.catalog.outcome import read_outcome
-from batcher.errors import ApiError, Rejected
+from batcher.errors import ApiError, Rejected, TryAgain
 from batcher.model import Outcome, Source, State
 
 SINGLES = 20
-"""Single look-ups of one sweep at most; what is left waits for the next one."""
-
+"""Single look-ups of one sweep, or as many as it has taken other requests; what is left waits for the next one."""
 
 FEW = 5
 """Failures that a glance asks the reasons of at once; more of them are read from the lists."""
@@ -27,7 +26,7 @@ class Sweep(Struct, kw_only=True):
 
     Attributes:
         outcomes: By remote id, with the source of each.
-        requests: How many requests it took.
+        requests: How many requests it took, the one that failed included.
         error: Why it ended early; None when it came to its end.
         has_failures: More work has failed than it has asked the reasons of.
     """
@@ -44,18 +43,22 @@ def sweep(client: Client, settle: Settle, wanted: Collection[str], *, also: Coll
 
     Lists come first, since one request brings states and links of a hundred; then the bulk status for what the list
     did not show; then single look-ups for what is ready but has no link yet, and where there is nothing better. An id
-    that no source shows is missing, which is no outcome. A failure ends the sweep and keeps what it has seen.
+    that no source shows is missing, which is no outcome. A failure ends the sweep and keeps what it has seen; after one
+    of a list the other sources are still asked, since a list can be broken for long.
     """
     seen = Sweep()
     try:
         ready: list[str] = []
         if len(wanted) > 1 and settle.list is not None:
-            ready = _from_list(client, settle, wanted, seen, also=also)
+            try:
+                ready = _from_list(client, settle, wanted, seen, also=also)
+            except TryAgain as error:
+                seen.error = error
         rest = [each for each in wanted if each not in seen.outcomes and each not in ready]
         if len(rest) > 1 and settle.bulk is not None:
             rest = _from_bulk(client, settle, rest, seen)
         # without a cheaper source nothing may be left out: the same few would be looked at for ever
-        at_most = SINGLES if settle.list or settle.bulk else len(rest)
+        at_most = max(SINGLES, seen.requests) if settle.list or settle.bulk else len(rest)
         for remote_id in [*ready, *rest][:at_most]:
             _single(client, settle, remote_id, seen)
     except ApiError as error:
@@ -77,8 +80,8 @@ def glance(client: Client, settle: Settle, wanted: Sequence[str]) -> Sweep:
     failed: list[str] = []
     try:
         for start in range(0, len(wanted), bulk.most):
-            items = client.states(settle, wanted[start : start + bulk.most])
             seen.requests += 1
+            items = client.states(settle, wanted[start : start + bulk.most])
             for remote_id, item in items.items():
                 if bulk.ready.holds(item):
                     seen.outcomes[remote_id] = (Outcome(state=State.IN_PROGRESS, ended=True), Source.POLL)
@@ -125,18 +128,19 @@ def _from_list(
     following, tokens = "", set[str]()
     # work of other jobs stands between ours; past twice our own share the bulk status is the cheaper way
     for _ in range(2 * math.ceil(len(left | others) / per_page) + 1):
-        page = client.list_page(source, token=following)
         seen.requests += 1
+        page = client.list_page(source, token=following)
         before = len(left)
         for remote_id, item in page.items:
             if remote_id in left and source.ready and source.ready.holds(item):
                 ready[remote_id] = None
-                left.discard(remote_id)
             elif remote_id in left or remote_id in others:
                 outcome = read_outcome(settle, item)
-                if not outcome.missing:
-                    seen.outcomes[remote_id] = (outcome, Source.LIST)
-                    left.discard(remote_id)
+                if outcome.missing:
+                    continue
+                seen.outcomes[remote_id] = (outcome, Source.LIST)
+            left.discard(remote_id)
+            others.discard(remote_id)  # pages that overlap may show it again, as it was before
         # the last few stand far apart, deep in the list: asked for one by one they cost less than the pages between them
         is_barren = len(left) == before and len(left) <= SINGLES
         if not left or is_barren or not page.next_token or page.next_token in tokens:
@@ -154,8 +158,8 @@ def _from_bulk(client: Client, settle: Settle, wanted: list[str], seen: Sweep) -
     singles: list[str] = []
     for start in range(0, len(wanted), bulk.most):
         some = wanted[start : start + bulk.most]
-        items = client.states(settle, some)
         seen.requests += 1
+        items = client.states(settle, some)
         for remote_id in some:
             item = items.get(remote_id)
             if item is None or (bulk.ready and bulk.ready.holds(item)):
