@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+from batcher.answers import accepted
+from batcher.api.client import Receipt
 from batcher.job import load_job
 from batcher.ledger.identity import attempt_names
 from batcher.ledger.protocol import Ledger
@@ -46,7 +48,8 @@ def finish_rows(path: Path) -> None:
 def _finish_some(ledger: Ledger, wish: Admission) -> Admitted:
     """Some of the rows that wait are sent, accepted and done; returns what was admitted."""
     admitted = ledger.admit(wish, _prepared)
-    ledger.record([_accepted(each, wish.now) for each in admitted.attempts])
+    receipts = [(each, Receipt(remote_id=_remote_id(each))) for each in admitted.attempts]
+    ledger.record([accepted(each, receipt, cost=None, now=wish.now) for each, receipt in receipts])
     ledger.record([_made(each, wish.now) for each in admitted.attempts])
     return admitted
 
@@ -58,19 +61,6 @@ def _prepared(candidate: Candidate) -> Prepared:
 
 def _remote_id(attempt: Attempt) -> str:
     return hashlib.blake2b(attempt.token.encode("ascii"), digest_size=16).hexdigest()
-
-
-def _accepted(attempt: Attempt, at: float) -> News:
-    return News(
-        attempt_id=attempt.attempt_id,
-        state=State.IN_PROGRESS,
-        source=Source.ANSWER,
-        cause="accepted",
-        at=at,
-        answered=True,
-        remote_id=_remote_id(attempt),
-        word="pending",
-    )
 
 
 def _made(attempt: Attempt, at: float) -> News:

@@ -198,17 +198,31 @@ def _work(
             _tell_refusal(at_hand, error, around)
             raise
         _finish(at_hand, around, ending, is_rehearsal=rehearse)
-        shown = measure_sample(at_hand, chosen, before=at_hand.info) if chosen is not None else None
-        rest = at_hand.plan(at=around.clock()) if chosen is not None else plan
-        if as_json:
-            more = {"sample": forecast.summary(at_hand, chosen, shown, rest)} if chosen and shown else {}
-            say(show.summary(at_hand, ending, **more))
-        else:
-            lines = list(show.ending_lines(at_hand, ending, took_s=around.clock() - begun))
-            if chosen is not None and shown is not None:
-                lines += forecast.lines(at_hand, chosen, shown, rest)
-            say_lines([*lines[1:2], *_note(ending)] if quiet else lines)
+        _say_ended(at_hand, ending, around, chosen=chosen, begun=begun, quiet=quiet, as_json=as_json)
         return int(ending.exit if rehearse else _put_away(at_hand, ending, around))
+
+
+def _say_ended(
+    at_hand: OpenJob,
+    ending: Ending,
+    around: Surroundings,
+    *,
+    chosen: Chosen | None,
+    begun: float,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """How it went, and what a sample tells of the rest."""
+    shown = measure_sample(at_hand, chosen, before=at_hand.info) if chosen is not None else None
+    rest = at_hand.plan(at=around.clock()) if chosen is not None else None
+    sample = (chosen, shown, rest) if chosen and shown and rest else None
+    if as_json:
+        more = {"sample": forecast.summary(at_hand, *sample)} if sample else {}
+        say(show.summary(at_hand, ending, **more))
+        return
+    lines = list(show.ending_lines(at_hand, ending, took_s=around.clock() - begun))
+    lines += forecast.lines(at_hand, *sample) if sample else []
+    say_lines([*lines[1:2], *_note(ending)] if quiet else lines)
 
 
 def _note(ending: Ending) -> list[str]:
