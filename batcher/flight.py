@@ -35,6 +35,7 @@ class Flight(Struct, kw_only=True):
         awaited: The steps whose outputs later steps of their rows wait for.
         asked_at: When links were last asked for, unix seconds; 0 before that.
         moved_at: When something was last seen to end, or its links came, unix seconds; 0 before that.
+        looked_at: When the last look came back, unix seconds; 0 before the first.
     """
 
     settle: Settle
@@ -45,6 +46,7 @@ class Flight(Struct, kw_only=True):
     awaited: frozenset[str] = frozenset()
     asked_at: float = 0.0
     moved_at: float = 0.0
+    looked_at: float = 0.0
     _places: dict[str, int] = field(default_factory=dict)
     _accepted: int = 0
 
@@ -76,7 +78,7 @@ class Flight(Struct, kw_only=True):
         if flying is not None:
             self.ended[remote_id] = Ended(flying=flying, at=at)
             self.moved_at = at
-            if remote_id in self.unfinished:
+            if self._was_at_work(flying):
                 self.took(at - flying.accepted_at)
         return flying is not None
 
@@ -94,9 +96,14 @@ class Flight(Struct, kw_only=True):
 
     def noticed(self, remote_id: str, now: float) -> float | None:
         """When its end was noticed: now or earlier; None where it may have come long before anybody looked."""
-        if remote_id not in self.unfinished:
+        flying = self.find(remote_id)
+        if flying is None or not self._was_at_work(flying):
             return None
         return self.ended[remote_id].at if remote_id in self.ended else now
+
+    def _was_at_work(self, flying: InFlight) -> bool:
+        """Whether an earlier look has found it at work, or would have: what was never looked at may have ended at once."""
+        return flying.remote_id in self.unfinished and flying.accepted_at <= self.looked_at
 
     def ripe(self, now: float) -> list[str]:
         """What may have ended by now, oldest first."""

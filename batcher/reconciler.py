@@ -194,6 +194,7 @@ class Reconciler(Struct, kw_only=True):
                 self._finished(flying, news[-1], is_new=is_new)
                 if is_new and news[-1].took_s is not None:
                     flight.took(news[-1].took_s)
+        flight.looked_at = now
         return news
 
     def _finished(self, flying: InFlight, news: News, *, is_new: bool) -> None:

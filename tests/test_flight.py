@@ -103,3 +103,14 @@ def test_depth_is_counted_from_the_newest() -> None:
         flight.remove(f"v{number}", at=200.0)
     assert flight.pages(["v0"], per_page=100) == 2
     assert len(flight) == 1
+
+
+def test_what_was_never_looked_at_before_tells_no_render_time() -> None:
+    """While all senders are busy no look is taken: what is finished by the first one may have been so for long."""
+    flight = make_flight(0.0, 5.0)
+    flight.unfinished = {"v0", "v1"}
+    flight.looked_at = 3.0
+
+    assert (flight.noticed("v0", 20.0), flight.noticed("v1", 20.0)) == (20.0, None)
+    flight.end("v1", at=20.0)
+    assert flight.times == []
