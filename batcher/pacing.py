@@ -10,6 +10,9 @@ from batcher.job import Poll
 LOOKS_PER_RENDER = 11
 """A finished piece is noticed on average 1/22 of a render late, which leaves a slot idle for 4 % of the time."""
 
+MANY, LOOKS_AT_MANY = 100, 15
+"""Where more than so many are in flight one request asks about a hundred of them: more looks are had for little."""
+
 LOOKS_AT_LEISURE = 4
 """While nothing waits for a slot, none is idle for want of a look."""
 
@@ -55,7 +58,7 @@ def next_look(
     Seconds to wait before the next look.
 
     What is minimised is the number of requests, at an idle time of slots of half a pause in each render: evenly spaced,
-    `LOOKS_PER_RENDER` looks per render time, each at all that may be finished.
+    `LOOKS_PER_RENDER` looks per render time, `LOOKS_AT_MANY` where many are in flight, each at all that may be finished.
 
     Args:
         poll: The job's bounds.
@@ -71,7 +74,8 @@ def next_look(
         return max(floor, min(quiet_s / 4, usual_s / LOOKS_AT_LEISURE))
     if times:
         until_ready = min(usual_s, ready_age(times)) - max(ages_s)
-        looks = LOOKS_PER_RENDER if slots_wanted else LOOKS_AT_LEISURE
+        hurried = LOOKS_AT_MANY if len(ages_s) > MANY else LOOKS_PER_RENDER
+        looks = hurried if slots_wanted else LOOKS_AT_LEISURE
         return max(floor, statistics.median(times) / looks, until_ready)
     # nothing is known yet: short looks at first, ever wider with age, never wider than the catalogue's guess asks for
     return max(floor, min(max(ages_s) / 4, usual_s / LOOKS_PER_RENDER))

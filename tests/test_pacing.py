@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.job import Poll
-from batcher.pacing import LOOKS_AT_LEISURE, LOOKS_PER_RENDER, links_wait, next_look, ready_age
+from batcher.pacing import LOOKS_AT_LEISURE, LOOKS_AT_MANY, LOOKS_PER_RENDER, MANY, links_wait, next_look, ready_age
 from batcher.units import Rate
 
 WIDEST = 60.0 / LOOKS_PER_RENDER
@@ -25,6 +25,11 @@ def look(poll: Poll = POLL, **changes: Any) -> float:
 def test_known_render_times_set_the_pace() -> None:
     """Evenly spaced looks keep a slot idle for half a pause in each render."""
     assert look(times=[90.0, 60.0, 120.0], ages_s=[3.0, 100.0]) == 90.0 / LOOKS_PER_RENDER
+
+
+def test_many_are_looked_at_more_often() -> None:
+    """One request is about a hundred of them, and each that is noticed late keeps a slot idle."""
+    assert look(times=[90.0], ages_s=[100.0] * (MANY + 1)) == 90.0 / LOOKS_AT_MANY < 90.0 / LOOKS_PER_RENDER
 
 
 def test_nobody_hurries_when_no_row_waits_for_a_slot() -> None:
