@@ -23,10 +23,9 @@ from batcher.mapping.expression import ExpressionError
 from batcher.mapping.filter import RowFilter
 from batcher.mapping.request import Rendered
 from batcher.marks import NOT_BEFORE, Flaws, Identified, Mark, MarkReader
-from batcher.model import Length, Row, State, TaskKey
+from batcher.model import UNSENT, Length, Row, TaskKey
 from batcher.sheet import Sheet, normalise
 
-UNSENT = (State.WAITING, State.INVALID)
 _NOTHING: Mapping[TaskKey, Known] = MappingProxyType({})
 
 NAMED_DUPLICATES = 20

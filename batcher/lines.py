@@ -11,7 +11,7 @@ from batcher.layout import ERROR, STATUS, OutputColumn
 from batcher.ledger.values import FileRecord, Standing
 from batcher.lineage import hindrance, outdated
 from batcher.marks import Identified, Mark, shown_day
-from batcher.model import HELD, WORST_FIRST, FileState, Row, State, TaskKey
+from batcher.model import HELD, UNSENT, WORST_FIRST, FileState, Row, State, TaskKey
 from batcher.sheet import clean, normalise
 from batcher.sheet.address import column_index
 
@@ -19,8 +19,6 @@ SKIPPED = "skipped"
 _CELL = re.compile(r"!([A-Z]{1,3})\d+\Z")
 _RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
 _SHOWN = {state: State.IN_PROGRESS.value if state is State.SENDING else state.value for state in State}
-UNSENT = (State.WAITING, State.INVALID)
-"""What a person can still keep back."""
 _PRICED = (State.IN_PROGRESS, State.DONE)
 _IS = {State.FAILED: "which failed", State.INVALID: "which is invalid", State.UNSURE: "which is unsure"}
 _FINAL = (State.DONE, State.FAILED)

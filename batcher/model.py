@@ -43,6 +43,9 @@ MOVES: Mapping[State, frozenset[State]] = {
 }
 """Every move there is. From done and failed it leads to waiting only as a new attempt, on a person's word."""
 
+UNSENT = (State.WAITING, State.INVALID)
+"""What nobody has asked an API for yet, and a person can still keep back."""
+
 WORST_FIRST = (
     State.UNSURE,
     State.FAILED,

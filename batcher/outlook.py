@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from batcher.ledger.values import Known, Planned, Standing
-from batcher.model import State
+from batcher.model import UNSENT, State
 
-UNSENT = (State.WAITING, State.INVALID)
 _WAITING, _INVALID = UNSENT  # asked of every row: looking a member up in its class takes longer than the question
 
 

@@ -23,8 +23,8 @@ from batcher.lineage import Sources, hindrance, stale, unfinished
 from batcher.lines import is_misread, tasks_asked_again
 from batcher.listening import Listener, Spoken
 from batcher.marks import Identified, Mark
-from batcher.model import WORST_FIRST, Length, Row, State, TaskKey
-from batcher.outlook import UNSENT, is_changed, standing_of, state_of
+from batcher.model import UNSENT, WORST_FIRST, Length, Row, State, TaskKey
+from batcher.outlook import is_changed, standing_of, state_of
 from batcher.sheet import Sheet, are_beyond_doubt, doubt_about, normalise
 from batcher.twins import Twins
 from batcher.version import VERSION

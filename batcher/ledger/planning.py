@@ -14,13 +14,12 @@ from batcher.ledger.db import Db
 from batcher.ledger.filing import set_needs
 from batcher.ledger.moving import move_task
 from batcher.ledger.values import Asked, Blocked, JobRecord, Known, Planned
-from batcher.model import Source, State, TaskKey
+from batcher.model import UNSENT, Source, State, TaskKey
 
 BY_WORD = {state.value: state for state in State}
 NO_SOURCES: Mapping[str, int] = MappingProxyType({})
 """Shared by all tasks that were made from no earlier step."""
 
-_UNSENT = (State.WAITING, State.INVALID)
 
 GROUP = 500
 """Rows per look-up: below SQLite's oldest limit of 999 parameters."""
@@ -154,7 +153,7 @@ def _plan_group(db: Db, tasks: Sequence[Asked], *, at: float) -> None:
 
 
 def _renew(db: Db, task: Planned, writes: dict[str, list[tuple[object, ...]]], *, known: Known, at: float) -> None:
-    is_sent = known.state not in _UNSENT
+    is_sent = known.state not in UNSENT
     # what an earlier step has made of a blocked task since is kept
     is_blocked = not task.ready and not task.flaws and known.state is State.WAITING
     if is_sent or (is_blocked and known.input_hash == task.input_hash):

@@ -14,7 +14,7 @@ from batcher.ledger.admission import ATTEMPT, attempt_from
 from batcher.ledger.db import Db
 from batcher.ledger.planning import BY_WORD, NO_SOURCES
 from batcher.ledger.values import FileRecord, InFlight, Standing, Waiting
-from batcher.model import Attempt, FileState, State, TaskKey
+from batcher.model import UNSENT, Attempt, FileState, State, TaskKey
 
 _IN_FLIGHT = """
 SELECT a.attempt_id, a.remote_id, a.accepted_at, a.body, a.operation, t.row_id, t.step, t.item
@@ -154,7 +154,6 @@ def finished(db: Db, job: str, *, after: int) -> list[Standing]:
     return [_standing(job, row, files) for row in db.execute(_STANDINGS.format(rows=rows), (job, *between))]
 
 
-_UNSENT = (State.WAITING, State.INVALID)
 _NO_FILES: Mapping[str, FileRecord] = MappingProxyType({})
 
 Files = dict[tuple[str, str, str], dict[str, FileRecord]]
@@ -185,7 +184,7 @@ def _standing(job: str, row: Sequence[Any], files: Files) -> Standing:
     number, remote_id, word, outputs, error_code, error, advice, cost, submitted_at, *rest = attempt
     completed_at, checked_at, attempt_id, flag, sources, gone, paid_before = rest
     current = BY_WORD[state]
-    if number is None or current in _UNSENT:
+    if number is None or current in UNSENT:
         return Standing(
             key=TaskKey(job=job, row_id=row_id, step=step, item=item),
             row_number=row_number,

@@ -10,8 +10,8 @@ from batcher.errors import BatcherError
 from batcher.expiry import link_expiry
 from batcher.job import Job
 from batcher.ledger.values import Standing
-from batcher.lines import UNSENT, sheet_advice, why_invalid, word_of
-from batcher.model import HELD
+from batcher.lines import sheet_advice, why_invalid, word_of
+from batcher.model import HELD, UNSENT
 from batcher.opening import OpenJob
 from batcher.ops.notify import Situation, address_problems, announce
 from batcher.report import Report, ReportRow, write_report
