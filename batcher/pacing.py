@@ -40,7 +40,7 @@ def links_wait(times: Sequence[float]) -> float:
 
 
 def least_wait(poll: Poll, *, requests: int) -> float:
-    """The seconds that must pass after a look of so many requests, whatever it has brought."""
+    """The seconds that must pass from the beginning of a look of so many requests to the next, whatever it has brought."""
     return max(poll.at_most_every_s, poll.budget.window_s / poll.budget.count * max(1, requests))
 
 
@@ -51,6 +51,7 @@ def next_look(
     usual_s: float,
     ages_s: Sequence[float],
     last_requests: int,
+    begun_s: float,
     quiet_s: float = 0.0,
     slots_wanted: bool = True,
 ) -> float:
@@ -66,10 +67,11 @@ def next_look(
         usual_s: What the catalogue expects, as long as none was seen.
         ages_s: How long ago each piece was accepted that is not known to have ended; empty when only links are to come.
         last_requests: Requests that the last look took; a long one is paid for by a longer pause.
+        begun_s: How long ago that look began.
         quiet_s: For how long nothing has ended and no links have come; it counts when only links are to come.
         slots_wanted: Whether rows wait for a place that a finished piece lets go of.
     """
-    floor = least_wait(poll, requests=last_requests)
+    floor = max(0.0, least_wait(poll, requests=last_requests) - begun_s)
     if not ages_s:
         return max(floor, min(quiet_s / 4, usual_s / LOOKS_AT_LEISURE))
     if times:

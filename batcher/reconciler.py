@@ -51,6 +51,7 @@ class Reconciler(Struct, kw_only=True):
     _flights: dict[str, Flight] = field(default_factory=dict)
     _under_way: bool = False
     _last_requests: int = 1
+    _begun_at: float = 0.0
     _failures: int = 0
     _has_failures: bool = False
 
@@ -127,7 +128,7 @@ class Reconciler(Struct, kw_only=True):
             return
         flights = {name: flight for name, flight in self._flights.items() if flight}
         looks = [self._look(flight, now) for flight in flights.values()]
-        self._under_way, self.due_at = True, None
+        self._under_way, self.due_at, self._begun_at = True, None, now
         self.senders.send(self, tuple(flights), partial(look_at_all, looks))
 
     def _look(self, flight: Flight, now: float) -> Callable[[], Sweep]:
@@ -229,6 +230,7 @@ class Reconciler(Struct, kw_only=True):
                 usual_s=flight.settle.usual_s,
                 ages_s=flight.ages(now),
                 last_requests=self._last_requests,
+                begun_s=now - self._begun_at,
                 quiet_s=now - flight.moved_at,
                 slots_wanted=self.slots_wanted,
             )

@@ -11,13 +11,13 @@ from msgspec import Struct, field
 
 from batcher.bound import BoundJob
 from batcher.errors import InputError
-from batcher.expiry import next_renewal
+from batcher.expiry import link_expiry, next_renewal
 from batcher.layout import STATUS
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import Standing
 from batcher.lines import SKIPPED, row_lines, row_word
 from batcher.marks import Identified, Mark
-from batcher.model import HELD, State
+from batcher.model import HELD
 from batcher.sheet import PLAIN, Looks, Sheet, SheetSpec, open_sheet, write_rows
 from batcher.stores import Location, on_disk
 
@@ -32,6 +32,7 @@ class Tally(Struct, kw_only=True):
     Attributes:
         rows: Rows of the sheet.
         words: Rows by their word; `skipped` among them.
+        links_end: When the first of its links stops working, unix seconds; None where none does, or that is not known.
         renew_at: When the first of its links should be renewed, unix seconds; None while there is none that can be.
         held: Of those that are held, how many wait for which instant, unix seconds; 0 is a person's word. Empty where
             the sheet was not gone through.
@@ -39,6 +40,7 @@ class Tally(Struct, kw_only=True):
 
     rows: int = 0
     words: Counter[str] = field(default_factory=Counter)
+    links_end: float | None = None
     renew_at: float | None = None
     held: Counter[float] = field(default_factory=Counter)
 
@@ -162,16 +164,17 @@ def rows_and_lines(
             tally.words[word] += 1
             if word == HELD:
                 tally.held[0.0 if identified.mark is Mark.HOLD else identified.not_before] += 1
-            if (moment := _renew_at(bound, standings, now)) is not None:
-                tally.renew_at = moment if tally.renew_at is None else min(tally.renew_at, moment)
+            _count_links(tally, bound, standings, now)
             yield identified, standings, row_lines(bound, identified, standings)
 
 
-def _renew_at(bound: BoundJob, standings: Sequence[Standing], now: float) -> float | None:
-    """When the first link of a row should be renewed."""
-    moments = [
-        next_renewal(step.operation, each, now)
-        for each in standings
-        if each.state is State.DONE and (step := bound.steps.get(each.key.step)) is not None
-    ]
-    return min((moment for moment in moments if moment is not None), default=None)
+def _count_links(tally: Tally, bound: BoundJob, standings: Sequence[Standing], now: float) -> None:
+    """When the links of a row stop working, and should be renewed."""
+    for each in standings:
+        step = bound.steps.get(each.key.step)
+        if step is None or each.is_gone or (end := link_expiry(step.operation, each)) is None:
+            continue
+        tally.links_end = end if tally.links_end is None else min(tally.links_end, end)
+        renewal = next_renewal(step.operation, each, now)
+        if renewal is not None:
+            tally.renew_at = renewal if tally.renew_at is None else min(tally.renew_at, renewal)

@@ -18,7 +18,7 @@ POLL = Poll(at_most_every_s=2.0, budget=Rate(count=60, window_s=60))
 
 def look(poll: Poll = POLL, **changes: Any) -> float:
     """Something of 60 s usual length in flight for 10 s, nothing finished yet."""
-    values = {"times": (), "usual_s": 60.0, "ages_s": [10.0], "last_requests": 1}
+    values = {"times": (), "usual_s": 60.0, "ages_s": [10.0], "last_requests": 1, "begun_s": 0.0}
     return next_look(poll, **{**values, **changes})
 
 
@@ -77,6 +77,12 @@ def test_without_experience_looks_get_wider_with_age() -> None:
 def test_the_jobs_own_floor_holds() -> None:
     """`at_most_every` is a promise."""
     assert look(Poll(at_most_every_s=30.0), times=[3.0], ages_s=[3.0, 100.0]) == 30.0
+
+
+def test_the_floor_counts_from_where_the_last_look_began() -> None:
+    """A long look is not paid for twice: it is at most so often that one begins."""
+    waits = [look(times=[3.0], ages_s=[], begun_s=took) for took in (0.0, 1.5, 60.0)]
+    assert waits == [2.0, 0.5, 0.0]
 
 
 @pytest.mark.parametrize(("requests", "wait"), [(0, WIDEST), (1, WIDEST), (6, 6.0), (100, 100.0)])

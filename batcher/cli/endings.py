@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from batcher.expiry import iso, link_expiry
+from batcher.expiry import iso
 from batcher.ledger.values import Standing
 from batcher.lines import why_invalid, word_of
 from batcher.listening import shortened
@@ -44,13 +44,10 @@ def trouble_lines(opened: OpenJob, tally: Tally) -> Iterator[str]:
         yield f"         … {len(causes) - CAUSES} more causes, each reason beside its row"
 
 
-def links_line(opened: OpenJob, tally: Tally) -> str:
+def links_line(tally: Tally) -> str:
     """When the first link stops working; empty where none does, or that is not known."""
-    if tally.rows > MOST_ROWS:
-        return ""
-    done = [each for each in opened.ledger.standings(opened.job.name) if each.state is State.DONE]
-    moments = [moment for each in done if (moment := link_expiry(opened.bound.operation(each.key.step), each))]
-    return f"Links    work until {iso(min(moments))[:10]}; batcher results --refresh renews them" if moments else ""
+    until = iso(tally.links_end)[:10]
+    return f"Links    work until {until}; batcher results --refresh renews them" if until else ""
 
 
 def _row(opened: OpenJob, standing: Standing) -> ReportRow:

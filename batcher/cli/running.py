@@ -220,9 +220,11 @@ def _say_ended(
         more = {"sample": forecast.summary(at_hand, *sample)} if sample else {}
         say(show.summary(at_hand, ending, **more))
         return
-    lines = list(show.ending_lines(at_hand, ending, took_s=around.clock() - begun))
-    lines += forecast.lines(at_hand, *sample) if sample else []
-    say_lines([*lines[1:2], *_note(ending)] if quiet else lines)
+    if quiet:
+        say_lines([ending.tally.identity(), *_note(ending)])
+        return
+    lines = show.ending_lines(at_hand, ending, took_s=around.clock() - begun)
+    say_lines([*lines, *(forecast.lines(at_hand, *sample) if sample else [])])
 
 
 def _note(ending: Ending) -> list[str]:

@@ -276,7 +276,7 @@ def ending_lines(opened: OpenJob, ending: Ending, *, took_s: float) -> Iterator[
     if ending.files.words():
         yield f"Files    {ending.files.words()}"
     yield from trouble_lines(opened, ending.tally)
-    if line := links_line(opened, ending.tally):
+    if line := links_line(ending.tally):
         yield line
     if ending.results_error:
         yield f"Results  {ending.results_error} → mend that, then: batcher results {name}"
