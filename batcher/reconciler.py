@@ -22,6 +22,9 @@ from batcher.stops import FailureWatch
 
 RETRY_S = 5.0
 
+SENDING_S = 30.0
+"""While ids are still to come and no slot waits for a look, looks are no closer than results are written."""
+
 
 class Reconciler(Struct, kw_only=True):
     """
@@ -57,6 +60,7 @@ class Reconciler(Struct, kw_only=True):
 
     def begin(self) -> None:
         """Take over what is in flight from earlier runs and other processes; the first look is due straight away."""
+        self._begun_at = self._begun_at or self.clock()
         for each in self.ledger.in_flight(self.bound.job.name, self.account):
             if self._flight(each).find(each.remote_id) is None:
                 self._flight(each).add(each)
@@ -115,10 +119,12 @@ class Reconciler(Struct, kw_only=True):
         if self.due_at is None and not self._under_way:
             self._plan_next()
 
-    def step(self) -> None:
-        """Begin a look when one is due."""
+    def step(self, *, is_sending: bool = False) -> None:
+        """Begin a look when one is due; `is_sending`: more is about to be accepted, and nothing waits for a look."""
         now = self.clock()
         if self.due_at is None or now < self.due_at or self._under_way or not self.in_flight:
+            return
+        if is_sending and now < self._begun_at + SENDING_S:
             return
         held, _ = self.ledger.held_off(self.account)
         if held > now:

@@ -148,12 +148,12 @@ class Run:
                 renewal.step()
                 self._follow_links(renewal, dispatcher)
                 dispatcher.look()
+                if self.verbs is not Verbs.SUBMIT:
+                    reconciler.step(is_sending=self._is_sending(dispatcher))
                 if self.verbs is not Verbs.RECONCILE:
                     if not dispatcher.stop:
                         self._uploads.step()
                     dispatcher.step()
-                if self.verbs is not Verbs.SUBMIT:
-                    reconciler.step()
                 if dispatcher.take_settled():
                     reconciler.begin()
                 reason = self._ended(dispatcher, reconciler)
@@ -353,13 +353,23 @@ class Run:
             self._downloads.finished(rows)
         reconciler.made_rows.clear()
 
+    def _is_sending(self, dispatcher: Dispatcher) -> bool:
+        """Whether ids are still to come, while no row waits for a slot or for an earlier step: no look is needed yet."""
+        if self.verbs is Verbs.RECONCILE or dispatcher.stop or dispatcher.wake_at is not None:
+            return False
+        if dispatcher.gate is Gate.NOTHING_WAITING and not any(self.opened.bound.sources.values()):
+            return self.senders.under_way() > 0
+        return dispatcher.gate is Gate.OPEN
+
     def _wait(self, dispatcher: Dispatcher, reconciler: Reconciler) -> float:
         now = self.around.clock()
-        wakes = [dispatcher.due_at, reconciler.due_at, self.deadline]
+        wakes = [dispatcher.due_at, self.deadline]
+        if not self._is_sending(dispatcher):
+            wakes.append(reconciler.due_at)
+        elif dispatcher.gate is Gate.OPEN and self.senders.free() > 0:
+            return 0.0
         if self.verbs is not Verbs.RECONCILE and not dispatcher.stop and self.senders.free() > 0:
             wakes += [dispatcher.wake_at, self._uploads.due_at]
-            if dispatcher.gate is Gate.OPEN and dispatcher.wake_at is None:
-                return 0.0
         soonest = min((wake for wake in wakes if wake is not None), default=now + TICK_S)
         return min(TICK_S, max(0.001, soonest - now))
 
