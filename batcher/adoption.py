@@ -8,7 +8,7 @@ from itertools import islice
 from msgspec import Struct, field
 
 from batcher.api.client import Client
-from batcher.api.sweep import sweep
+from batcher.api.sweep import sweep, whole
 from batcher.bound import BoundJob
 from batcher.carried import carriers, unmade_ids
 from batcher.errors import ApiError
@@ -110,7 +110,7 @@ def _adopt_step(
     left = dict(ids) if settle else {}
     while settle and left and done.error is None:
         some = dict(islice(left.items(), AT_ONCE))
-        seen = sweep(client, settle, tuple(some.values()))
+        seen = whole(sweep(client, settle, tuple(some.values())))
         done.error = seen.error
         outcomes = {key: seen.outcomes[each][0] for key, each in some.items() if each in seen.outcomes}
         done.missing += [rows[key] for key, outcome in outcomes.items() if outcome.missing]

@@ -35,7 +35,7 @@ class Flight(Struct, kw_only=True):
         awaited: The steps whose outputs later steps of their rows wait for.
         asked_at: When links were last asked for, unix seconds; 0 before that.
         moved_at: When something was last seen to end, or its links came, unix seconds; 0 before that.
-        looked_at: When the last look came back, unix seconds; 0 before the first.
+        looked_at: When the last look began that has come back, unix seconds; 0 before the first.
     """
 
     settle: Settle

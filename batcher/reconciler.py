@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from msgspec import Struct, field
@@ -19,6 +19,8 @@ from batcher.model import Outcome, Source, State
 from batcher.pacing import least_wait, next_look
 from batcher.senders import Returned, Senders
 from batcher.stops import FailureWatch
+
+Look = Callable[[], Iterator[Sweep]]
 
 RETRY_S = 5.0
 
@@ -55,6 +57,7 @@ class Reconciler(Struct, kw_only=True):
     _under_way: bool = False
     _last_requests: int = 1
     _begun_at: float = 0.0
+    _seen_so_far: Sweep = field(default_factory=Sweep)
     _failures: int = 0
     _has_failures: bool = False
 
@@ -133,11 +136,12 @@ class Reconciler(Struct, kw_only=True):
         if self.senders.free() <= 0:
             return
         flights = {name: flight for name, flight in self._flights.items() if flight}
-        looks = [self._look(flight, now) for flight in flights.values()]
+        looks = {name: self._look(flight, now) for name, flight in flights.items()}
         self._under_way, self.due_at, self._begun_at = True, None, now
-        self.senders.send(self, tuple(flights), partial(look_at_all, looks))
+        self._seen_so_far = Sweep()
+        self.senders.send(self, tuple(looks), partial(look_at_all, looks))
 
-    def _look(self, flight: Flight, now: float) -> Callable[[], Sweep]:
+    def _look(self, flight: Flight, now: float) -> Look:
         """
         The cheapest look at the work of one operation.
 
@@ -161,31 +165,23 @@ class Reconciler(Struct, kw_only=True):
         return partial(glance, self.client, settle, ripe)
 
     def take(self, returned: Returned) -> list[News]:
-        """What a look has brought."""
+        """What a look has brought so far."""
+        now = self.clock()
+        if not returned.is_last:
+            operation, part = returned.value
+            self._seen_so_far.add(part)
+            return self._seen(self._flights[operation], part, now)
         self._under_way = False
         if returned.error is not None:
             raise returned.error
-        self.sweeps += 1
-        now = self.clock()
-        news: list[News] = []
-        looks: list[Sweep] = returned.value
-        for operation, seen in zip(returned.about, looks, strict=True):
-            news += self._seen(operation, seen, now)
-        self._last_requests = sum(seen.requests for seen in looks)
-        self._has_failures = any(seen.has_failures for seen in looks)
-        error = next((seen.error for seen in looks if seen.error is not None), None)
-        if error is not None:
-            if any(each.ended or each.state is not State.IN_PROGRESS for each in news):
-                self._failures = 0
-            self._trouble(error, now)
-        else:
-            self._failures = 0
-            self._plan_next()
-        return news
+        for operation in returned.about:
+            self._flights[operation].looked_at = self._begun_at
+        self._looked(self._seen_so_far, now)
+        return []
 
-    def _seen(self, operation: str, seen: Sweep, now: float) -> list[News]:
-        news, flight = [], self._flights[operation]
-        for remote_id, (outcome, source) in seen.outcomes.items():
+    def _seen(self, flight: Flight, part: Sweep, now: float) -> list[News]:
+        news = []
+        for remote_id, (outcome, source) in part.outcomes.items():
             flying = flight.find(remote_id)
             if flying is None:
                 continue
@@ -201,8 +197,20 @@ class Reconciler(Struct, kw_only=True):
                 self._finished(flying, news[-1], is_new=is_new)
                 if is_new and news[-1].took_s is not None:
                     flight.took(news[-1].took_s)
-        flight.looked_at = now
         return news
+
+    def _looked(self, seen: Sweep, now: float) -> None:
+        """A look has come to its end: when is the next one?"""
+        self.sweeps += 1
+        self._last_requests = seen.requests
+        self._has_failures = seen.has_failures
+        if seen.error is not None:
+            if any(outcome.ended or outcome.state is not State.IN_PROGRESS for outcome, _ in seen.outcomes.values()):
+                self._failures = 0
+            self._trouble(seen.error, now)
+        else:
+            self._failures = 0
+            self._plan_next()
 
     def _finished(self, flying: InFlight, news: News, *, is_new: bool) -> None:
         """`is_new`: nobody had noticed its end before."""
@@ -297,6 +305,8 @@ def when(flying: InFlight, outcome: Outcome, *, noticed_at: float | None, now: f
     return told if told is not None and told <= latest else latest, took_s
 
 
-def look_at_all(looks: Sequence[Callable[[], Sweep]]) -> list[Sweep]:
-    """Look at the work of several operations, one after the other; carried out by a sender."""
-    return [look() for look in looks]
+def look_at_all(looks: Mapping[str, Look]) -> Iterator[tuple[str, Sweep]]:
+    """Look at the work of several operations, one after the other, part by part; carried out by a sender."""
+    for operation, look in looks.items():
+        for part in look():
+            yield operation, part

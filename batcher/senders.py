@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -21,12 +21,14 @@ class Returned(Struct, frozen=True, kw_only=True):
         about: What it was about; the owner's own value.
         value: What the errand returned; None when it failed.
         error: What it raised; None when it did not.
+        is_last: Nothing more comes of it.
     """
 
     owner: object
     about: Any
     value: Any = None
     error: BaseException | None = None
+    is_last: bool = True
 
 
 class Senders(Protocol):
@@ -36,7 +38,7 @@ class Senders(Protocol):
         """How many more errands can begin at once."""
 
     def send(self, owner: object, about: Any, errand: Callable[[], Any]) -> None:
-        """Begin an errand."""
+        """Begin an errand; of an iterator each value comes back as soon as it is there, and behind them None."""
 
     def collect(self, *, wait_s: float) -> list[Returned]:
         """All that has come back; waits up to `wait_s` seconds for the first."""
@@ -97,7 +99,7 @@ class ThreadedSenders:
                 found.append(self._back.get_nowait())
         except queue.Empty:
             pass
-        self._under_way -= len(found)
+        self._under_way -= sum(each.is_last for each in found)
         return found
 
     def close(self) -> None:
@@ -109,6 +111,11 @@ class ThreadedSenders:
         while (errand := self._work.get()) is not None:
             owner, about, do = errand
             try:
-                self._back.put(Returned(owner=owner, about=about, value=do()))
+                value = do()
+                if isinstance(value, Iterator):
+                    for each in value:
+                        self._back.put(Returned(owner=owner, about=about, value=each, is_last=False))
+                    value = None
+                self._back.put(Returned(owner=owner, about=about, value=value))
             except BaseException as error:  # noqa: BLE001 - carried to the thread that owns the errand
                 self._back.put(Returned(owner=owner, about=about, error=error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from batcher.api.client import Client, ListPage
-from batcher.api.sweep import Sweep, sweep
+from batcher.api.sweep import Sweep, sweep, whole
 from batcher.catalog.load import provider_of
 from batcher.catalog.model import ListSource
 from batcher.model import Json, Source, State
@@ -29,7 +29,7 @@ class Listed:
 def look(client: Any, wanted: list[str], *, also: list[str]) -> Sweep:
     """A sweep of videos."""
     assert _FOUND is not None
-    return sweep(cast(Client, client), _FOUND, wanted, also=also)
+    return whole(sweep(cast(Client, client), _FOUND, wanted, also=also))
 
 
 def test_what_a_list_shows_twice_counts_as_it_was_first() -> None:
