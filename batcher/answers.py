@@ -187,7 +187,7 @@ def items_read(attempts: Sequence[Attempt], seen: BatchSeen, errors: ErrorTable,
         elif item is not None and item.remote_id:
             read.news.append(accepted(attempt, Receipt(remote_id=item.remote_id), cost=None, now=now))
             read.made.append(attempt)
-        elif item is not None and item.outcome.state is State.FAILED:
+        elif item is not None and item.outcome is not None and item.outcome.state is State.FAILED:
             read.failures.append(_item_failure(item.outcome, errors))
             read.news.append(_item_news(attempt, read.failures[-1], errors, now=now))
         else:

@@ -68,18 +68,21 @@ def renew_at(operation: Operation, standing: Standing) -> float | None:
 
     Links that had expired when they were read say nothing that could be waited for: clocks differ.
     """
-    expiry = link_expiry(operation, standing)
+    return _renewal_before(link_expiry(operation, standing), standing)
+
+
+def _renewal_before(expiry: float | None, standing: Standing) -> float | None:
     read_at = standing.links_at if standing.links_at is not None else standing.completed_at
     if expiry is None or read_at is None or expiry <= read_at:
         return None
     return expiry - min(MARGIN_S, (expiry - read_at) / 4)
 
 
-def next_renewal(operation: Operation, standing: Standing, now: float) -> float | None:
-    """When a task's links should be asked for again; what has just been asked for in vain comes later."""
-    if standing.is_gone or not is_renewable(operation, standing):
+def next_renewal(operation: Operation, standing: Standing, *, expiry: float, now: float) -> float | None:
+    """When links that expire then should be asked for again; what has just been asked for in vain comes later."""
+    if not is_renewable(operation, standing):
         return None
-    moment = renew_at(operation, standing)
+    moment = _renewal_before(expiry, standing)
     return moment if moment is None or moment > now else now + AGAIN_S
 
 
@@ -90,7 +93,6 @@ def is_renewable(operation: Operation, standing: Standing) -> bool:
     return any(standing.outputs.get(name) for name in operation.link_columns)
 
 
-@lru_cache(maxsize=256)  # a row's links are asked for their end twice: for its cell, and for the next renewal
 def signed_until(link: str) -> float | None:
     """The expiry that a signed link carries (CloudFront and S3 in both of its forms), unix seconds; None without one."""
     question = link.find("?")

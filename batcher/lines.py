@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from batcher.bound import BoundJob
-from batcher.expiry import iso, link_expiry
+from batcher.expiry import iso
 from batcher.layout import ERROR, STATUS, OutputColumn
 from batcher.ledger.values import FileRecord, Standing
 from batcher.lineage import hindrance, outdated
@@ -76,6 +76,8 @@ def _stamp(tasks: Sequence[Standing]) -> tuple[str, str, str]:
 
 def _ordered(bound: BoundJob, standings: Sequence[Standing]) -> list[Standing]:
     """The tasks of a row in the order of their steps, those of steps that the job no longer has left out."""
+    if len(standings) == 1:
+        return [*standings]
     order = {name: place for place, name in enumerate(bound.steps)}
     known = [each for each in standings if each.key.step in order]
     return sorted(known or standings, key=lambda each: order.get(each.key.step, 0))
@@ -99,12 +101,15 @@ def _status(bound: BoundJob, identified: Identified, tasks: Sequence[Standing], 
     return Mark.AGAIN.value if tasks_asked_again(bound, identified, all_tasks) else word_of(worst)
 
 
-def row_lines(bound: BoundJob, identified: Identified, standings: Sequence[Standing]) -> list[list[str]]:
+def row_lines(
+    bound: BoundJob, identified: Identified, standings: Sequence[Standing], ends: Mapping[TaskKey, float]
+) -> list[list[str]]:
     """
     The lines of a row: one, or in a long layout one for each member of the fan-out.
 
     Args:
         standings: Of all its tasks, in any order.
+        ends: When their links stop working, unix seconds; those of which that is not known are not in it.
     """
     cells = [identified.row.cells[index] for index in bound.layout.kept]
     if not standings:
@@ -115,14 +120,14 @@ def row_lines(bound: BoundJob, identified: Identified, standings: Sequence[Stand
     fanned = [] if bound.layout.is_wide else [each for each in ordered if each.key.step == bound.layout.fanned]
     if not fanned:
         status = _status(bound, identified, ordered, standings)
-        return [[*cells, *_line(bound, ordered, item="", status=status, paid=ordered)]]
+        return [[*cells, *_line(bound, ordered, ends, item="", status=status, paid=ordered)]]
     rest = [each for each in ordered if each.key.step != bound.layout.fanned]
     lines = []
     for place, one in enumerate(fanned):
         tasks = _ordered(bound, [*rest, one])
         status = _status(bound, identified, tasks, standings)
         paid = tasks if place == 0 else [one]  # what all lines share is paid once, and counted once
-        lines.append([*cells, *_line(bound, tasks, item=one.key.item, status=status, paid=paid)])
+        lines.append([*cells, *_line(bound, tasks, ends, item=one.key.item, status=status, paid=paid)])
     return lines
 
 
@@ -141,18 +146,26 @@ def _word_without_tasks(bound: BoundJob, identified: Identified) -> str:
     return _status(bound, identified, (), ()) if identified.row_id else SKIPPED
 
 
-def _line(bound: BoundJob, tasks: Sequence[Standing], *, item: str, status: str, paid: Sequence[Standing]) -> list[str]:
+def _line(
+    bound: BoundJob,
+    tasks: Sequence[Standing],
+    ends: Mapping[TaskKey, float],
+    *,
+    item: str,
+    status: str,
+    paid: Sequence[Standing],
+) -> list[str]:
     """
     Our columns of one line, in the order of the layout.
 
     Args:
+        ends: When the links of tasks stop working.
         paid: Those of the tasks whose cost is told here.
     """
     by_task = {(each.key.step, each.key.item if bound.layout.is_wide else ""): each for each in tasks}
     reason = _telling(bound, tasks)
     attempts, submitted_at, completed_at = _stamp(tasks)
-    known = [each for each in tasks if each.key.step in bound.steps]  # a row left out may have none but removed steps
-    expiries = [moment for each in known if (moment := link_expiry(bound.operation(each.key.step), each)) is not None]
+    known = [ends[each.key] for each in tasks if each.key in ends]
     return [
         *([item] if bound.layout.item else []),
         status,
@@ -164,7 +177,7 @@ def _line(bound: BoundJob, tasks: Sequence[Standing], *, item: str, status: str,
         _amount(_sum(_cost(each) for each in paid)),
         submitted_at,
         completed_at,
-        iso(min(expiries, default=None)),
+        iso(min(known, default=None)),
     ]
 
 
@@ -239,6 +252,8 @@ def _is_overdue(bound: BoundJob, standing: Standing) -> bool:
 
 def _waiting_for(bound: BoundJob, standing: Standing, tasks: Sequence[Standing]) -> str:
     """Which step holds a task up, and why; for the one that does so, which later ones wait."""
+    if len(tasks) == 1:
+        return ""
     if standing.state is State.WAITING:
         other = hindrance(bound.sources, standing, tasks)
         if other is None:

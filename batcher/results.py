@@ -17,7 +17,7 @@ from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import Standing
 from batcher.lines import SKIPPED, row_lines, row_word
 from batcher.marks import Identified, Mark
-from batcher.model import HELD
+from batcher.model import HELD, TaskKey
 from batcher.sheet import PLAIN, Looks, Sheet, SheetSpec, open_sheet, write_rows
 from batcher.stores import Location, on_disk
 
@@ -164,17 +164,22 @@ def rows_and_lines(
             tally.words[word] += 1
             if word == HELD:
                 tally.held[0.0 if identified.mark is Mark.HOLD else identified.not_before] += 1
-            _count_links(tally, bound, standings, now)
-            yield identified, standings, row_lines(bound, identified, standings)
+            ends = _count_links(tally, bound, standings, now)
+            yield identified, standings, row_lines(bound, identified, standings, ends)
 
 
-def _count_links(tally: Tally, bound: BoundJob, standings: Sequence[Standing], now: float) -> None:
-    """When the links of a row stop working, and should be renewed."""
+def _count_links(tally: Tally, bound: BoundJob, standings: Sequence[Standing], now: float) -> dict[TaskKey, float]:
+    """When the links of each task of a row stop working; into the tally goes when the first should be renewed as well."""
+    ends: dict[TaskKey, float] = {}
     for each in standings:
         step = bound.steps.get(each.key.step)
-        if step is None or each.is_gone or (end := link_expiry(step.operation, each)) is None:
+        if step is None or (end := link_expiry(step.operation, each)) is None:
+            continue
+        ends[each.key] = end
+        if each.is_gone:
             continue
         tally.links_end = end if tally.links_end is None else min(tally.links_end, end)
-        renewal = next_renewal(step.operation, each, now)
+        renewal = next_renewal(step.operation, each, expiry=end, now=now)
         if renewal is not None:
             tally.renew_at = renewal if tally.renew_at is None else min(tally.renew_at, renewal)
+    return ends

@@ -18,11 +18,11 @@ class Item(Struct, frozen=True, kw_only=True):
 
     Attributes:
         remote_id: Its own id; empty as long as it has none.
-        outcome: What is said about it.
+        outcome: What is said about one without an id; None beside an id, by which more is to be learned.
     """
 
     remote_id: str
-    outcome: Outcome
+    outcome: Outcome | None
 
 
 class BatchSeen(Struct, frozen=True, kw_only=True):
@@ -55,7 +55,8 @@ def look_into(client: Client, batch: Batch, settle: Settle, batch_id: str) -> Ba
         index = batch.items.index.find(each)
         if type(index) is not int:
             continue
-        item = Item(remote_id=usable_id(batch.items.id.find(each)), outcome=read_outcome(settle, each))
+        remote_id = usable_id(batch.items.id.find(each))
+        item = Item(remote_id=remote_id, outcome=None if remote_id else read_outcome(settle, each))
         if items.setdefault(index, item).remote_id != item.remote_id:
             twice.add(index)
     total = batch.items.total.find(answer) if batch.items.total else None

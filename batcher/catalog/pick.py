@@ -23,6 +23,9 @@ class Pick:
     """
     A compiled JMESPath expression.
 
+    Attributes:
+        find: What stands there in a value; None when nothing does, or when the answer has quite another form.
+
     Args:
         source: The expression.
 
@@ -34,13 +37,13 @@ class Pick:
         self.source = source
         places = _list_ways(source)
         if _SIMPLE.match(source):
-            self._find = _first_of([_at(way.strip().split(".")) for way in source.split("||")])
+            self.find: _Find = _first_of([_at(way.strip().split(".")) for way in source.split("||")])
         elif places:
-            self._find = partial(_gathered, places)
+            self.find = partial(_gathered, places)
         else:
             compiled, error = _compile(source)
             _check_functions(compiled.parsed)
-            self._find = _follower(compiled.parsed) or partial(_searched, compiled, error)
+            self.find = _follower(compiled.parsed) or partial(_searched, compiled, error)
 
     @property
     def key(self) -> str:
@@ -52,13 +55,9 @@ class Pick:
         """The expression as jmespath sees it."""
         return _compile(self.source)[0].parsed
 
-    def find(self, value: Json) -> Json:
-        """What stands there; None when nothing does, or when the answer has quite another form."""
-        return self._find(value)
-
     def holds(self, value: Json) -> bool:
         """Whether the expression is true of the value, in JMESPath's sense of truth."""
-        return is_true(self._find(value))
+        return is_true(self.find(value))
 
 
 _Find = Callable[[Json], Json]
@@ -191,7 +190,7 @@ def _compile(source: str) -> tuple[Any, type[Exception]]:
 
 def is_true(found: Json) -> bool:
     """Truth as JMESPath has it: a number is true whatever it is."""
-    return found is not None and found is not False and found not in ("", [], {})
+    return bool(found) or type(found) in (int, float)
 
 
 def common_word(one: Pick, other: Pick) -> str:

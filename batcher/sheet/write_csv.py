@@ -51,7 +51,7 @@ def write_csv(
         writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")
         for cells in chain([header], rows):
             echoed = [harmless(cell) for cell in cells[:ours_from]] if escape_input else cells[:ours_from]
-            line = [*echoed, *[safe(cell) for cell in cells[ours_from:]]]
+            line = [*echoed, *_all_safe(cells[ours_from:])]
             text = delimiter.join(line)
             if _needs_quotes(text, delimiter, len(line)):
                 writer.writerow(line)
@@ -67,10 +67,10 @@ def _needs_quotes(text: str, delimiter: str, cells: int) -> bool:
     return text.count(delimiter) != cells - 1 or '"' in text or "\n" in text or "\r" in text or cells < 2
 
 
-def safe(text: str) -> str:
-    """A cell of ours as it is written; with most nothing need be done."""
-    is_plain = not text or (text[0] not in _RISKY and text.isprintable())
-    return text if is_plain else harmless(clean(text))
+def _all_safe(cells: Sequence[str]) -> Sequence[str]:
+    """Cells of ours as they are written; with most lines nothing need be done."""
+    are_plain = _RISKY.isdisjoint([cell[:1] for cell in cells]) and "".join(cells).isprintable()
+    return cells if are_plain else [harmless(clean(cell)) for cell in cells]
 
 
 def harmless(text: str) -> str:
