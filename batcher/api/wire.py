@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, BinaryIO
 
+import msgspec
 from msgspec import Struct, field
 
 from batcher.api.deadline import Deadline, Watchdog
@@ -169,19 +170,27 @@ def _answer(response: Any, raw: bytes) -> Answer:
 
 def parse_json(raw: bytes) -> tuple[Json, bool]:
     """The value of a JSON text and True; (None, False) for everything that is not quite JSON, or is nested too deeply."""
-
-    def refuse(constant: str) -> None:
-        raise ValueError(constant)
-
     try:
-        value = json.loads(raw.decode("utf-8-sig"), parse_constant=refuse)
-        if b"\\ud" in raw.lower():  # perhaps half a character, which no file and no database takes
-            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+        value = _parsed(raw)
     except (ValueError, RecursionError):
         return None, False
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deep(value):
         return None, False
     return value, True
+
+
+def _parsed(raw: bytes) -> Json:
+    """What almost every answer is, read in a third of the time; the standard library is milder with the rest."""
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        value = json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse)
+    # perhaps with half a character, which no file and no database takes
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
 
 
 def _is_deep(value: Json) -> bool:
@@ -191,8 +200,8 @@ def _is_deep(value: Json) -> bool:
         level = [
             inner
             for each in level
-            if isinstance(each, dict | list)
             for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, dict | list)
         ]
         if not level:
             return False
