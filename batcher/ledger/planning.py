@@ -274,11 +274,15 @@ def held(db: Db, job: str, order: Mapping[State, int], *, now: float) -> dict[St
     cases = " ".join(f"WHEN '{state.value}' THEN {rank}" for state, rank in order.items())
     is_held = "MAX(CASE WHEN held = 1 OR not_before > ? THEN 1 ELSE 0 END) AS held"
     # a row can be held only as long as something of it is not sent: of most large sheets few are looked at
-    unsent = "SELECT row_id FROM tasks WHERE job = ? AND state IN ('waiting', 'invalid') AND gone = 0"
+    unsent = " UNION ALL ".join(
+        f"SELECT row_id FROM tasks WHERE job = ? AND state = '{state.value}' AND gone = 0" for state in UNSENT
+    )
     rows = (
         f"SELECT MIN(CASE state {cases} END) AS worst, {is_held} FROM tasks "
         f"WHERE job = ? AND gone = 0 AND row_id IN ({unsent}) GROUP BY row_id"
     )
     query = f"SELECT worst, COUNT(*) FROM ({rows}) AS by_row WHERE held = 1 GROUP BY worst"
-    by_rank = {order[state]: state for state in (State.WAITING, State.INVALID)}
-    return {by_rank[rank]: count for rank, count in db.execute(query, (now, job, job)) if rank in by_rank}
+    by_rank = {order[state]: state for state in UNSENT}
+    return {
+        by_rank[rank]: count for rank, count in db.execute(query, (now, job, *[job] * len(UNSENT))) if rank in by_rank
+    }

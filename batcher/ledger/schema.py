@@ -10,7 +10,7 @@ from batcher.model import FileState, State
 APPLICATION_ID = 0x62746368
 """`btch`: how SQLite and `file` know a ledger."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _TABLE = re.compile(r"CREATE TABLE (\w+) \((?:\s*--.*)?\s*(\w+) ([^,\n]*)")
 _STATES = ", ".join(f"'{state.value}'" for state in State)
@@ -96,6 +96,12 @@ CREATE TABLE handed (                    -- jobs that workers look after
 ) STRICT;
 """
 
+_BY_STATE = """\
+CREATE INDEX tasks_waiting ON tasks (job, row_number, task_id) WHERE state = 'waiting';
+CREATE INDEX tasks_invalid ON tasks (job) WHERE state = 'invalid';
+CREATE INDEX tasks_done ON tasks (job, row_number) WHERE state = 'done';
+"""
+
 TABLES = f"""
 CREATE TABLE jobs (
     job TEXT PRIMARY KEY,
@@ -134,8 +140,8 @@ CREATE TABLE tasks (
     made_from TEXT NOT NULL DEFAULT '',  -- JSON: the earlier steps its body uses, each with the number of its attempt
     UNIQUE (job, row_id, step, item)     -- a task is these four: no row is ever made twice because it was planned twice
 ) STRICT;
-CREATE INDEX tasks_by_state ON tasks (job, state, row_number, task_id);
-CREATE INDEX tasks_blocked ON tasks (job, row_id) WHERE ready = 0;
+-- There is none of the states that a task only passes through: it would be written twice for every row.
+{_BY_STATE}CREATE INDEX tasks_blocked ON tasks (job, row_id) WHERE ready = 0;
 
 CREATE TABLE submissions (               -- one HTTP write, with the time its first byte may have left
     submission_id INTEGER PRIMARY KEY,
@@ -250,7 +256,8 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "ALTER TABLE tasks ADD COLUMN not_before REAL NOT NULL DEFAULT 0",
         "ALTER TABLE tasks ADD COLUMN made_from TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE attempts ADD COLUMN ended_at REAL",
-    )
+    ),
+    2: ("DROP INDEX tasks_by_state", *statements(_BY_STATE)),
 }
 """What leads from each version to the next; a ledger of every one that was ever released stands among the tests."""
 
