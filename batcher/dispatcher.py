@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Sequence
 from enum import Enum
 from functools import partial
@@ -10,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from msgspec import Struct, field
+from msgspec.json import decode
 from msgspec.structs import replace
 
 from batcher import answers
@@ -232,7 +232,7 @@ class Dispatcher(Struct, kw_only=True):
         finish = self._finishes.get(candidate.key.step) or self._finishes.setdefault(
             candidate.key.step, Finish(operation)
         )
-        asked = json.loads(candidate.body)
+        asked = decode(candidate.body)
         content = with_assets(asked, candidate.assets) if candidate.assets else asked
         content = finish.body(content, key=key, token=token)
         if operation.title_field and titles_carry_token(operation, self.bound.job):

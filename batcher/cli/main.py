@@ -28,7 +28,9 @@ def entry() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"batcher {VERSION}")
         raise SystemExit(0)
-    raise SystemExit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    gc.freeze()  # what is left goes with the process: looking through it once more would take a fifth of a short run
+    raise SystemExit(code)
 
 
 def _open_standard_streams() -> None:
