@@ -29,8 +29,7 @@ FROM attempts a JOIN tasks t USING (task_id) WHERE a.attempt_id IN ({values})"""
 _UPDATE = """
 WITH told (attempt_id, state, outputs, remote_id, word, error_code, error, advice, cost, completed_at, took_s, accepted_at, checked_at,
            misses) AS (VALUES {rows})
-UPDATE attempts SET state = told.state, outputs = told.outputs,
-    remote_id = CASE WHEN told.remote_id <> '' THEN told.remote_id ELSE attempts.remote_id END,
+UPDATE attempts SET {remote_id} state = told.state, outputs = told.outputs,
     word = CASE WHEN told.word <> '' THEN told.word ELSE attempts.word END,
     error_code = told.error_code, error = told.error, advice = told.advice,
     cost = COALESCE(CAST(told.cost AS DOUBLE PRECISION), attempts.cost),
@@ -40,6 +39,10 @@ UPDATE attempts SET state = told.state, outputs = told.outputs,
     checked_at = COALESCE(CAST(told.checked_at AS DOUBLE PRECISION), attempts.checked_at),
     misses = CASE told.misses WHEN 'one more' THEN attempts.misses + 1 WHEN 'none' THEN 0 ELSE attempts.misses END
 FROM told WHERE attempts.attempt_id = told.attempt_id"""
+# What names an id writes its index anew, also where it is the same one: of most work it is known before it ends.
+_WITH_ID = _UPDATE.replace("{remote_id}", "remote_id = told.remote_id,")
+_WITHOUT_ID = _UPDATE.replace("{remote_id}", "")
+_REMOTE_ID = 3
 # That all is well is most of what is ever recorded before an end; a third of the values takes half of the time.
 _ACCEPTED = """
 WITH told (attempt_id, remote_id, word, at) AS (VALUES {rows})
@@ -224,7 +227,8 @@ class _Page:
         for alike, attempt_ids in self._checked.items():
             change_rows(db, _CHECKED, alike, attempt_ids)
         insert_rows(db, _ACCEPTED, self._accepted)
-        insert_rows(db, _UPDATE, self._updates)
+        insert_rows(db, _WITH_ID, [each for each in self._updates if each[_REMOTE_ID]])
+        insert_rows(db, _WITHOUT_ID, [each for each in self._updates if not each[_REMOTE_ID]])
         statements: dict[str, list[tuple[Any, ...]]] = {
             _BATCH: self._batches,
             _GIVEN_UP: self._given_up,
@@ -258,7 +262,7 @@ def _is_acceptance(news: News) -> bool:
 
 
 def _updated(news: News, *, outputs: str) -> tuple[Any, ...]:
-    """The values of `_UPDATE`."""
+    """The values of `_UPDATE`; the one at `_REMOTE_ID` is the id."""
     merged = {**decode(outputs), **news.outputs} if outputs != "{}" else dict(news.outputs)
     is_final = news.state in FINAL
     return (
