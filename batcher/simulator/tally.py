@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from batcher.simulator.wire import Json
 from batcher.simulator.work import Work
@@ -16,7 +17,7 @@ class Tally:
     Counts of everything that happened.
 
     Attributes:
-        charges: One entry per creation, in order.
+        charges: The work of every creation with its idempotency key, in order.
         requests: How often each route was asked.
         refused: How often each error status was answered.
         faults: How often each hostile mode struck.
@@ -30,7 +31,7 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self.charges: list[Mapping[str, Json]] = []
+        self.charges: list[tuple[Work, str]] = []
         self.requests: Counter[str] = Counter()
         self.refused: Counter[int] = Counter()
         self.faults: Counter[str] = Counter()
@@ -41,36 +42,23 @@ class Tally:
         self.occupied_s = 0.0
         self.ended_at: list[float] = []
         self.credentials_on_links = 0
-        self._alike: dict[tuple[str, str, str], list[str]] = defaultdict(list)
 
     def charge(self, work: Work, *, key: str) -> None:
         """Count one creation."""
-        order = work.order
-        digest = _digest(order.body)
-        self._alike[order.kind.value, order.title or "", digest].append(work.work_id)
-        self.charges.append(
-            {
-                "id": work.work_id,
-                "kind": order.kind.value,
-                "at": work.created_at,
-                "key": key,
-                "callback_id": order.callback_id,
-                "title": order.title,
-                "amount": order.amount,
-                "body_sha256": digest,
-                "batch_id": work.batch_id,
-                "item_index": work.item_index,
-            }
-        )
+        self.charges.append((work, key))
 
     def report(self, *, now: float, busy: Iterable[Work], wallet: float) -> Mapping[str, Json]:
         """Return all counts as JSON."""
+        charges = [_charged(work, key=key) for work, key in self.charges]
+        alike: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+        for each in charges:
+            alike[each["kind"], each["title"] or "", each["body_sha256"]].append(each["id"])
         return {
-            "creations": len(self.charges),
-            "charges": self.charges,
+            "creations": len(charges),
+            "charges": charges,
             "duplicates": [
                 {"kind": kind, "title": title, "body_sha256": digest, "ids": ids}
-                for (kind, title, digest), ids in self._alike.items()
+                for (kind, title, digest), ids in alike.items()
                 if len(ids) > 1
             ],
             "requests": self.requests,
@@ -97,6 +85,23 @@ def most_in_window(instants: list[float], *, window_s: float) -> int:
             first += 1
         most = max(most, last - first + 1)
     return most
+
+
+def _charged(work: Work, *, key: str) -> dict[str, Any]:
+    """Return what is told of a creation."""
+    order = work.order
+    return {
+        "id": work.work_id,
+        "kind": order.kind.value,
+        "at": work.created_at,
+        "key": key,
+        "callback_id": order.callback_id,
+        "title": order.title,
+        "amount": order.amount,
+        "body_sha256": _digest(order.body),
+        "batch_id": work.batch_id,
+        "item_index": work.item_index,
+    }
 
 
 def _digest(body: Json) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
+import msgspec
 from msgspec import Struct, field
 
 Json = Any
@@ -130,7 +131,10 @@ class Answer(Struct, frozen=True, kw_only=True):
         """Return the body as it is sent."""
         if isinstance(self.body, bytes):
             return self.body
-        return json.dumps(self.body, separators=(",", ":")).encode()
+        try:
+            return msgspec.json.encode(self.body)
+        except UnicodeEncodeError:  # half a character, which a title may have brought, can only be told as an escape
+            return json.dumps(self.body, separators=(",", ":")).encode()
 
 
 def data(value: Json, *, status: int = 200) -> Answer:

@@ -98,13 +98,8 @@ class World:
         """Behave differently from now on; a storm begins anew, work in its slots keeps its render time."""
         self.behaviour = behaviour
         self.rate = parsed_rate(behaviour.rate)
+        self.links = Links(chance.digest(behaviour.seed, "links"), life_s=behaviour.link_life_s, clock=self.clock)
         self.storm_left = behaviour.storm if "storms_429" in behaviour.hostile else 0
-
-    @property
-    def links(self) -> Links:
-        """What signs links at present."""
-        secret = chance.digest(self.behaviour.seed, "links")
-        return Links(secret, life_s=self.behaviour.link_life_s, clock=self.clock)
 
     @property
     def busy(self) -> Sequence[Work]:
