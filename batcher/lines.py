@@ -166,19 +166,28 @@ def _line(
     reason = _telling(bound, tasks)
     attempts, submitted_at, completed_at = _stamp(tasks)
     known = [ends[each.key] for each in tasks if each.key in ends]
+    error = advice = ""
+    if len(tasks) > 1 or not _is_well(bound, reason):
+        error, advice = _error(bound, reason, tasks), _advice(bound, reason)
     return [
         *([item] if bound.layout.item else []),
         status,
         *(clean(_output(bound, by_task.get((each.step, each.item)), each, tasks)) for each in bound.layout.outputs),
         clean(reason.error_code),
-        clean(_error(bound, reason, tasks)),
-        clean("; ".join(filter(None, [_advice(bound, reason), *_notes(bound, tasks)]))),
+        clean(error),
+        clean("; ".join(filter(None, [advice, *_notes(bound, tasks)]))),
         attempts,
         _amount(_sum(_cost(each) for each in paid)),
         submitted_at,
         completed_at,
         iso(min(known, default=None)),
     ]
+
+
+def _is_well(bound: BoundJob, standing: Standing) -> bool:
+    """Whether nothing can be said of a task but what it has brought: that is so of most by far."""
+    is_plain = not (standing.error or standing.flag or standing.advice)
+    return standing.state is State.DONE and is_plain and not bound.downloads
 
 
 def _telling(bound: BoundJob, tasks: Sequence[Standing]) -> Standing:
