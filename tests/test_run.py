@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from itertools import accumulate
 from pathlib import Path
@@ -17,8 +18,13 @@ import pytest
 from msgspec.structs import replace
 from support import Hurry, Killed, names, news, open_ledger, run_hurried, states, task_key, write_job
 
+from batcher import reconciler
+from batcher.api.client import Client, ListPage
+from batcher.catalog.source import ListSource
 from batcher.ending import Verbs
 from batcher.errors import Exit, NotFinished
+from batcher.ledger.sqlite import SqliteLedger
+from batcher.ledger.values import News
 from batcher.model import Source, State
 from batcher.simulator import HOSTILE, Behaviour, Running, start, videos
 from batcher.simulator.paging import Shown
@@ -61,12 +67,16 @@ class Site:
         db.close()
         return found
 
+    def moves(self) -> list[str]:
+        """The states that tasks have come to, in their order."""
+        db = sqlite3.connect(self.folder / "state" / "loopback.db")
+        found = db.execute("SELECT to_state FROM moves ORDER BY rowid").fetchall()
+        db.close()
+        return [state for (state,) in found]
+
     def unread_at_once(self) -> list[int]:
         """How many tasks were accepted and not done, after each move that the ledger tells of."""
-        db = sqlite3.connect(self.folder / "state" / "loopback.db")
-        moves = db.execute("SELECT to_state FROM moves ORDER BY rowid").fetchall()
-        db.close()
-        return list(accumulate({"sending": 1, "done": -1, "failed": -1}.get(state, 0) for (state,) in moves))
+        return list(accumulate({"sending": 1, "done": -1, "failed": -1}.get(state, 0) for state in self.moves()))
 
 
 @pytest.fixture
@@ -565,6 +575,54 @@ def test_of_many_in_flight_a_glance_tells_which_have_ended(make_site: Callable[.
     assert any(moved > 150 for moved in site.unread_at_once())
     looks = sum(count for route, count in report["requests"].items() if route.startswith("GET /v3/videos"))
     assert looks < 0.5 * site.rows
+
+
+@pytest.mark.parametrize(("looks_after_s", "looks_meanwhile"), [(reconciler.SENDING_S, False), (0.0, True)])
+def test_nobody_looks_while_ids_are_still_to_come(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, looks_after_s: float, looks_meanwhile: bool
+) -> None:
+    """Without limits no slot waits for a look: each page of the list is read once, unless sending takes long."""
+    monkeypatch.setattr(reconciler, "SENDING_S", looks_after_s)
+    site = make_site(250, render_s=0.0, in_flight=1000, job={"limits": {"in_flight": 1000}})
+    check(site, site.run())
+    moves = site.moves()
+    last_sent = max(place for place, state in enumerate(moves) if state == "sending")
+
+    assert ("done" in moves[:last_sent]) == looks_meanwhile
+    if not looks_meanwhile:
+        looks = {
+            name: n for name, n in site.simulator.report()["requests"].items() if name.startswith("GET /v3/videos")
+        }
+        assert looks == {"GET /v3/videos": 3}
+
+
+def test_what_a_page_shows_is_written_down_before_the_next_one_is_read(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of ten thousand takes a minute: slots are filled again, and a kill forgets nothing, in the meantime."""
+    site, written = make_site(150, in_flight=200, job={"limits": {"in_flight": 200}}), threading.Event()
+    record, read = SqliteLedger.record, Client.list_page
+    waited: list[bool] = []
+
+    def recorded(ledger: SqliteLedger, news: Sequence[News]) -> Sequence[News]:
+        found = record(ledger, news)
+        if any(each.state is State.DONE for each in found):
+            written.set()
+        return found
+
+    def page(client: Client, source: ListSource, **where: Any) -> ListPage:
+        if where["token"] and site.clock() > begun + 60:
+            waited.append(written.wait(60))
+        return read(client, source, **where)
+
+    begun = site.clock()
+    site.run(verbs=Verbs.SUBMIT)
+    site.clock.advance(3600)
+    monkeypatch.setattr(SqliteLedger, "record", recorded)
+    monkeypatch.setattr(Client, "list_page", page)
+    check(site, site.run())
+
+    assert waited == [True]
 
 
 def test_failures_among_others_that_have_ended_are_not_a_row_of_failures(make_site: Callable[..., Site]) -> None:

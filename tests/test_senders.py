@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from batcher.errors import Stopped
-from batcher.senders import ThreadedSenders
+from batcher.senders import Returned, ThreadedSenders
 
 
 @pytest.fixture
@@ -53,3 +53,44 @@ def test_a_machine_that_gives_no_thread_stops_the_run(give_threads: Callable[[in
     with pytest.raises(Stopped, match="no thread can be started here"):
         senders.send("me", 1, lambda: None)
     assert senders.under_way() == 0
+
+
+def test_what_an_errand_brings_bit_by_bit_comes_back_at_once() -> None:
+    """Somebody may go on with the first of it while the rest is under way, which counts as one errand all the time."""
+    senders, go_on = ThreadedSenders(1), threading.Event()
+
+    def bits() -> Iterator[int]:
+        yield 1
+        assert go_on.wait(60)
+        yield 2
+
+    senders.send("me", "bits", bits)
+    (first,) = senders.collect(wait_s=60.0)
+    assert (first.value, first.is_last, senders.under_way(), senders.free()) == (1, False, 1, 0)
+    go_on.set()
+    rest: list[Returned] = []
+    while senders.under_way():
+        rest += senders.collect(wait_s=60.0)
+
+    assert [(each.value, each.is_last, each.error) for each in rest] == [(2, False, None), (None, True, None)]
+    senders.close()
+
+
+def test_an_errand_that_fails_half_way_has_brought_what_came_before() -> None:
+    """The failure comes last, and ends it."""
+
+    def bits() -> Iterator[int]:
+        yield 1
+        raise ValueError("half way")
+
+    senders = ThreadedSenders(1)
+    senders.send("me", "bits", bits)
+    back: list[Returned] = []
+    while senders.under_way():
+        back += senders.collect(wait_s=60.0)
+
+    assert [(each.value, str(each.error), each.is_last) for each in back] == [
+        (1, "None", False),
+        (None, "half way", True),
+    ]
+    senders.close()
