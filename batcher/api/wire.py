@@ -26,6 +26,7 @@ CONNECT_S = 10.0
 MAX_BYTES = 10_000_000
 MAX_DEPTH = 100
 """How deeply lists and objects of an answer may be nested: what was just parsed must not overflow whoever reads it."""
+_NESTS = (dict, list)  # a union of the two would be made anew for every value
 _ERRNO = re.compile(r"\[Errno -?\d+\] ")
 STALE_S = 3.0
 """Age of an idle connection from which a write gets a fresh one: the server may have closed it unseen."""
@@ -201,7 +202,7 @@ def _is_deep(value: Json) -> bool:
             inner
             for each in level
             for inner in (each.values() if isinstance(each, dict) else each)
-            if isinstance(inner, dict | list)
+            if isinstance(inner, _NESTS)
         ]
         if not level:
             return False
