@@ -39,6 +39,7 @@ JOB: Mapping[str, Any] = {
     "sheet": {"file": "people.csv", "row_id": "id"},
     "request": {"template_id": "tpl_welcome", "variables": {"first_name": "{{ name }}", "company": None, "logo": None}},
     "results": {"file": "results.csv"},
+    "poll": {"at_most_every": "0.05s", "budget": "1000/second"},
 }
 TEST_KEY = "test-key"
 KEPT_IN = re.compile(r"\.env|holds-the-key\.txt|.*\.trace")
