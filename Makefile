@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Each core does tests of its own, and who is done first takes over from the others; at most eight, since each may have a
+# database, a browser and an office open. `make test TOGETHER=` does one after the other.
+TOGETHER ?= -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-cluster chaos proof bench corpora pictures check format clean
@@ -27,11 +30,11 @@ demo: $(VENV)/.installed  ## Run two sample jobs on the local simulator: no key,
 	@BATCHER=$(BIN)/batcher sh jobs/demo.sh
 
 test: $(VENV)/.installed-dev  ## Install what the tests need and run them
-	$(BIN)/pytest -m "not cluster"
+	$(BIN)/pytest $(TOGETHER) -m "not cluster"
 
 test-cluster: $(VENV)/.installed-dev  ## The tests of the shared ledger, on a PostgreSQL of their own (as root it is installed)
 	@sh tests/cluster/install.sh
-	$(BIN)/pytest -m cluster -rs
+	$(BIN)/pytest $(TOGETHER) -m cluster -rs
 
 chaos: $(VENV)/.installed-dev  ## The long proofs: every crash point, power cuts, a day of faults, real cron, workers (about an hour, as root)
 	@sh tests/cluster/install.sh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import csv
 import ipaddress
 import json
@@ -20,6 +21,7 @@ from cluster.server import Server, started
 from hypothesis import settings
 from proofs.leaks import leaks_of
 
+import batcher.version
 from batcher.bound import BoundJob
 from batcher.finding import find_operations, open_job_sheet
 from batcher.job import Job, load_job
@@ -39,6 +41,7 @@ JOB: Mapping[str, Any] = {
     "sheet": {"file": "people.csv", "row_id": "id"},
     "request": {"template_id": "tpl_welcome", "variables": {"first_name": "{{ name }}", "company": None, "logo": None}},
     "results": {"file": "results.csv"},
+    "poll": {"at_most_every": "0.05s", "budget": "1000/second"},
 }
 TEST_KEY = "test-key"
 KEPT_IN = re.compile(r"\.env|holds-the-key\.txt|.*\.trace")
@@ -116,6 +119,12 @@ def no_artefact_of_any_test_holds_a_key(tmp_path_factory: pytest.TempPathFactory
         for leak in leaks_of(path, TEST_KEY, proofs.scene.KEY, SECRET)
     ]
     assert not found, "\n".join(found)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled() -> None:
+    """Runs that may be killed write no bytecode: without it each of these processes would compile batcher anew."""
+    compileall.compile_dir(Path(batcher.version.__file__).parent, quiet=2)
 
 
 @pytest.fixture(scope="session", autouse=True)

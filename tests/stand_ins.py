@@ -19,7 +19,7 @@ from batcher.job import load_job
 from batcher.ledger.values import Standing
 from batcher.opening import opened
 from batcher.run import Run
-from batcher.senders import ThreadedSenders
+from batcher.senders import Returned, ThreadedSenders
 from batcher.surroundings import Surroundings
 
 
@@ -124,6 +124,14 @@ def hurried() -> Callable[[], float]:
     return lambda: begun + (time.time() - begun) * HURRY
 
 
+class HurriedSenders(ThreadedSenders):
+    """Whoever waits for them waits by the clock that hurries: a pause of theirs is no longer than it is there."""
+
+    def collect(self, *, wait_s: float) -> list[Returned]:
+        """See `Senders.collect`."""
+        return super().collect(wait_s=wait_s / HURRY)
+
+
 def run_job(path: Path, *, state: Path, environ: Mapping[str, str]) -> Ran:
     """Run a job to its end, as `batcher run` does."""
     around = Surroundings(
@@ -132,7 +140,7 @@ def run_job(path: Path, *, state: Path, environ: Mapping[str, str]) -> Ran:
     job = load_job(path)
     with opened(job, around) as at_hand:
         at_hand.plan(at=around.clock())
-        ending = Run(opened=at_hand, around=around, senders=ThreadedSenders(8), verbs=Verbs.BOTH).go()
+        ending = Run(opened=at_hand, around=around, senders=HurriedSenders(8), verbs=Verbs.BOTH).go()
         standings = list(at_hand.ledger.standings(job.name))
         return Ran(
             ending=ending, standings=standings, columns=list(at_hand.bound.layout.header), notes=tuple(at_hand.notes)

@@ -127,7 +127,7 @@ def test_every_finished_row_has_its_files(make_site: Callable[..., Site]) -> Non
 
 def test_a_tick_with_all_files_asks_nobody_and_a_deleted_file_is_fetched_again(make_site: Callable[..., Site]) -> None:
     """What the ledger remembers saves the network; what the disk has lost is brought back."""
-    site = make_site(2)
+    site = make_site(2, render_s=0.05)
     assert site.command("run").returncode == 0
     (site.folder / "videos" / "r2.mp4").unlink()
     assert site.command("run").returncode == 0
@@ -157,7 +157,7 @@ def test_members_of_a_fan_out_have_files_of_their_own(make_site: Callable[..., S
 
 def test_no_file_is_fetched_when_that_is_not_wanted(make_site: Callable[..., Site]) -> None:
     """`--no-download` leaves them to a later run, and `batcher download` is enough to get them."""
-    site = make_site(2)
+    site = make_site(2, render_s=0.05)
     assert site.command("run", "--no-download").returncode == 0
     assert site.files() == []
     assert site.command("status").returncode == 75

@@ -657,11 +657,11 @@ def test_a_link_that_never_comes_keeps_nobody_waiting(
         return replace(sight, has_link=sight.has_link and work.number != 3)
 
     monkeypatch.setattr(World, "look", linkless)
-    site = make_site(300, in_flight=120, job={"limits": {"in_flight": 120}})
+    site = make_site(160, in_flight=120, job={"limits": {"in_flight": 120}})
     begun = site.clock()
     ending = site.run()
 
-    assert site.words() == {"done": 299, "in progress": 1}
+    assert site.words() == {"done": 159, "in progress": 1}
     assert (ending.exit, ending.reason[:9]) == (Exit.NOT_FINISHED, "1 overdue")
     assert 86_400 < site.clock() - begun < 90_000
     assert site.simulator.report()["requests"]["GET /v3/videos/{video_id}"] < 86_400 / 60

@@ -121,7 +121,7 @@ def test_the_account_gets_the_very_bytes(make_site: Make, tmp_path: Path) -> Non
 def test_a_file_that_the_account_holds_is_not_sent_again(make_site: Make, tmp_path: Path) -> None:
     """Not by a later run over more rows, and not by another job."""
     picture(tmp_path / "logo.png")
-    site = make_site("logo.png")
+    site = make_site("logo.png", render_s=0.05)
     site.run()
     write_job(tmp_path, ["logo.png", "logo.png"], request=REQUEST)
     site.run()

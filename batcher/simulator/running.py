@@ -17,6 +17,9 @@ from batcher.simulator.wire import Json
 
 Ready = Callable[[str], None]
 
+_TO_ITSELF = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""No proxy of the environment: the address is on this machine."""
+
 
 def serve(
     behaviour: Behaviour,
@@ -115,9 +118,7 @@ class Running:
     def _ask(self, name: str, body: Json = None) -> dict[str, Json]:
         """Return what its own door answers."""
         content = None if body is None else json.dumps(body).encode()
-        # No proxy of the environment: the address is on this machine.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{self.url}/_simulator/{name}", data=content, timeout=30) as answer:
+        with _TO_ITSELF.open(f"{self.url}/_simulator/{name}", data=content, timeout=30) as answer:
             told: dict[str, Json] = json.load(answer)
         return told
 

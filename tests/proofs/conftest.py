@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import compileall
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-import batcher.version
 from proofs.scene import end_all
 from proofs.standin import StandIn, standing_in
 
@@ -21,12 +18,6 @@ def no_run_is_left() -> Iterator[None]:
     """A proof that fails leaves no run behind."""
     yield
     end_all()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def compiled() -> None:
-    """The runs of the proofs write no bytecode, since they may be killed: without it each would compile batcher anew."""
-    compileall.compile_dir(Path(batcher.version.__file__).parent, quiet=2)
 
 
 @pytest.fixture

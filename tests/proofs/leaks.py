@@ -16,7 +16,7 @@ import sqlite3
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -92,9 +92,18 @@ def seen_in(content: bytes, secret: str) -> str:
 
     Line breaks hide nothing, such as those of base64; without its zeros UTF-16 is ASCII.
     """
+    return _form_in(_texts(content), secret)
+
+
+def _texts(content: bytes) -> Sequence[bytes]:
+    """What is to be searched of a content."""
     texts = [content.translate(None, b"\0\r\n")]
     if b"=\n" in content or b"=\r\n" in content:  # a long line of a mail
         texts.append(content.replace(b"=\r\n", b"").replace(b"=\n", b""))
+    return texts
+
+
+def _form_in(texts: Sequence[bytes], secret: str) -> str:
     return next((name for text in texts for form, name in forms(secret).items() if form in text), "")
 
 
@@ -110,8 +119,9 @@ def leaks_of(path: Path, *secrets: str) -> Iterator[str]:
     if not path.is_file() or path.is_symlink():
         return
     for name, content in (("its name", path.name.encode("utf-8", "surrogateescape")), *_contents(path)):
+        texts = _texts(content)
         for secret in secrets:
-            if form := seen_in(content, secret):
+            if form := _form_in(texts, secret):
                 yield f"{path}: {name} holds it {form}"
 
 
