@@ -338,8 +338,7 @@ class Run:
             self._uploads.arrived, self._dirty = False, True
             dispatcher.reopen()
         dispatcher.stop = dispatcher.stop or reconciler.stop or self._uploads.stop
-        if news:
-            self._dirty = True
+        self._dirty = self._dirty or any(map(_is_shown, recorded))
         self.progress.in_flight, self.progress.sweeps = reconciler.in_flight, reconciler.sweeps
         self.report(self.progress)
 
@@ -490,6 +489,11 @@ class Run:
             results_file=written.file if written else None,
             results_note=written.note if written else "",
         )
+
+
+def _is_shown(news: News) -> bool:
+    """Whether the results tell of it: that work is still under way, or lacks only its links, they show already."""
+    return news.state is not State.IN_PROGRESS or bool(news.remote_id or news.outputs or news.error)
 
 
 def open_downloads(opened: OpenJob, around: Surroundings) -> Downloads:

@@ -26,6 +26,8 @@ from batcher.errors import Exit, NotFinished
 from batcher.ledger.sqlite import SqliteLedger
 from batcher.ledger.values import News
 from batcher.model import Source, State
+from batcher.opening import OpenJob
+from batcher.results import Written
 from batcher.simulator import HOSTILE, Behaviour, Running, start, videos
 from batcher.simulator.paging import Shown
 from batcher.simulator.wire import Refused
@@ -649,14 +651,22 @@ def test_failures_whose_reasons_come_late_are_not_a_row_of_failures(make_site: C
 def test_a_link_that_never_comes_keeps_nobody_waiting(
     make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Completed, and nothing to fetch for a day: the others are made meanwhile, and it is asked for ever more seldom."""
+    """Completed, and nothing to fetch for a day: the others are made meanwhile, and it is asked for ever more seldom. Where
+    nothing changes the results are not written again."""
     look = World.look
 
     def linkless(world: World, work: Work) -> Sight:
         sight = look(world, work)
         return replace(sight, has_link=sight.has_link and work.number != 3)
 
+    writes, write = [0], OpenJob.write_results
+
+    def counted(opened: OpenJob) -> Written:
+        writes[0] += 1
+        return write(opened)
+
     monkeypatch.setattr(World, "look", linkless)
+    monkeypatch.setattr(OpenJob, "write_results", counted)
     site = make_site(160, in_flight=120, job={"limits": {"in_flight": 120}})
     begun = site.clock()
     ending = site.run()
@@ -665,6 +675,7 @@ def test_a_link_that_never_comes_keeps_nobody_waiting(
     assert (ending.exit, ending.reason[:9]) == (Exit.NOT_FINISHED, "1 overdue")
     assert 86_400 < site.clock() - begun < 90_000
     assert site.simulator.report()["requests"]["GET /v3/videos/{video_id}"] < 86_400 / 60
+    assert writes[0] < 10
 
 
 def test_work_that_ended_long_ago_does_not_slow_down_what_follows(

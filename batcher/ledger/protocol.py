@@ -120,8 +120,9 @@ class Ledger(Protocol):
         Write down what was learned, all of it in one transaction.
 
         Returns:
-            The news as they were written. An id that the ledger already holds for another attempt is no acceptance: the
-            API has mixed two rows up, the attempt is unsure, and the other one is flagged.
+            The news as they were written; outputs that were known are no news of work in progress. An id that the
+            ledger already holds for another attempt is no acceptance: the API has mixed two rows up, the attempt is
+            unsure, and the other one is flagged.
 
         States that are final stay: a worse word for a finished attempt is noted as a move from and to the same state,
         and so is fresh news of one (renewed links). News of an older attempt is kept on that attempt and does not move

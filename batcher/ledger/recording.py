@@ -184,10 +184,10 @@ class _Page:
             self._answered[held.submission_id] = news.at
         if news.batch_id:
             self._batches.append((news.batch_id, held.submission_id))
-        if before is State.IN_PROGRESS and news.state is State.IN_PROGRESS and not news.outputs:
+        if before is State.IN_PROGRESS and news.state is State.IN_PROGRESS and not _adds(news, held.outputs):
             alike = (news.word, news.word, news.at, news.missing, news.ended, news.at)
             self._checked.setdefault(alike, []).append(news.attempt_id)
-            return news
+            return replace(news, outputs={}) if news.outputs else news
         if before in FINAL and news.state is not before:
             cause = f"said {news.word or news.state.value} after it was {before.value}; ignored"
             self._history.append(_move(held.task_id, replace(news, state=before, cause=cause), before=before))
@@ -252,6 +252,11 @@ def _move(task_id: int, news: News, *, before: State) -> Move:
         source=news.source,
         cause=news.cause,
     )
+
+
+def _adds(news: News, outputs: str) -> bool:
+    """Whether it brings outputs that are not known already."""
+    return bool(news.outputs) and not news.outputs.items() <= decode(outputs).items()
 
 
 def _is_acceptance(news: News) -> bool:
