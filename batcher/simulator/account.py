@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from batcher.simulator.paging import page_of
 from batcher.simulator.wire import Answer, Call, Handler, Json, data
-from batcher.simulator.world import World
+from batcher.simulator.work import Kind, Work
+from batcher.simulator.world import World, event_type
 
 _EVENT_TYPES = {
     "avatar_video.success": "A video was made",
@@ -55,13 +57,26 @@ def event_types(world: World, call: Call) -> Answer:
     return Answer(body={"data": items, "has_more": False, "next_token": None})
 
 
-def _event(world: World, call: Call, event: Mapping[str, Json]) -> Json:
-    """Return an event as it is told: a success with its link."""
-    if not event["event_type"].endswith(".success"):
-        return event
-    held = event["event_data"]
-    work_id = held.get("video_id") or held["video_translate_id"]
-    return {**event, "event_data": {**held, "url": world.links.sign(call.base, f"{work_id}.mp4")}}
+def _event(world: World, call: Call, work: Work) -> Json:
+    """Return the event of the end of a piece of work: a success with its link."""
+    order = work.order
+    data: dict[str, Json] = {_ID_FIELDS[order.kind]: work.work_id, "callback_id": order.callback_id}
+    if order.kind is Kind.TRANSLATION:
+        data["output_language"] = order.details["output_language"]
+    if order.failure is None:
+        data["url"] = world.links.sign(call.base, f"{work.work_id}.mp4")
+    else:
+        # The reason is called `msg` for videos and `message` for translations.
+        data["msg" if order.kind is Kind.VIDEO else "message"] = order.failure.message
+    return {
+        "event_id": f"evt_{world.new_id('event', work.number)}",
+        "event_type": event_type(work),
+        "event_data": data,
+        "created_at": datetime.fromtimestamp(work.ends_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+_ID_FIELDS = {Kind.VIDEO: "video_id", Kind.TRANSLATION: "video_translate_id"}
 
 
 ROUTES: Mapping[str, Handler] = {

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 
 from msgspec import Struct
@@ -18,7 +17,7 @@ from batcher.simulator.media import Links
 from batcher.simulator.shelf import Shelf
 from batcher.simulator.stock import Stock
 from batcher.simulator.tally import Tally
-from batcher.simulator.wire import Json, Refused
+from batcher.simulator.wire import Refused
 from batcher.simulator.work import Kind, Order, Phase, Work
 
 _SLOTTED = frozenset({Kind.VIDEO, Kind.TRANSLATION, Kind.LIPSYNC, Kind.BACKGROUND})
@@ -78,7 +77,7 @@ class World:
         self.wallet = behaviour.balance
         self.stock = Stock()
         self.tally = Tally()
-        self.events: Shelf[Mapping[str, Json]] = Shelf()
+        self.events: Shelf[Work] = Shelf()
         self.batches: dict[str, Batch] = {}
         self.access_tokens: dict[str, float] = {}
         self.grants: dict[str, Grant] = {}
@@ -269,27 +268,12 @@ class World:
         self.tally.ended_at.append(work.ends_at)
         if work.order.failure is not None:
             self.wallet += work.order.amount
-        event = _event(work, event_id=self.new_id("event", work.number))
-        if event is not None:
-            self.events.put(event, labels=[f"type {event['event_type']}", f"entity {work.work_id}"])
+        if told := event_type(work):
+            self.events.put(work, labels=[f"type {told}", f"entity {work.work_id}"])
 
 
-def _event(work: Work, *, event_id: str) -> Mapping[str, Json] | None:
-    """Return the webhook event of the end of a piece of work; None for kinds that have none."""
-    order = work.order
-    names = {Kind.VIDEO: ("avatar_video", "video_id"), Kind.TRANSLATION: ("video_translate", "video_translate_id")}
-    if order.kind not in names:
-        return None
-    family, id_field = names[order.kind]
-    data: dict[str, Json] = {id_field: work.work_id, "callback_id": order.callback_id}
-    if order.kind is Kind.TRANSLATION:
-        data["output_language"] = order.details["output_language"]
-    if order.failure is not None:
-        # The reason is called `msg` for videos and `message` for translations.
-        data["msg" if order.kind is Kind.VIDEO else "message"] = order.failure.message
-    return {
-        "event_id": f"evt_{event_id}",
-        "event_type": f"{family}.{'fail' if order.failure else 'success'}",
-        "event_data": data,
-        "created_at": datetime.fromtimestamp(work.ends_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
+def event_type(work: Work) -> str:
+    """Return the type of the webhook event of the end of a piece of work; empty for kinds that have none."""
+    families = {Kind.VIDEO: "avatar_video", Kind.TRANSLATION: "video_translate"}
+    family = families.get(work.order.kind)
+    return f"{family}.{'fail' if work.order.failure else 'success'}" if family else ""
