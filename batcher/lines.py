@@ -70,8 +70,8 @@ def _digits(text: str) -> str:
 
 def _stamp(tasks: Sequence[Standing]) -> tuple[str, str, str]:
     """The cells of `STAMP`: attempts ever made, when the first was sent, when the last was finished."""
-    submitted_at = min((each.submitted_at for each in tasks if each.submitted_at is not None), default=None)
-    return str(sum(each.attempts for each in tasks)), iso(submitted_at), iso(tasks[-1].completed_at)
+    sent = [each.submitted_at for each in tasks if each.submitted_at is not None]
+    return str(sum([each.attempts for each in tasks])), iso(min(sent, default=None)), iso(tasks[-1].completed_at)
 
 
 def _ordered(bound: BoundJob, standings: Sequence[Standing]) -> list[Standing]:
@@ -169,15 +169,14 @@ def _line(
     error = advice = ""
     if len(tasks) > 1 or not _is_well(bound, reason):
         error, advice = _error(bound, reason, tasks), _advice(bound, reason)
+    told = [_output(bound, by_task.get((each.step, each.item)), each, tasks) for each in bound.layout.outputs]
+    told += [reason.error_code, error, "; ".join(filter(None, [advice, *_notes(bound, tasks)]))]
     return [
         *([item] if bound.layout.item else []),
         status,
-        *(clean(_output(bound, by_task.get((each.step, each.item)), each, tasks)) for each in bound.layout.outputs),
-        clean(reason.error_code),
-        clean(error),
-        clean("; ".join(filter(None, [advice, *_notes(bound, tasks)]))),
+        *(told if "".join(told).isprintable() else map(clean, told)),
         attempts,
-        _amount(_sum(_cost(each) for each in paid)),
+        _amount(_sum([_cost(each) for each in paid])),
         submitted_at,
         completed_at,
         iso(min(known, default=None)),
@@ -310,8 +309,8 @@ def sheet_advice(bound: BoundJob, standing: Standing) -> str:
 
 def _notes(bound: BoundJob, tasks: Sequence[Standing]) -> list[str]:
     """How what was made differs from what the row would be made from now."""
-    notes = ["the row has changed since this was made"] if any(each.changed for each in tasks) else []
-    if not any(each.made_from for each in tasks):
+    notes = ["the row has changed since this was made"] if any([each.changed for each in tasks]) else []  # noqa: C419
+    if not any([each.made_from for each in tasks]):  # noqa: C419 - of every row: a list is quicker
         return notes
     older = {key.step: step for key, step in outdated(bound.sources, tasks).items()}
     return notes + [f"{step} was made from an earlier version of step {source}" for step, source in older.items()]
