@@ -10,9 +10,8 @@ from typing import Any
 from batcher.ledger.db import Db, change_rows, insert_rows
 from batcher.ledger.filing import HAS_ALL, assets_of, only_rows
 from batcher.ledger.identity import batch_key
-from batcher.ledger.moving import Move, note
 from batcher.ledger.values import Admission, Admitted, Candidate, Gate, Prepared
-from batcher.model import Asset, Attempt, Source, State, TaskKey
+from batcher.model import Asset, Attempt, State, TaskKey
 from batcher.units import Rate
 
 _HELD = "SELECT held_until, held_why FROM accounts WHERE account = ? AND held_until > ? AND held_until < ?"
@@ -49,6 +48,10 @@ _ATTEMPTS = """
 INSERT INTO attempts (task_id, number, submission_id, account, operation, state, path, body, key, token, estimate, place)
 VALUES {rows} RETURNING attempt_id, task_id"""
 _SENDING = "UPDATE tasks SET state = 'sending', made_hash = input_hash WHERE task_id IN ({ids})"
+_ADMITTED = """
+INSERT INTO moves (task_id, attempt_id, at, from_state, to_state, source, cause)
+SELECT task_id, attempt_id, CAST(? AS DOUBLE PRECISION), 'waiting', 'sending', 'plan', 'admitted' FROM attempts
+WHERE attempt_id IN ({ids}) ORDER BY attempt_id"""
 _HAS_BECOME = "SELECT 1 FROM submissions WHERE key = ? AND batch_id <> '' LIMIT 1"
 _SENDS = "INSERT INTO sends (account, at, submission_id) VALUES {rows}"
 _SUBMISSION_OF = "SELECT submission_id, place, attempt_id FROM attempts WHERE attempt_id = ? AND state = 'sending'"
@@ -244,7 +247,7 @@ def _begin(db: Db, wish: Admission, groups: list[list[Any]], prepare: Callable[[
     attempts = {task_id: attempt_id for attempt_id, task_id in insert_rows(db, _ATTEMPTS, rows)}
     change_rows(db, _SENDING, (), list(attempts))
     insert_rows(db, _SENDS, [(wish.account, wish.now, submission_id) for submission_id in submissions.values()])
-    note(db, [_admitted(wish, task_id, attempt_id) for task_id, attempt_id in attempts.items()])
+    change_rows(db, _ADMITTED, (wish.now,), list(attempts.values()))
     return [
         each.attempt(attempts[each.candidate.task_id], submissions[key], key, place, len(made), wish.now)
         for key, made in begun
@@ -256,18 +259,6 @@ def _key_of_batch(db: Db, keys: Sequence[str]) -> str:
     """The first key of these attempts under which the API has made no batch yet; what was refused may ask again under its own."""
     tried = (batch_key(keys, times=times) for times in itertools.count())
     return next(key for key in tried if db.execute(_HAS_BECOME, (key,)).fetchone() is None)
-
-
-def _admitted(wish: Admission, task_id: int, attempt_id: int) -> Move:
-    return Move(
-        task_id=task_id,
-        before=State.WAITING,
-        after=State.SENDING,
-        attempt_id=attempt_id,
-        at=wish.now,
-        source=Source.PLAN,
-        cause="admitted",
-    )
 
 
 class _Begun:
