@@ -366,10 +366,11 @@ class Run:
             is_sending = self._is_sending(dispatcher)
             if is_sending and dispatcher.gate is Gate.OPEN:
                 return 0.0
-            wakes.append(dispatcher.due_at)
+            may_send = self.verbs is not Verbs.RECONCILE and not dispatcher.stop
+            wakes.append(dispatcher.due_at if may_send else dispatcher.look_at)
             if not is_sending and self.verbs is not Verbs.SUBMIT:
                 wakes.append(reconciler.due_at)
-            if self.verbs is not Verbs.RECONCILE and not dispatcher.stop:
+            if may_send:
                 wakes += [dispatcher.wake_at, self._uploads.due_at]
         soonest = min((wake for wake in wakes if wake is not None), default=now + TICK_S)
         return min(TICK_S, max(0.001, soonest - now))

@@ -599,6 +599,28 @@ def test_a_run_that_only_sends_does_not_spin_over_looks_that_it_never_takes(
     assert waits.count(0.001) < 5
 
 
+def test_a_reconcile_does_not_spin_over_doubts_that_only_a_sender_settles(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a run died over while sending it is due at once, and stays so: a long look is waited for all the same."""
+    waits: list[float] = []
+    wait = Run._wait
+
+    def waited(run: Run, *about: Any) -> float:
+        waits.append(wait(run, *about))
+        return waits[-1]
+
+    site = make_site()
+    with pytest.raises(Killed):
+        site.run(dies_after=ROWS // 2)
+    monkeypatch.setattr(Run, "_wait", waited)
+    site.run(verbs=Verbs.RECONCILE)
+
+    assert "sending" in {state for _, state, _, _ in site.attempts()}
+    assert waits
+    assert 0.001 not in waits
+
+
 def test_nothing_that_is_due_wakes_a_run_whose_senders_are_all_busy(
     make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
 ) -> None:
