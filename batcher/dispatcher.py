@@ -134,6 +134,11 @@ class Dispatcher(Struct, kw_only=True):
         soonest = min((at for at in (self.doubts.due_at, self.batches.due_at) if at is not None), default=None)
         return None if soonest is None else max(soonest, self.wake_at or 0.0)
 
+    @property
+    def look_at(self) -> float | None:
+        """When the next batch can be looked into; None when there is none."""
+        return None if self.batches.due_at is None else max(self.batches.due_at, self.wake_at or 0.0)
+
     def look(self) -> None:
         """Look into accepted batches for the ids of their items; sends nothing that costs."""
         now = self.clock()

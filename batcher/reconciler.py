@@ -62,7 +62,7 @@ class Reconciler(Struct, kw_only=True):
     _has_failures: bool = False
 
     def begin(self) -> None:
-        """Take over what is in flight from earlier runs and other processes; the first look is due straight away."""
+        """Take over what is in flight from earlier runs and other processes; the first look is due as soon as one is needed."""
         self._begun_at = self._begun_at or self.clock()
         for each in self.ledger.in_flight(self.bound.job.name, self.account):
             if self._flight(each).find(each.remote_id) is None:

@@ -361,14 +361,17 @@ class Run:
         return dispatcher.gate is Gate.OPEN
 
     def _wait(self, dispatcher: Dispatcher, reconciler: Reconciler) -> float:
-        now = self.around.clock()
-        wakes = [dispatcher.due_at, self.deadline]
-        if not self._is_sending(dispatcher):
-            wakes.append(reconciler.due_at)
-        elif dispatcher.gate is Gate.OPEN and self.senders.free() > 0:
-            return 0.0
-        if self.verbs is not Verbs.RECONCILE and not dispatcher.stop and self.senders.free() > 0:
-            wakes += [dispatcher.wake_at, self._uploads.due_at]
+        now, wakes = self.around.clock(), [self.deadline]
+        if self.senders.free() > 0:  # while all are busy nothing can begin, however long it is due
+            is_sending = self._is_sending(dispatcher)
+            if is_sending and dispatcher.gate is Gate.OPEN:
+                return 0.0
+            may_send = self.verbs is not Verbs.RECONCILE and not dispatcher.stop
+            wakes.append(dispatcher.due_at if may_send else dispatcher.look_at)
+            if not is_sending and self.verbs is not Verbs.SUBMIT:
+                wakes.append(reconciler.due_at)
+            if may_send:
+                wakes += [dispatcher.wake_at, self._uploads.due_at]
         soonest = min((wake for wake in wakes if wake is not None), default=now + TICK_S)
         return min(TICK_S, max(0.001, soonest - now))
 

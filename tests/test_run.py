@@ -28,6 +28,7 @@ from batcher.ledger.values import News
 from batcher.model import Source, State
 from batcher.opening import OpenJob
 from batcher.results import Written
+from batcher.run import TICK_S, Run
 from batcher.simulator import HOSTILE, Behaviour, Running, start, videos
 from batcher.simulator.paging import Shown
 from batcher.simulator.wire import Refused
@@ -577,6 +578,67 @@ def test_of_many_in_flight_a_glance_tells_which_have_ended(make_site: Callable[.
     assert any(moved > 150 for moved in site.unread_at_once())
     looks = sum(count for route, count in report["requests"].items() if route.startswith("GET /v3/videos"))
     assert looks < 0.5 * site.rows
+
+
+def test_a_run_that_only_sends_does_not_spin_over_looks_that_it_never_takes(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a rate holds it, what it has sent becomes due: that wakes nobody who does not look."""
+    waits: list[float] = []
+    wait = Run._wait
+
+    def waited(run: Run, *about: Any) -> float:
+        waits.append(wait(run, *about))
+        return waits[-1]
+
+    monkeypatch.setattr(Run, "_wait", waited)
+    site = make_site(20, job={"limits": {"in_flight": 50, "submissions": "10/minute"}})
+    site.run(verbs=Verbs.SUBMIT)
+
+    assert site.posts() == 20
+    assert waits.count(0.001) < 5
+
+
+def test_a_reconcile_does_not_spin_over_doubts_that_only_a_sender_settles(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a run died over while sending it is due at once, and stays so: a long look is waited for all the same."""
+    waits: list[float] = []
+    wait = Run._wait
+
+    def waited(run: Run, *about: Any) -> float:
+        waits.append(wait(run, *about))
+        return waits[-1]
+
+    site = make_site()
+    with pytest.raises(Killed):
+        site.run(dies_after=ROWS // 2)
+    monkeypatch.setattr(Run, "_wait", waited)
+    site.run(verbs=Verbs.RECONCILE)
+
+    assert "sending" in {state for _, state, _, _ in site.attempts()}
+    assert waits
+    assert 0.001 not in waits
+
+
+def test_nothing_that_is_due_wakes_a_run_whose_senders_are_all_busy(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests that hang for minutes leave nobody to look or to search: the run waits for an answer, and does not spin."""
+    waits: list[float] = []
+    wait = Run._wait
+
+    def waited(run: Run, *about: Any) -> float:
+        with monkeypatch.context() as busy:
+            busy.setattr(run.senders, "free", lambda: 0)
+            waits.append(wait(run, *about))
+        return wait(run, *about)
+
+    monkeypatch.setattr(Run, "_wait", waited)
+    site = make_site(hostile=frozenset({"lost_answers"}))
+    check(site, site.run())
+
+    assert set(waits) == {TICK_S}
 
 
 @pytest.mark.parametrize(("looks_after_s", "looks_meanwhile"), [(reconciler.SENDING_S, False), (0.0, True)])

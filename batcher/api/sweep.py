@@ -28,7 +28,7 @@ class Sweep(Struct, kw_only=True):
         outcomes: By remote id, with the source of each.
         unclear: Ids of which only a single look-up can tell more.
         requests: How many requests it took, the one that failed included.
-        error: Why it ended early; None when it came to its end.
+        error: Why it ended early, what says to stop or to wait before all else; None when it came to its end.
         has_failures: More work has failed than it has asked the reasons of.
     """
 
@@ -43,7 +43,8 @@ class Sweep(Struct, kw_only=True):
         self.outcomes.update(part.outcomes)
         self.unclear += part.unclear
         self.requests += part.requests
-        self.error = part.error or self.error
+        if self.error is None or isinstance(self.error, TryAgain):
+            self.error = part.error or self.error
         self.has_failures = part.has_failures or self.has_failures
 
 
@@ -119,7 +120,9 @@ def glance(client: Client, settle: Settle, wanted: Sequence[str]) -> Iterator[Sw
                     failed.append(remote_id)
     except ApiError as error:
         seen.error = error
-    for remote_id in failed[:FEW] if seen.error is None else ():
+    for remote_id in failed[:FEW]:
+        if seen.error is not None:
+            break
         seen.add(_single(client, settle, remote_id))
     seen.has_failures = any(each not in seen.outcomes for each in failed)
     # in their order: several failures in a row are a reason to stop, others in between are not
