@@ -81,6 +81,7 @@ class Dispatcher(Struct, kw_only=True):
     Attributes:
         gate: Why the last wish was not granted in full.
         is_short: Rows wait for places, or for money that cheaper outcomes than expected would leave.
+        was_short: They have waited for it before in this run, and soon will again.
         wake_at: When it is worth asking again, unix seconds; None when something else must happen first.
         stop: Why nothing more may be sent; empty while all is well.
         accepted: Attempts that the API has just taken, for whoever watches them from here on.
@@ -104,6 +105,7 @@ class Dispatcher(Struct, kw_only=True):
     rows: Collection[str] | None = None
     gate: Gate = Gate.OPEN
     is_short: bool = False
+    was_short: bool = False
     wake_at: float | None = None
     stop: str = ""
     accepted: dict[int, Attempt] = field(default_factory=dict)
@@ -180,6 +182,7 @@ class Dispatcher(Struct, kw_only=True):
         admitted = self._ask(resend, now)
         self.gate, self.wake_at = admitted.gate, admitted.until
         self.is_short = self.gate in (Gate.SLOTS, Gate.BUDGET)
+        self.was_short = self.was_short or self.is_short
         for _, together in groupby(admitted.attempts, key=lambda attempt: attempt.submission_id):
             attempts = tuple(together)
             known = [each for each in map(self.doubts.take, (each.attempt_id for each in attempts)) if each]
@@ -398,7 +401,7 @@ class Dispatcher(Struct, kw_only=True):
 
     def _hold_off(self, error: Throttled, now: float) -> None:
         if error.slots_only:
-            self.is_short = True
+            self.is_short = self.was_short = True
             self.gate, self.wake_at = Gate.SLOTS, now + (error.wait_s or NO_ANSWER_WAIT_S)
             return
         if self.wake_at is not None and now < self.wake_at and error.wait_s is None:

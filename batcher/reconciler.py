@@ -138,7 +138,6 @@ class Reconciler(Struct, kw_only=True):
         flights = {name: flight for name, flight in self._flights.items() if flight}
         looks = {name: self._look(flight, now) for name, flight in flights.items()}
         self._under_way, self.due_at, self._begun_at = True, None, now
-        self._seen_so_far = Sweep()
         self.senders.send(self, tuple(looks), partial(look_at_all, looks))
 
     def _look(self, flight: Flight, now: float) -> Look:
@@ -176,7 +175,8 @@ class Reconciler(Struct, kw_only=True):
             raise returned.error
         for operation in returned.about:
             self._flights[operation].looked_at = self._begun_at
-        self._looked(self._seen_so_far, now)
+        seen, self._seen_so_far = self._seen_so_far, Sweep()
+        self._looked(seen, now)
         return []
 
     def _seen(self, flight: Flight, part: Sweep, now: float) -> list[News]:

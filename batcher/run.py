@@ -358,17 +358,16 @@ class Run:
             return False
         if dispatcher.gate is Gate.NOTHING_WAITING and not any(self.opened.bound.sources.values()):
             return self.senders.under_way() > 0
-        return dispatcher.gate is Gate.OPEN
+        return dispatcher.gate is Gate.OPEN and not dispatcher.was_short
 
     def _wait(self, dispatcher: Dispatcher, reconciler: Reconciler) -> float:
         now, wakes = self.around.clock(), [self.deadline]
         if self.senders.free() > 0:  # while all are busy nothing can begin, however long it is due
-            is_sending = self._is_sending(dispatcher)
-            if is_sending and dispatcher.gate is Gate.OPEN:
-                return 0.0
             may_send = self.verbs is not Verbs.RECONCILE and not dispatcher.stop
+            if may_send and dispatcher.gate is Gate.OPEN and dispatcher.wake_at is None:
+                return 0.0
             wakes.append(dispatcher.due_at if may_send else dispatcher.look_at)
-            if not is_sending and self.verbs is not Verbs.SUBMIT:
+            if self.verbs is not Verbs.SUBMIT and not self._is_sending(dispatcher):
                 wakes.append(reconciler.due_at)
             if may_send:
                 wakes += [dispatcher.wake_at, self._uploads.due_at]
