@@ -10,7 +10,7 @@ from batcher.job import Poll
 LOOKS_PER_RENDER = 11
 """A finished piece is noticed on average 1/22 of a render late, which leaves a slot idle for 4 % of the time."""
 
-MANY, LOOKS_AT_MANY = 100, 15
+MANY, LOOKS_AT_MANY = 100, 14
 """Where more than so many are in flight one request asks about a hundred of them: more looks are had for little."""
 
 LOOKS_AT_LEISURE = 4
