@@ -260,8 +260,6 @@ def _is_overdue(bound: BoundJob, standing: Standing) -> bool:
 
 def _waiting_for(bound: BoundJob, standing: Standing, tasks: Sequence[Standing]) -> str:
     """Which step holds a task up, and why; for the one that does so, which later ones wait."""
-    if len(tasks) == 1:
-        return ""
     if standing.state is State.WAITING:
         other = hindrance(bound.sources, standing, tasks)
         if other is None:

@@ -580,18 +580,24 @@ def test_of_many_in_flight_a_glance_tells_which_have_ended(make_site: Callable[.
     assert looks < 0.5 * site.rows
 
 
-def test_a_run_that_only_sends_does_not_spin_over_looks_that_it_never_takes(
-    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While a rate holds it, what it has sent becomes due: that wakes nobody who does not look."""
-    waits: list[float] = []
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long runs wait for something to happen, in seconds, pass by pass."""
+    told: list[float] = []
     wait = Run._wait
 
     def waited(run: Run, *about: Any) -> float:
-        waits.append(wait(run, *about))
-        return waits[-1]
+        told.append(wait(run, *about))
+        return told[-1]
 
     monkeypatch.setattr(Run, "_wait", waited)
+    return told
+
+
+def test_a_run_that_only_sends_does_not_spin_over_looks_that_it_never_takes(
+    make_site: Callable[..., Site], waits: list[float]
+) -> None:
+    """While a rate holds it, what it has sent becomes due: that wakes nobody who does not look."""
     site = make_site(20, job={"limits": {"in_flight": 50, "submissions": "10/minute"}})
     site.run(verbs=Verbs.SUBMIT)
 
@@ -600,20 +606,13 @@ def test_a_run_that_only_sends_does_not_spin_over_looks_that_it_never_takes(
 
 
 def test_a_reconcile_does_not_spin_over_doubts_that_only_a_sender_settles(
-    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+    make_site: Callable[..., Site], waits: list[float]
 ) -> None:
     """What a run died over while sending it is due at once, and stays so: a long look is waited for all the same."""
-    waits: list[float] = []
-    wait = Run._wait
-
-    def waited(run: Run, *about: Any) -> float:
-        waits.append(wait(run, *about))
-        return waits[-1]
-
     site = make_site()
     with pytest.raises(Killed):
         site.run(dies_after=ROWS // 2)
-    monkeypatch.setattr(Run, "_wait", waited)
+    waits.clear()
     site.run(verbs=Verbs.RECONCILE)
 
     assert "sending" in {state for _, state, _, _ in site.attempts()}

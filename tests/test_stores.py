@@ -167,10 +167,12 @@ def test_all_that_is_below_a_folder_is_told_with_its_size(shop: Shop) -> None:
 
 
 def test_a_place_that_can_be_written_to_is_required_without_a_word(shop: Shop) -> None:
-    """Whether something stands there or not."""
-    shop.put(shop.at("a.csv"), b"A")
-    shop.store.require(shop.at("a.csv"))
-    shop.store.require(shop.at("new", "b.csv"))
+    """Whether something stands there or not; and nothing is left of the trial."""
+    shop.put(shop.at("deep", "a.csv"), b"A")
+    shop.store.require(shop.at("deep", "a.csv"))
+    shop.store.require(shop.at("deep", "new", "b.csv"))
+
+    assert shop.store.sizes(shop.at("deep")) == {"a.csv": 1}
 
 
 def test_a_file_is_given_away_whole_or_not_at_all(shop: Shop) -> None:

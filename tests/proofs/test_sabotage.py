@@ -20,7 +20,11 @@ PACKAGE = Path(batcher.version.__file__).parent
 @pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage.name)
 def test_what_is_to_be_broken_is_still_there(sabotage: Sabotage, tmp_path: Path) -> None:
     """Code moves on: a fault that breaks nothing any more would be noticed only when all of them are tried."""
-    sabotaged(sabotage, package=PACKAGE, into=tmp_path)
+    folder = sabotaged(sabotage, package=PACKAGE, into=tmp_path)
+    broken = {each.file for each in sabotage.changes}
+
+    assert broken
+    assert all((folder / PACKAGE.name / each).read_bytes() != (PACKAGE / each).read_bytes() for each in broken)
 
 
 @pytest.mark.skipif(os.environ.get("BATCHER_CHAOS") != "1", reason="only in `make chaos`: BATCHER_CHAOS is not 1")
