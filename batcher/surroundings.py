@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from batcher.clocks import difference_s
 from batcher.errors import InputError, Problem
 from batcher.idle import STATE_VARIABLE
 from batcher.ledger.place import is_address, shared_clock, wrong_place
@@ -21,9 +23,9 @@ def steady_clock() -> Callable[[], float]:
     Unix seconds that are right at the beginning and then run evenly, through sleep too: a wall clock that is set
     forwards or backwards in the middle of a run moves no interval.
     """
-    boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-    begun = time.time() - time.clock_gettime(boot)
-    return lambda: begun + time.clock_gettime(boot)
+    boot = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    begun = difference_s(time.time, boot)
+    return lambda: begun + boot()
 
 
 def clock_for(place: str) -> Callable[[], float]:

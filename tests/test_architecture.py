@@ -51,7 +51,7 @@ LAYERS = (
     ("copies", "fault", "google_link", "hosts", "pattern", "schema", "units"),
     ("stores",),
     ("model",),
-    ("errors", "idle"),
+    ("clocks", "errors", "idle"),
     ("version",),
 )
 """Top to bottom: a room imports from the layers below its own, and from itself. Rooms of one layer do not know each other."""

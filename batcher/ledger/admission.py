@@ -132,14 +132,16 @@ def _room_in_windows(db: Db, wish: Admission) -> tuple[int, float | None]:
 
 
 def _room(db: Db, wish: Admission, rate: Rate) -> tuple[int, float | None]:
-    under_way = db.execute(_UNDER_WAY, (wish.account, wish.now - rate.window_s - wish.grace_s)).fetchone()[0]
-    answered = db.execute(_ANSWERED, (wish.account, wish.now - rate.window_s)).fetchone()[0]
+    # an answer that another has written down may have come later than that by our clock
+    window_s = rate.window_s + db.clocks_apart_s
+    under_way = db.execute(_UNDER_WAY, (wish.account, wish.now - window_s - wish.grace_s)).fetchone()[0]
+    answered = db.execute(_ANSWERED, (wish.account, wish.now - window_s)).fetchone()[0]
     free = max(0, rate.count - under_way - answered)
     if under_way >= rate.count:
         return 0, None
     # the next place opens when the oldest of the newest (count - under way) leaves the window
     oldest = db.execute(_NTH_NEWEST, (wish.account, max(0, rate.count - under_way - 1))).fetchone()
-    return free, oldest[0] + rate.window_s if oldest else None
+    return free, oldest[0] + window_s if oldest else None
 
 
 def _resend(db: Db, wish: Admission, at_most: int) -> tuple[list[Attempt], int]:

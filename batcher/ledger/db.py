@@ -36,6 +36,10 @@ class Db(Protocol):
     def claiming(self) -> str:
         """What a query ends with that picks rows to be changed next: others pass over them until the transaction ends."""
 
+    @property
+    def clocks_apart_s(self) -> float:
+        """How far the clocks of two who write here may be apart."""
+
     def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), /) -> Rows:
         """Run one statement."""
 

@@ -15,7 +15,7 @@ from batcher.errors import LedgerError, NotFinished
 from batcher.ledger.db import Db, Rows, Touched
 from batcher.ledger.dialect import ddl_for_postgres, query_for_postgres
 from batcher.ledger.schema import MIGRATIONS, SCHEMA_VERSION, TABLES, key_of_tables
-from batcher.ledger.server import connected, shown, trouble_of
+from batcher.ledger.server import CLOCKS_APART_S, connected, shown, trouble_of
 from batcher.ledger.sql import SqlLedger, T
 
 TRIES = 5
@@ -60,6 +60,7 @@ class _Db:
     """A `Db` over one connection."""
 
     claiming: ClassVar[str] = " FOR UPDATE SKIP LOCKED"
+    clocks_apart_s: ClassVar[float] = CLOCKS_APART_S
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection

@@ -10,9 +10,13 @@ from urllib.parse import quote
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from batcher.clocks import difference_s
 from batcher.errors import LedgerError, LedgerUnreachable
 
 CONNECT_S = 15
+CLOCKS_APART_S = 0.005
+"""How far two clocks may be apart that this server's has set: each is wrong by half a round trip at most."""
+
 _REFUSED = (
     "does not exist",
     "authentication failed",
@@ -49,16 +53,18 @@ def shown(address: str) -> str:
 
 def ahead_s(address: str, clock: Callable[[], float]) -> float:
     """
-    How far the database's clock is ahead of ours, to half the time of a round trip.
+    How far the database's clock is ahead of ours, to half the time of the quickest of several round trips.
 
     Raises:
         LedgerUnreachable: There is no connection.
     """
     with connected(address) as connection:
-        before = clock()
-        found = connection.execute("SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8").fetchone()
-        after = clock()
-    return float(found[0]) - (before + after) / 2 if found else 0.0
+
+        def theirs() -> float:
+            found = connection.execute("SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8").fetchone()
+            return float(found[0]) if found else clock()
+
+        return difference_s(theirs, clock)
 
 
 def has_schema(address: str, schema: str) -> bool:

@@ -27,6 +27,7 @@ class _Connection(sqlite3.Connection):
     """A `Db`: whoever writes is alone, so that nothing needs to be claimed row by row."""
 
     claiming: ClassVar[str] = ""
+    clocks_apart_s: ClassVar[float] = 0.0
 
     def stream(self, sql: str, /) -> Iterator[Any]:
         """See `Db.stream`: SQLite never brings more than one row at a time."""

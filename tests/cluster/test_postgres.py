@@ -16,7 +16,7 @@ from batcher.errors import Exit, LedgerError, LedgerUnreachable
 from batcher.ledger.attendance import roster
 from batcher.ledger.postgres import PostgresLedger
 from batcher.ledger.schema import SCHEMA_VERSION
-from batcher.ledger.server import connected, shown
+from batcher.ledger.server import CLOCKS_APART_S, connected, shown
 from batcher.ledger.values import Admitted, Asked, Candidate, Prepared
 from batcher.model import Attempt, State
 from batcher.units import Rate
@@ -190,6 +190,19 @@ def test_windows_and_tasks_are_exact_over_all_who_send(open_ledger: Open) -> Non
     assert len(sent) == 120
     assert len({each.task.row_id for each in sent}) == 120
     assert len({each.attempt_id for each in sent}) == 120
+
+
+def test_a_window_is_kept_where_the_clocks_of_two_machines_differ(open_ledger: Open) -> None:
+    """Who writes the answer down may be behind who asks next, by as much as clocks can be apart that one database has set."""
+    here, there = open_ledger(), open_ledger()
+    plan(here, *rows(2))
+    window = [Rate(count=1, window_s=1.0)]
+    (attempt,) = admit(here, 10.0, windows=window).attempts
+    accept(here, attempt, at=10.5)
+
+    early = admit(there, 11.5 + CLOCKS_APART_S / 2, windows=window)
+    assert (early.attempts, early.until) == ([], pytest.approx(11.5 + CLOCKS_APART_S))
+    assert len(admit(there, 11.5 + 2 * CLOCKS_APART_S, windows=window).attempts) == 1
 
 
 def test_slots_are_exact_over_all_who_send(open_ledger: Open) -> None:
