@@ -46,6 +46,9 @@ MOVES: Mapping[State, frozenset[State]] = {
 UNSENT = (State.WAITING, State.INVALID)
 """What nobody has asked an API for yet, and a person can still keep back."""
 
+OPEN = (State.SENDING, State.IN_PROGRESS, State.UNSURE)
+"""What may have been charged, and has come to no end: it holds a place at the account."""
+
 WORST_FIRST = (
     State.UNSURE,
     State.FAILED,

@@ -43,6 +43,7 @@ TICK_S = 0.5
 LONG_WAIT_S = 3600.0
 """With nothing in flight, a longer hold-off ends the run instead of being sat out."""
 
+_OVER = (State.DONE, State.FAILED, State.UNSURE)
 SLOTS_TAKEN = "as many are in work as the account allows"
 
 WRITE_EVERY_S = 30.0
@@ -321,17 +322,17 @@ class Run:
         if self.journal is not None:
             self.journal.learned(recorded)
         for each in recorded:
-            if each.state is State.IN_PROGRESS and each.remote_id:
-                reconciler.accepted(flying(dispatcher.accepted.pop(each.attempt_id), each))
-                self.progress.sent += 1
-            if each.state is State.DONE and (attempt := dispatcher.accepted.pop(each.attempt_id, None)):
-                reconciler.made_rows.add(attempt.task.row_id)
-            if each.state in (State.DONE, State.FAILED, State.UNSURE):
+            if each.state in _OVER:
+                if each.state is State.DONE and (attempt := dispatcher.accepted.pop(each.attempt_id, None)):
+                    reconciler.made_rows.add(attempt.task.row_id)
                 self.progress.finished += 1
                 dispatcher.woken()
-            if each.ended:
+            elif each.ended:
                 dispatcher.woken()
-            if each.state is State.WAITING:
+            elif each.state is State.IN_PROGRESS and each.remote_id:
+                reconciler.accepted(flying(dispatcher.accepted.pop(each.attempt_id), each))
+                self.progress.sent += 1
+            elif each.state is State.WAITING:
                 dispatcher.reopen()
         self._release(dispatcher, reconciler)
         if self._uploads.arrived:

@@ -10,8 +10,9 @@ from typing import Any
 from batcher.ledger.db import Db, change_rows, insert_rows
 from batcher.ledger.filing import HAS_ALL, assets_of, only_rows
 from batcher.ledger.identity import batch_key
+from batcher.ledger.schema import one_of
 from batcher.ledger.values import Admission, Admitted, Candidate, Gate, Prepared
-from batcher.model import Asset, Attempt, State, TaskKey
+from batcher.model import OPEN, Asset, Attempt, State, TaskKey
 from batcher.units import Rate
 
 _HELD = "SELECT held_until, held_why FROM accounts WHERE account = ? AND held_until > ? AND held_until < ?"
@@ -26,12 +27,12 @@ UPDATE sends SET answered = 1, at = CASE WHEN at < ? THEN ? ELSE at END WHERE an
 
 _NTH_NEWEST = "SELECT at FROM sends WHERE account = ? AND answered = 1 ORDER BY at DESC LIMIT 1 OFFSET ?"
 # Quickly counted, and never too few: what holds no slot any more is still among them.
-_SLOTS_AT_MOST = "SELECT COUNT(*) FROM attempts WHERE account = ? AND state IN ('sending', 'in progress', 'unsure')"
-_SLOTS = """
+_SLOTS_AT_MOST = f"SELECT COUNT(*) FROM attempts WHERE account = ? AND {one_of(OPEN)}"
+_SLOTS = f"""
 SELECT COUNT(*) FROM attempts a JOIN submissions s USING (submission_id)
-WHERE a.account = ? AND a.state IN ('sending', 'in progress', 'unsure') AND a.ended_at IS NULL
+WHERE a.account = ? AND {one_of(OPEN, "a.state")} AND a.ended_at IS NULL
   AND COALESCE(a.accepted_at, s.first_sent_at) > ?
-  AND NOT (a.state = 'unsure' AND a.operation IN ({values}) AND s.first_sent_at <= ?)"""
+  AND NOT (a.state = 'unsure' AND a.operation IN ({{values}}) AND s.first_sent_at <= ?)"""
 # Work that was given up or lost may have been charged all the same.
 _SPENT = """
 SELECT COALESCE(SUM(COALESCE(a.cost, a.estimate, 0)), 0) FROM attempts a JOIN tasks t USING (task_id)

@@ -13,16 +13,17 @@ from msgspec.json import decode
 from batcher.ledger.admission import ATTEMPT, attempt_from
 from batcher.ledger.db import Db
 from batcher.ledger.planning import BY_WORD, NO_SOURCES
+from batcher.ledger.schema import one_of
 from batcher.ledger.values import FileRecord, InFlight, Standing, Waiting
-from batcher.model import UNSENT, Attempt, FileState, State, TaskKey
+from batcher.model import OPEN, UNSENT, Attempt, FileState, State, TaskKey
 
 _IN_FLIGHT = """
 SELECT a.attempt_id, a.remote_id, a.accepted_at, a.body, a.operation, t.row_id, t.step, t.item
 FROM attempts a JOIN tasks t USING (task_id)
 WHERE a.state = 'in progress' AND t.job = ? AND a.account = ? ORDER BY a.accepted_at, a.attempt_id"""
-_SPENT = """
+_SPENT = f"""
 SELECT COALESCE(SUM(CASE WHEN a.state = 'done' THEN COALESCE(a.cost, a.estimate, 0) END), 0),
-       COALESCE(SUM(CASE WHEN a.state IN ('sending', 'in progress', 'unsure') THEN COALESCE(a.estimate, 0) END), 0)
+       COALESCE(SUM(CASE WHEN {one_of(OPEN, "a.state")} THEN COALESCE(a.estimate, 0) END), 0)
 FROM attempts a JOIN tasks t USING (task_id) WHERE t.job = ?"""
 _STANDINGS = """
 SELECT t.row_id, t.step, t.item, t.row_number, t.state, t.flaws, t.input_hash, t.made_hash, t.estimate,
@@ -50,9 +51,9 @@ SELECT COALESCE(SUM(ready), 0), COALESCE(SUM(1 - ready), 0), SUM(estimate) FROM 
 WHERE job = ? AND state = 'waiting' AND gone = 0 AND held = 0 AND not_before <= ? AND (ready = 1 OR NOT EXISTS (
     SELECT 1 FROM tasks o WHERE o.job = t.job AND o.row_id = t.row_id AND o.step <> t.step AND o.gone = 0
       AND o.state IN ('failed', 'invalid', 'unsure')))"""
-_PLACES = """
+_PLACES = f"""
 SELECT t.job, COUNT(*) FROM attempts a JOIN tasks t USING (task_id)
-WHERE a.account = ? AND a.state IN ('sending', 'in progress', 'unsure') GROUP BY t.job ORDER BY t.job"""
+WHERE a.account = ? AND {one_of(OPEN, "a.state")} GROUP BY t.job ORDER BY t.job"""
 _TIMES = """
 SELECT took_s FROM attempts WHERE account = ? AND operation = ? AND took_s IS NOT NULL ORDER BY completed_at DESC LIMIT 100"""
 

@@ -13,8 +13,9 @@ from batcher.ledger.admission import ARRIVED
 from batcher.ledger.db import Db, among, change_rows, insert_rows
 from batcher.ledger.moving import Move, may_move, move_task, note, require_allowed, set_states
 from batcher.ledger.planning import BY_WORD, block
+from batcher.ledger.schema import one_of
 from batcher.ledger.values import FileRecord, News
-from batcher.model import Source, State, TaskKey
+from batcher.model import OPEN, Source, State, TaskKey
 
 _JSON = Encoder()
 FINAL = (State.DONE, State.FAILED)
@@ -58,9 +59,9 @@ WHERE attempt_id IN ({ids})"""
 _GIVEN_UP = "UPDATE attempts SET state = 'failed', error_code = 'given_up', error = ? WHERE attempt_id = ?"
 _OWNER = """
 INSERT INTO accounts (account, owner) VALUES (?, ?) ON CONFLICT (account) DO UPDATE SET owner = excluded.owner"""
-_CLAIM = """
+_CLAIM = f"""
 UPDATE attempts SET account = ?
-WHERE state IN ('sending', 'in progress', 'unsure') AND task_id IN (SELECT task_id FROM tasks WHERE job = ?)
+WHERE {one_of(OPEN)} AND task_id IN (SELECT task_id FROM tasks WHERE job = ?)
   AND account IN (SELECT account FROM accounts WHERE owner = ? AND account <> ?)"""
 _ELSEWHERE = """
 SELECT COUNT(*) FROM attempts a JOIN tasks t USING (task_id)
