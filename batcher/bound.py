@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
+
+from msgspec.json import decode
 
 from batcher.bound_step import BoundStep, Header
 from batcher.catalog.model import Operation, Provider
@@ -440,7 +441,7 @@ class BoundJob:
         own = self.steps.get(step)
         if own is None or own.operation.name != name:
             return None
-        return own.price.final(json.loads(body), duration_s=duration_s)
+        return own.price.final(decode(body), duration_s=duration_s)
 
 
 def _day_column(job: Job, header: Header) -> int | None:

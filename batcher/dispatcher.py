@@ -43,6 +43,9 @@ SLOTS_AGAIN_S = 1.0
 REREAD_S = 1.0
 """While attempts are in doubt, look in the ledger this often whether another process has settled them."""
 
+AT_ONCE = 10
+"""Requests of one admission: the API works on the first of them while the next are written down."""
+
 MAX_ATTEMPTS = 3
 """Attempts at one row without a person's word, where the job lets lost rows be sent again."""
 
@@ -200,7 +203,7 @@ class Dispatcher(Struct, kw_only=True):
             job=self.bound.job.name,
             account=self.account,
             now=now,
-            at_most=min(self.senders.free(), self._one_by_one) if self._one_by_one else self.senders.free(),
+            at_most=min(self.senders.free(), self._one_by_one or AT_ONCE),
             batch={} if self._one_by_one else self._batch_sizes,
             resend=[each.attempt.attempt_id for each in resend],
             windows=self.limits.windows,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from batcher.bound import BoundJob
 from batcher.expiry import iso
@@ -70,6 +71,8 @@ def _digits(text: str) -> str:
 
 def _stamp(tasks: Sequence[Standing]) -> tuple[str, str, str]:
     """The cells of `STAMP`: attempts ever made, when the first was sent, when the last was finished."""
+    if len(tasks) == 1:
+        return str(tasks[0].attempts), iso(tasks[0].submitted_at), iso(tasks[0].completed_at)
     sent = [each.submitted_at for each in tasks if each.submitted_at is not None]
     return str(sum([each.attempts for each in tasks])), iso(min(sent, default=None)), iso(tasks[-1].completed_at)
 
@@ -207,16 +210,17 @@ def _worst(standings: Sequence[Standing]) -> State:
 def _output(bound: BoundJob, standing: Standing | None, column: OutputColumn, tasks: Sequence[Standing]) -> str:
     if standing is None:
         return ""
-    if column.output == STATUS:
+    output = column.output
+    if output == STATUS:
         return word_of(standing.state)
-    if column.output == ERROR:
+    if output == ERROR:
         return _error(bound, standing, tasks)
-    if column.output.endswith("_file") and column.output not in standing.outputs:
-        file = _file(standing, f"{column.output.removesuffix('_file')}_url")
+    if (text := standing.outputs.get(output)) is not None:
+        return text
+    if output.endswith("_file"):
+        file = _file(standing, f"{output.removesuffix('_file')}_url")
         return file.path if file and file.state is FileState.HERE else ""
-    if column.output in standing.outputs:
-        return standing.outputs[column.output]
-    return standing.remote_id if column.output.endswith("_id") else ""
+    return standing.remote_id if output.endswith("_id") else ""
 
 
 def _file(standing: Standing, output: str) -> FileRecord | None:
@@ -329,5 +333,7 @@ def _sum(amounts: Iterable[float | None]) -> float | None:
     return sum(known) if known else None
 
 
+@lru_cache(maxsize=1024)
 def _amount(value: float | None) -> str:
+    """As it stands in a cell; most rows of a sheet have cost one of a few amounts."""
     return "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".")

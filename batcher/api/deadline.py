@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 _air = threading.local()
@@ -116,6 +117,12 @@ class Watchdog:
 
 def watched_adapter() -> Any:
     """An adapter of requests whose connections show their socket to the deadline of the calling thread."""
+    return _watched()(max_retries=0)
+
+
+@cache
+def _watched() -> Any:
+    """The class of such adapters, made when requests is there."""
     import requests.adapters
     import urllib3
 
@@ -149,7 +156,7 @@ def watched_adapter() -> Any:
             super().init_poolmanager(*args, **kwargs)
             self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
 
-    return Adapter(max_retries=0)
+    return Adapter
 
 
 def _connect(connect: Any) -> None:

@@ -1,4 +1,4 @@
-"""The connections of one thread to one address."""
+"""The way to one address, and the connections of one thread over it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, BinaryIO
 from batcher.api.deadline import watched_adapter
 
 TARGETS = 64
-"""Addresses of which a thread remembers how they are written: most requests go to one of a few."""
+"""Addresses of which it is remembered how they are written: most requests go to one of a few."""
 
 
-class Line:
+class Way:
     """
-    The connections of one thread, which never follow a redirect and never repeat anything.
+    How an address is reached.
 
-    requests decides once how the address is reached: which proxy, which certificates, no .netrc, which would replace the
-    key. Each exchange then goes straight over its pool of connections: what a session does anew for each request
-    (cookies, hooks, a look at the environment, a response in its own form) takes longer than the sending.
+    requests decides once: over which proxy, with which certificates, with no .netrc, which would replace the key. Each
+    exchange then goes straight over a pool of connections: what a session does anew for each request (cookies, hooks, a
+    look at the environment, a response in its own form) takes longer than the sending.
 
     Args:
         base_url: Where the API is.
@@ -27,19 +27,52 @@ class Line:
 
     def __init__(self, base_url: str, headers: Mapping[str, str]) -> None:
         import requests
-        import urllib3
 
         self._base_url = base_url
         told = requests.Session().merge_environment_settings(base_url, {}, None, None, None)
         self._proxies = requests.utils.get_environ_proxies(base_url)
         self._verify = told["verify"] if told["verify"] is not None else True
-        self._adapter = watched_adapter()
-        self._pool: Any = None
+        self._address = self._prepared("", ())
+        self._writer = watched_adapter()
         checked = requests.PreparedRequest()
         checked.prepare_headers({**requests.utils.default_headers(), **headers})
-        self._headers = dict(checked.headers)
+        self.headers = dict(checked.headers)
+        self.target = lru_cache(maxsize=TARGETS)(self._written)
+
+    def open(self, adapter: Any) -> Any:
+        """A pool of connections of an adapter."""
+        pool = adapter.get_connection_with_tls_context(self._address, self._verify, proxies=self._proxies)
+        adapter.cert_verify(pool, self._address.url, self._verify, None)
+        return pool
+
+    def _written(self, path: str, query: tuple[tuple[str, str], ...]) -> str:
+        """How an address stands in the first line of a request."""
+        written: str = self._writer.request_url(self._prepared(path, query), self._proxies)
+        return written
+
+    def _prepared(self, path: str, query: tuple[tuple[str, str], ...]) -> Any:
+        import requests
+
+        request = requests.PreparedRequest()
+        request.prepare_url(self._base_url + path, dict(query))
+        return request
+
+
+class Line:
+    """
+    The connections of one thread, which never follow a redirect and never repeat anything.
+
+    Args:
+        way: Where they lead, and how.
+    """
+
+    def __init__(self, way: Way) -> None:
+        import urllib3
+
+        self._way = way
+        self._adapter = watched_adapter()
+        self._pool: Any = None
         self._never = urllib3.Retry(False)
-        self._target = lru_cache(maxsize=TARGETS)(self._written)
 
     def send(
         self,
@@ -59,36 +92,18 @@ class Line:
         """
         about = _about(data) if data is not None else {}
         if self._pool is None:
-            self._pool = self._opened()
+            self._pool = self._way.open(self._adapter)
         return self._pool.urlopen(
             method,
-            self._target(path, tuple(query.items()) if query else ()),
+            self._way.target(path, tuple(query.items()) if query else ()),
             body=data,
-            headers={**self._headers, **about, **(headers or {})},
+            headers={**self._way.headers, **about, **(headers or {})},
             retries=self._never,
             redirect=False,
             assert_same_host=False,
             preload_content=False,
             timeout=timeout,
         )
-
-    def _opened(self) -> Any:
-        address = self._prepared("", ())
-        pool = self._adapter.get_connection_with_tls_context(address, self._verify, proxies=self._proxies)
-        self._adapter.cert_verify(pool, address.url, self._verify, None)
-        return pool
-
-    def _written(self, path: str, query: tuple[tuple[str, str], ...]) -> str:
-        """How an address stands in the first line of a request."""
-        written: str = self._adapter.request_url(self._prepared(path, query), self._proxies)
-        return written
-
-    def _prepared(self, path: str, query: tuple[tuple[str, str], ...]) -> Any:
-        import requests
-
-        request = requests.PreparedRequest()
-        request.prepare_url(self._base_url + path, dict(query))
-        return request
 
     def close(self) -> None:
         """Hang up; what is sent next goes over new connections."""

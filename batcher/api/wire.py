@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import cached_property
 from typing import Any, BinaryIO
 
 import msgspec
 from msgspec import Struct, field
 
 from batcher.api.deadline import Deadline, Watchdog
-from batcher.api.line import Line
+from batcher.api.line import Line, Way
 from batcher.model import Json
 from batcher.version import VERSION
 
@@ -26,7 +27,6 @@ CONNECT_S = 10.0
 MAX_BYTES = 10_000_000
 MAX_DEPTH = 100
 """How deeply lists and objects of an answer may be nested: what was just parsed must not overflow whoever reads it."""
-_NESTS = (dict, list)  # a union of the two would be made anew for every value
 _ERRNO = re.compile(r"\[Errno -?\d+\] ")
 STALE_S = 3.0
 """Age of an idle connection from which a write gets a fresh one: the server may have closed it unseen."""
@@ -127,10 +127,14 @@ class Wire:
             deadline.over()
             self._local.used_at = time.monotonic()
 
+    @cached_property
+    def _way(self) -> Way:
+        return Way(self._base_url, self._headers)
+
     def _line(self, *, fresh: bool) -> Line:
         line: Line | None = getattr(self._local, "line", None)
         if line is None:
-            line = self._local.line = Line(self._base_url, self._headers)
+            line = self._local.line = Line(self._way)
             self._lines.append(line)
         elif fresh and time.monotonic() - self._local.used_at > STALE_S:
             line.close()
@@ -195,14 +199,14 @@ def _refuse(constant: str) -> None:
 
 
 def _is_deep(value: Json) -> bool:
-    """Whether anything stands deeper than it may."""
+    """Whether anything stands deeper than it may; `value` is fresh from a parser, which makes no subclasses."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [
             inner
             for each in level
-            for inner in (each.values() if isinstance(each, dict) else each)
-            if isinstance(inner, _NESTS)
+            for inner in (each.values() if type(each) is dict else each)
+            if type(inner) is dict or type(inner) is list
         ]
         if not level:
             return False
