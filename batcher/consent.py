@@ -7,7 +7,7 @@ import json
 
 from batcher.job import Job
 from batcher.ledger.values import Approval
-from batcher.opening import OpenJob
+from batcher.open_job import OpenJob
 from batcher.units import Money
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -17,14 +18,17 @@ from batcher.errors import ApiError, LedgerError, Rejected
 from batcher.expiry import signed_until
 from batcher.fetch.client import Fetched, Fetcher
 from batcher.fetch.errors import DiskTrouble, FetchError, LinkExpired, Occupied, Refused, TryLater
+from batcher.fetch.forward import clear
 from batcher.filenames import FileNames
 from batcher.filing import FilePlace
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import FileRecord, News, Standing
 from batcher.model import FileState, Outcome, State, TaskKey
+from batcher.open_job import OpenJob
 from batcher.renewal import renewed
 from batcher.senders import Returned, ThreadedSenders
 from batcher.stores import Location, StoreError, Taken, located, look, rename, shown_from
+from batcher.surroundings import Surroundings
 from batcher.wanted import Shelf, is_lacking, wanted_files
 
 FETCHERS = 6
@@ -321,3 +325,18 @@ def bring(fetcher: Fetcher, client: Client, settle: Settle | None, want: Want, *
         return Brought(fetched=fetcher.fetch(link, want.target, folder=want.place.folder), outcome=outcome)
     except FetchError as error:
         return Brought(error=error, outcome=outcome)
+
+
+def open_downloads(opened: OpenJob, around: Surroundings) -> Downloads:
+    """What fetches the files of a job: it knows no key, and reaches this machine only where the account's API does."""
+    scratch = opened.state / "downloads"
+    clear(scratch, now=time.time())
+    return Downloads(
+        bound=opened.bound,
+        ledger=opened.ledger,
+        client=opened.online(),
+        fetcher=Fetcher(allow_loopback=not opened.is_real, scratch=scratch),
+        pool=ThreadedSenders(FETCHERS),
+        clock=around.clock,
+        tell=around.tell,
+    )

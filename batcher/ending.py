@@ -14,7 +14,7 @@ from batcher.filing import folders_of
 from batcher.idle import Kept
 from batcher.ledger.place import is_address
 from batcher.model import State
-from batcher.opening import OpenJob
+from batcher.open_job import OpenJob
 from batcher.plan import Plan
 from batcher.project import PROJECT_FILE
 from batcher.results import Tally

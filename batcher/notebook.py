@@ -24,8 +24,10 @@ from batcher.errors import InputError, Stopped
 from batcher.filenames import check_file_names
 from batcher.job import Job, job_from_dict, load_job
 from batcher.model import Json
-from batcher.opening import OpenJob, check_results_file, opened
-from batcher.plan import Plan, leave_out_held, look
+from batcher.open_job import OpenJob
+from batcher.opening import check_results_file, opened
+from batcher.plan import Plan
+from batcher.planner import leave_out_held, look
 from batcher.results import result_rows
 from batcher.run import SENDERS, Run
 from batcher.senders import ThreadedSenders

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from msgspec import Struct
-
 from batcher.answers import flying
 from batcher.chain import release
 from batcher.dispatcher import SLOTS_AGAIN_S, Dispatcher
 from batcher.doubts import Doubts
-from batcher.downloads import FETCHERS, Downloads
+from batcher.downloads import Downloads, open_downloads
 from batcher.ending import Ending, Verbs, exit_code, unwritten
 from batcher.errors import Exit, InputError, LedgerError
 from batcher.expiry import iso
-from batcher.fetch.client import Fetcher
-from batcher.fetch.forward import clear
 from batcher.journal import Journal
 from batcher.lease import Lease
 from batcher.ledger.values import Gate, News
 from batcher.limits import limits_of
 from batcher.model import State
-from batcher.opening import OpenJob
+from batcher.open_job import OpenJob
+from batcher.progress import Progress
 from batcher.reconciler import Reconciler
 from batcher.renewal import Renewal
 from batcher.rescue import Rescue
-from batcher.results import Tally, Written, count_rows
-from batcher.senders import Senders, ThreadedSenders
+from batcher.results import Tally, count_rows
+from batcher.senders import Senders
 from batcher.stops import FailureWatch
 from batcher.surroundings import Surroundings
 from batcher.uploads import Uploads
 from batcher.wanted import NO_FILES, count_files
+from batcher.writing import Writing
 
 SENDERS = 32
 TICK_S = 0.5
@@ -45,30 +42,6 @@ LONG_WAIT_S = 3600.0
 
 _OVER = (State.DONE, State.FAILED, State.UNSURE)
 SLOTS_TAKEN = "as many are in work as the account allows"
-
-WRITE_EVERY_S = 30.0
-WRITE_SHARE = 10
-"""Results are written again after this many times as long as the last writing took."""
-
-
-class Progress(Struct, kw_only=True):
-    """
-    Where a run stands.
-
-    Attributes:
-        finished: Tasks that came to their end within this run.
-        in_flight: Accepted and not finished.
-        sweeps: Looks at what is in flight.
-        fetched, files_left: Files that this run has brought, and those that are still to come.
-    """
-
-    finished: int = 0
-    sent: int = 0
-    in_flight: int = 0
-    sweeps: int = 0
-    note: str = ""
-    fetched: int = 0
-    files_left: int = 0
 
 
 @dataclass(kw_only=True, slots=True)
@@ -104,15 +77,16 @@ class Run:
     progress: Progress = field(default_factory=Progress)
     _rescue: Rescue = field(init=False)
     _uploads: Uploads = field(init=False)
-    _written_at: float = 0.0
-    _write_took: float = 0.0
-    _dirty: bool = True
+    _writing: Writing = field(init=False)
     _others_told: bool = False
     _downloads: Downloads | None = None
     _renewal: Renewal | None = None
 
     def __post_init__(self) -> None:
         self._rescue = Rescue(unrecorded=self.opened.unrecorded, tell=self.around.tell)
+        self._writing = Writing(
+            opened=self.opened, clock=self.around.clock, tell=self.around.tell, meanwhile=not self.is_slice
+        )
         self._uploads = Uploads(
             bound=self.opened.bound,
             account=self.opened.account_name,
@@ -198,7 +172,7 @@ class Run:
             self._take_files(downloads, wait_s=0.0 if is_idle else TICK_S)
             if is_idle and not downloads.pool.under_way():  # what is left is to be tried again later
                 self._collect(dispatcher, reconciler, wait_s=TICK_S)
-            self._write_if_due()
+            self._writing.if_due()
         downloads.end("the run is over")
         return reason
 
@@ -215,7 +189,7 @@ class Run:
     def _take_files(self, downloads: Downloads, *, wait_s: float) -> None:
         downloads.step()
         downloads.collect(wait_s=wait_s)
-        self._dirty = self._dirty or downloads.is_dirty
+        self._writing.is_stale |= downloads.is_dirty
         downloads.is_dirty = False
         if (downloads.fetched, downloads.left) != (self.progress.fetched, self.progress.files_left):
             self.progress.fetched, self.progress.files_left = downloads.fetched, downloads.left
@@ -269,7 +243,7 @@ class Run:
         reconciler.slots_wanted = dispatcher.is_short
         if self._downloads is not None:
             self._take_files(self._downloads, wait_s=0.0)
-        self._write_if_due()
+        self._writing.if_due()
 
     def _collect(self, dispatcher: Dispatcher, reconciler: Reconciler, *, wait_s: float) -> None:
         """Write down what has come back; a ledger that fails over one answer does not take the others along."""
@@ -278,7 +252,7 @@ class Run:
         for returned in self.senders.collect(wait_s=wait_s):
             try:
                 if self._renewal is not None and returned.owner is self._renewal:
-                    self._dirty = bool(self.opened.ledger.record(self._renewal.take(returned))) or self._dirty
+                    self._writing.is_stale |= bool(self.opened.ledger.record(self._renewal.take(returned)))
                     continue
                 owner = next(each for each in (dispatcher, self._uploads, reconciler) if each is returned.owner)
                 news += owner.take(returned)
@@ -336,10 +310,10 @@ class Run:
                 dispatcher.reopen()
         self._release(dispatcher, reconciler)
         if self._uploads.arrived:
-            self._uploads.arrived, self._dirty = False, True
+            self._uploads.arrived, self._writing.is_stale = False, True
             dispatcher.reopen()
         dispatcher.stop = dispatcher.stop or reconciler.stop or self._uploads.stop
-        self._dirty = self._dirty or any(map(_is_shown, recorded))
+        self._writing.is_stale |= any(map(_is_shown, recorded))
         self.progress.in_flight, self.progress.sweeps = reconciler.in_flight, reconciler.sweeps
         self.report(self.progress)
 
@@ -436,32 +410,6 @@ class Run:
             wakes = [dispatcher.due_at, dispatcher.wake_at or soon, self._uploads.due_at]
         return min((each for each in wakes if each is not None), default=None)
 
-    def _write_if_due(self) -> None:
-        now = self.around.clock()
-        if (
-            self._dirty
-            and not self.is_slice
-            and now - self._written_at >= max(WRITE_EVERY_S, WRITE_SHARE * self._write_took)
-        ):
-            if self._written_at:
-                self._write_meanwhile()
-            self._written_at = now
-
-    def _write_meanwhile(self) -> None:
-        """Results in the middle of a run are a courtesy: that they cannot be written stops nothing."""
-        try:
-            self._write()
-        except (InputError, OSError) as error:
-            self.around.tell(f"the results cannot be written now: {error}; the run goes on")
-
-    def _write(self) -> Written:
-        begun = self.around.clock()
-        written = self.opened.write_results()
-        self._written_at = self.around.clock()
-        self._write_took = self._written_at - begun
-        self._dirty = False
-        return written
-
     def _ending(self, dispatcher: Dispatcher, reconciler: Reconciler, reason: str) -> Ending:
         if self.is_slice:
             is_stopped = dispatcher.stop or reconciler.stop
@@ -473,7 +421,7 @@ class Run:
             )
         results_error, results, written = "", Exit.DONE, None
         try:
-            written = self._write()
+            written = self._writing.now()
         except (InputError, OSError) as error:
             results_error, results = f"cannot be written: {error}", unwritten(error)
         tally = written.tally if written else count_rows(self.opened.bound, self.opened.ledger)
@@ -497,18 +445,3 @@ class Run:
 def _is_shown(news: News) -> bool:
     """Whether the results tell of it: that work is still under way, or lacks only its links, they show already."""
     return news.state is not State.IN_PROGRESS or bool(news.remote_id or news.outputs or news.error)
-
-
-def open_downloads(opened: OpenJob, around: Surroundings) -> Downloads:
-    """What fetches the files of a job: it knows no key, and reaches this machine only where the account's API does."""
-    scratch = opened.state / "downloads"
-    clear(scratch, now=time.time())
-    return Downloads(
-        bound=opened.bound,
-        ledger=opened.ledger,
-        client=opened.online(),
-        fetcher=Fetcher(allow_loopback=not opened.is_real, scratch=scratch),
-        pool=ThreadedSenders(FETCHERS),
-        clock=around.clock,
-        tell=around.tell,
-    )

@@ -19,8 +19,8 @@ from batcher.limits import limits_of
 from batcher.lines import word_of
 from batcher.listening import Listener
 from batcher.model import WORST_FIRST, Length, State, TaskKey
-from batcher.opening import OpenJob
-from batcher.plan import look
+from batcher.open_job import OpenJob
+from batcher.planner import look
 from batcher.results import Tally
 
 MOST = 100

@@ -20,7 +20,7 @@ from batcher.errors import InputError
 from batcher.ledger.sqlite import SqliteLedger
 from batcher.ledger.values import Admission, News, Prepared
 from batcher.model import Attempt, Source, State
-from batcher.plan import make_plan
+from batcher.planner import make_plan
 from batcher.simulator import Running
 
 SPEECH = {"operation": "heygen.speech", "request": {"text": "{{ name }}", "voice_id": "voice_anna"}}

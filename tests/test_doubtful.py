@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.ledger.sqlite import SqliteLedger
-from batcher.plan import look
+from batcher.planner import look
 from batcher.sheet import doubt_about
 
 

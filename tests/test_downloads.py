@@ -30,11 +30,11 @@ from support import (
     write_job,
 )
 
+from batcher.downloads import open_downloads
 from batcher.ending import Verbs
 from batcher.errors import Exit
 from batcher.job import load_job
 from batcher.opening import opened
-from batcher.run import open_downloads
 from batcher.simulator import Behaviour, Running, start
 from batcher.simulator.media import content
 

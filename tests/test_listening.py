@@ -13,7 +13,8 @@ from batcher.ledger.sqlite import SqliteLedger
 from batcher.listening import Listener
 from batcher.oddities import cell_oddities, gap, text_oddities
 from batcher.persons import PersonColumns, Persons
-from batcher.plan import Plan, look
+from batcher.plan import Plan
+from batcher.planner import look
 
 Bind = Callable[..., BoundJob]
 SPEECH: Mapping[str, Any] = {

@@ -12,7 +12,8 @@ from batcher.cli.main import main
 from batcher.errors import Exit, InputError
 from batcher.job import load_job
 from batcher.live import LOOKED_UP
-from batcher.opening import OpenJob, opened
+from batcher.open_job import OpenJob
+from batcher.opening import opened
 from batcher.simulator import Running
 from batcher.surroundings import Surroundings
 

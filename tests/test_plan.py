@@ -17,7 +17,8 @@ from batcher.errors import InputError
 from batcher.ledger.sqlite import SqliteLedger
 from batcher.ledger.values import Admission, Prepared
 from batcher.model import State
-from batcher.plan import SHOWN, Plan, look, make_plan
+from batcher.plan import SHOWN, Plan
+from batcher.planner import look, make_plan
 
 Bind = Callable[..., BoundJob]
 Row = Callable[..., dict[str, str]]

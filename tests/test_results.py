@@ -17,7 +17,7 @@ from batcher.expiry import iso, signed_until
 from batcher.ledger.sqlite import SqliteLedger
 from batcher.lines import word_of
 from batcher.model import State
-from batcher.plan import make_plan
+from batcher.planner import make_plan
 from batcher.results import Tally, count_rows, result_rows, write_results
 from batcher.sheet import SheetSpec, clean, open_sheet
 

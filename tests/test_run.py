@@ -26,7 +26,7 @@ from batcher.errors import Exit, NotFinished
 from batcher.ledger.sqlite import SqliteLedger
 from batcher.ledger.values import News
 from batcher.model import Source, State
-from batcher.opening import OpenJob
+from batcher.open_job import OpenJob
 from batcher.results import Written
 from batcher.run import TICK_S, Run
 from batcher.simulator import HOSTILE, Behaviour, Running, start, videos

@@ -21,7 +21,7 @@ from batcher.errors import Exit, InputError
 from batcher.job import load_job
 from batcher.ledger.values import Handed
 from batcher.opening import opened
-from batcher.run import Progress
+from batcher.progress import Progress
 from batcher.simulator import Running
 
 

@@ -15,8 +15,9 @@ from batcher.consent import approval
 from batcher.errors import Exit, Stopped
 from batcher.job import Job
 from batcher.listening import Listener
-from batcher.opening import OpenJob, check_results_file, opened
-from batcher.plan import look
+from batcher.open_job import OpenJob
+from batcher.opening import check_results_file, opened
+from batcher.planner import look
 from batcher.units import Money
 
 

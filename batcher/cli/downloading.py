@@ -7,12 +7,11 @@ import click
 from batcher.cli.options import JOB, QUIET, polite_stop, surroundings, together
 from batcher.cli.say import say
 from batcher.cli.sheets import each_sheet
-from batcher.downloads import Downloads
+from batcher.downloads import Downloads, open_downloads
 from batcher.ending import exit_code
 from batcher.errors import Exit
 from batcher.job import Job
 from batcher.opening import check_results_file, opened
-from batcher.run import open_downloads
 from batcher.wanted import count_files
 
 

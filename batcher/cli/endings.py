@@ -9,7 +9,7 @@ from batcher.ledger.values import Standing
 from batcher.lines import why_invalid, word_of
 from batcher.listening import shortened
 from batcher.model import State
-from batcher.opening import OpenJob
+from batcher.open_job import OpenJob
 from batcher.report import ReportRow
 from batcher.report.causes import causes_of
 from batcher.results import Tally

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from batcher.cli.show import job_name, time_line
 from batcher.ledger.values import Sample
 from batcher.model import Json, Length
-from batcher.opening import OpenJob
+from batcher.open_job import OpenJob
 from batcher.plan import Plan
 from batcher.sampling import Chosen, usual_time
 from batcher.units import Money

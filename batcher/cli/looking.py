@@ -19,9 +19,11 @@ from batcher.filenames import check_file_names
 from batcher.job import Job
 from batcher.links import check_links
 from batcher.listening import Listener
-from batcher.opening import OpenJob, check_results_file, opened
+from batcher.open_job import OpenJob
+from batcher.opening import check_results_file, opened
 from batcher.ops.telling import untellable
-from batcher.plan import Plan, leave_out_held, look
+from batcher.plan import Plan
+from batcher.planner import leave_out_held, look
 from batcher.renewal import renew_all
 from batcher.results import count_rows
 from batcher.units import show_length

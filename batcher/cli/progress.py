@@ -6,7 +6,7 @@ import sys
 from types import TracebackType
 from typing import Any
 
-from batcher.run import Progress
+from batcher.progress import Progress
 
 
 class Shown:

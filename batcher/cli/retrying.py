@@ -14,7 +14,8 @@ from batcher.job import Job
 from batcher.ledger.values import Standing
 from batcher.lineage import Sources, stale
 from batcher.model import State, TaskKey
-from batcher.opening import OpenJob, opened
+from batcher.open_job import OpenJob
+from batcher.opening import opened
 from batcher.units import Money
 
 

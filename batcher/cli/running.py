@@ -16,7 +16,8 @@ from batcher.idle import remembering
 from batcher.inbox import is_finished, put_away
 from batcher.job import Job
 from batcher.model import State
-from batcher.opening import OpenJob, check_results_file, opened
+from batcher.open_job import OpenJob
+from batcher.opening import check_results_file, opened
 from batcher.plan import Plan
 from batcher.results import count_rows
 from batcher.sampling import MOST, Chosen, choose_sample, measure_sample, sample_tally

@@ -8,7 +8,7 @@ import click
 
 from batcher.consent import unapproved
 from batcher.errors import Stopped
-from batcher.opening import OpenJob
+from batcher.open_job import OpenJob
 
 
 def agree(at_hand: OpenJob, *, tasks: int, cost: float | None, yes: bool) -> None:

@@ -14,7 +14,8 @@ from batcher.errors import Exit, InputError, Problem
 from batcher.job import Job
 from batcher.ledger.values import News
 from batcher.model import Attempt, Source, State
-from batcher.opening import OpenJob, opened
+from batcher.open_job import OpenJob
+from batcher.opening import opened
 from batcher.units import Money
 
 

@@ -21,7 +21,7 @@ from batcher.lines import word_of
 from batcher.listening import shortened
 from batcher.marks import Mark, shown_day
 from batcher.model import HELD, Json
-from batcher.opening import OpenJob
+from batcher.open_job import OpenJob
 from batcher.plan import Plan
 from batcher.price import rounding
 from batcher.results import Tally

@@ -26,7 +26,8 @@ from batcher.errors import Exit, InputError, LedgerError, Problem, Stopped
 from batcher.job import Job
 from batcher.ledger.place import is_address
 from batcher.model import State
-from batcher.opening import OpenJob, check_results_file, opened
+from batcher.open_job import OpenJob
+from batcher.opening import check_results_file, opened
 from batcher.ops.telling import tell_refusal
 from batcher.surroundings import Surroundings
 from batcher.units import show_duration

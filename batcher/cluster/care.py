@@ -15,12 +15,12 @@ from batcher.errors import Exit, InputError
 from batcher.lease import LEASE_S
 from batcher.ledger.values import Handed
 from batcher.model import FileState, State
-from batcher.opening import OpenJob
+from batcher.open_job import OpenJob
 from batcher.ops.telling import report_run, tell_ending
 from batcher.results import count_rows
-from batcher.run import WRITE_EVERY_S
 from batcher.stops import too_many
 from batcher.wanted import NO_FILES, Shelf, count_files, wanted_files
+from batcher.writing import WRITE_EVERY_S
 
 DISPATCHERS = 4
 """Slices of one job that send at once."""

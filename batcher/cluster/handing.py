@@ -15,8 +15,8 @@ from batcher.inplace import file_beside
 from batcher.job import Job
 from batcher.ledger.values import Handed
 from batcher.model import State
-from batcher.opening import OpenJob
-from batcher.run import Progress
+from batcher.open_job import OpenJob
+from batcher.progress import Progress
 from batcher.witness import shows_ours
 
 LOOK_S = 0.5

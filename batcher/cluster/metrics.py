@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from batcher.errors import InputError, LedgerError, Problem
-from batcher.run import Progress
+from batcher.progress import Progress
 
 LOOKED_S = 90.0
 """So long a look at what is in flight counts; workers never wait longer than a third of it before the next one."""

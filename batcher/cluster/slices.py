@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from batcher.cluster.queue import Order, Task
 from batcher.cluster.workplace import Workplace, handed_of
 from batcher.consent import unapproved
+from batcher.downloads import open_downloads
 from batcher.ending import Ending, Verbs
 from batcher.errors import BatcherError, Exit, InputError, NotFinished, Stopped
 from batcher.job import load_job
@@ -20,8 +21,9 @@ from batcher.journal import Journal
 from batcher.lease import Lease
 from batcher.ledger.values import Handed
 from batcher.model import State
-from batcher.opening import OpenJob, check_results_file, opened
-from batcher.run import LONG_WAIT_S, SENDERS, SLOTS_TAKEN, Run, open_downloads
+from batcher.open_job import OpenJob
+from batcher.opening import check_results_file, opened
+from batcher.run import LONG_WAIT_S, SENDERS, SLOTS_TAKEN, Run
 from batcher.senders import ThreadedSenders
 
 SLICE_S = 10.0

@@ -17,9 +17,10 @@ from batcher.job import load_job
 from batcher.ledger.place import has_ledger, open_ledger
 from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import Handed
-from batcher.opening import OpenJob, opened
+from batcher.open_job import OpenJob
+from batcher.opening import opened
 from batcher.ops.telling import tell_refusal
-from batcher.run import Progress
+from batcher.progress import Progress
 from batcher.surroundings import Surroundings
 
 

@@ -14,7 +14,7 @@ from batcher.errors import InputError
 from batcher.finding import open_job_sheet
 from batcher.inplace import file_beside, update_copy
 from batcher.layout import STATUS
-from batcher.opening import OpenJob
+from batcher.open_job import OpenJob
 from batcher.results import Tally, open_results, write_results
 from batcher.sheet import Sheet
 from batcher.stores import CloudPath, Location, look, on_disk

@@ -17,7 +17,7 @@ from batcher.catalog.source import ListSource
 from batcher.errors import ApiError, Rejected
 from batcher.ledger.identity import TOKEN
 from batcher.model import Attempt, Json
-from batcher.opening import OpenJob
+from batcher.open_job import OpenJob
 
 LOOKED_UP = 20
 """Ids that the list does not show are looked up one by one, at most so many."""

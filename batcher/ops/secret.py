@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 from batcher.api.account import REHEARSAL_KEY
 from batcher.api.signing import KeySignature
 from batcher.errors import ApiError, InputError
-from batcher.opening import OpenJob, ledger_name
+from batcher.open_job import OpenJob, ledger_name
 from batcher.sheet.archive import open_archive
 from batcher.stores import Location, look, on_disk
 

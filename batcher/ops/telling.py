@@ -12,7 +12,7 @@ from batcher.job import Job
 from batcher.ledger.values import Standing
 from batcher.lines import sheet_advice, why_invalid, word_of
 from batcher.model import HELD, UNSENT
-from batcher.opening import OpenJob
+from batcher.open_job import OpenJob
 from batcher.ops.notify import Situation, address_problems, announce
 from batcher.report import Report, ReportRow, write_report
 from batcher.results import Tally

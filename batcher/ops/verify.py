@@ -10,7 +10,7 @@ from batcher.layout import ERROR, STATUS
 from batcher.ledger.values import Contradiction
 from batcher.limits import limits_of
 from batcher.model import Attempt
-from batcher.opening import OpenJob
+from batcher.open_job import OpenJob
 from batcher.ops.comparing import Comparison, compare_results
 from batcher.ops.existing import Existing, look_at_existing
 from batcher.ops.secret import places_of, secrets_of

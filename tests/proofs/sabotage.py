@@ -198,7 +198,7 @@ SABOTAGES: Sequence[Sabotage] = (
     Sabotage(
         name="what was kept beside the ledger is not read back",
         changes=(
-            Change(file="opening.py", old="if count := self.unrecorded.read_back(self.ledger):", new="if count := 0:"),
+            Change(file="open_job.py", old="if count := self.unrecorded.read_back(self.ledger):", new="if count := 0:"),
         ),
         proof="test_disk.py -k kept_and_read_back",
         shows="recovered 4 ids",
