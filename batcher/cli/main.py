@@ -9,7 +9,7 @@ import sys
 from batcher.idle import idle_exit
 from batcher.version import VERSION
 
-YOUNG = 100_000
+YOUNG = 250_000
 """
 Objects that may be new before the collector looks for rings among them.
 
