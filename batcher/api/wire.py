@@ -179,7 +179,8 @@ def parse_json(raw: bytes) -> tuple[Json, bool]:
         value = _parsed(raw)
     except (ValueError, RecursionError):
         return None, False
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deep(value):
+    brackets = raw.count(b"[") + raw.count(b"{")
+    if brackets > MAX_DEPTH and _is_deep(value, at_most=brackets):
         return None, False
     return value, True
 
@@ -198,10 +199,19 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
-def _is_deep(value: Json) -> bool:
-    """Whether anything stands deeper than it may; `value` is fresh from a parser, which makes no subclasses."""
+def _is_deep(value: Json, *, at_most: int) -> bool:
+    """
+    Whether anything stands deeper than it may.
+
+    Args:
+        value: Fresh from a parser, which makes no subclasses.
+        at_most: So many lists and objects are in it: once all of them are seen, what they hold need not be looked at.
+    """
     level = [value]
     for _ in range(MAX_DEPTH):
+        at_most -= len(level)
+        if at_most <= 0:
+            return False
         level = [
             inner
             for each in level

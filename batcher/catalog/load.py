@@ -66,6 +66,8 @@ def load_provider(path: Path, *, is_own: bool = False) -> Provider:
     if names := list(taken(root, known)):
         raise InputError(*names)
     provider = provider_from(document, is_own=is_own)
+    for each in provider.operations.values():
+        _check_body(root, each)
     if problems := list(dict.fromkeys(faults(root, provider))):
         raise InputError(*problems)
     return provider
@@ -215,7 +217,6 @@ def _operation(root: At, name: str) -> Operation:
     definitions = root.get("definitions") or {}
     open_body = {**value["body"], "$defs": {each: definitions[each] for each in _used(at, value["body"], definitions)}}
     body = filled_in(open_body, {each: setting.default for each, setting in settings.items()})
-    _check_body(root, at, body, open_body)
     result, together = at.inner("outcome"), at.inner("batch")
     usual = pages(root, "pages")
     once = repeat(at.at("repeat"), usual)
@@ -264,12 +265,13 @@ def _used(at: At, body: Any, definitions: Mapping[str, Any]) -> list[str]:
     return list(found)
 
 
-def _check_body(root: At, at: At, body: Any, open_body: Any) -> None:
+def _check_body(root: At, operation: Operation) -> None:
     """A body that is no JSON Schema is told at its place."""
+    at = root.at("operations", operation.name)
     try:
-        Checker(body)
+        Checker(operation.body)
     except ValueError as error:
-        if fault := misfit_of(body) or next(empty_words(open_body, at.get("settings") or ()), None):
+        if fault := misfit_of(operation.body) or next(empty_words(operation.open_body, operation.settings), None):
             inside = fault.path[:1] == ("$defs",)
             place = root.at("definitions", *fault.path[1:]) if inside else at.at("body", *fault.path)
             raise place.wrong(fault.message) from error

@@ -82,9 +82,9 @@ def note(db: Db, moves: Sequence[Move]) -> None:
             each.task_id,
             each.attempt_id,
             each.at,
-            each.before.value,
-            each.after.value,
-            each.source.value,
+            each.before._value_,  # `value` is a function in Python
+            each.after._value_,
+            each.source._value_,
             each.cause[:300],
         )
         for each in moves

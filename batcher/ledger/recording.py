@@ -19,6 +19,7 @@ from batcher.model import OPEN, Source, State, TaskKey
 
 _JSON = Encoder()
 FINAL = (State.DONE, State.FAILED)
+_SENT = (State.SENDING, State.UNSURE)
 _KNOWS_LESS = (State.SENDING, State.UNSURE, State.WAITING)
 """What a process says that has not heard of an attempt's acceptance."""
 
@@ -185,7 +186,7 @@ class _Page:
             self._answered[held.submission_id] = news.at
         if news.batch_id:
             self._batches.append((news.batch_id, held.submission_id))
-        if before is State.IN_PROGRESS and news.state is State.IN_PROGRESS and not _adds(news, held.outputs):
+        if before is news.state is State.IN_PROGRESS and not _adds(news, held.outputs):
             alike = (news.word, news.word, news.at, news.missing, news.ended, news.at)
             self._checked.setdefault(alike, []).append(news.attempt_id)
             return replace(news, outputs={}) if news.outputs else news
@@ -201,7 +202,7 @@ class _Page:
             raise ValueError(
                 f"attempt {news.attempt_id} cannot move from {before.value} to {news.state.value} ({news.cause})"
             )
-        if before in (State.SENDING, State.UNSURE) and news.remote_id:
+        if before in _SENT and news.remote_id:
             news = holders.distinct(news, held)
         move = _move(held.task_id, news, before=before)
         if held.is_newest and task_state is before and before is not news.state:

@@ -55,7 +55,7 @@ class Finish:
         """Whether such a body may hold the field; what decides for one at the top decides for all that are alike there."""
         if len(path) > 1:
             return bool(schemas_at(self._schema, path, content))
-        alike = (path, *(str(content.get(name)) for name in self._deciding))
+        alike = (path, *[str(content.get(name)) for name in self._deciding])
         if alike not in self._allowed:
             self._allowed[alike] = bool(schemas_at(self._schema, path, content))
         return self._allowed[alike]
