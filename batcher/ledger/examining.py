@@ -14,11 +14,13 @@ from batcher.model import Source, State
 _FINAL = ("done", "failed")
 # A further attempt needs a reason: a person's word, or the job's own about rows whose answer was lost.
 _TOO_OFTEN = """
-SELECT t.row_number, COUNT(a.attempt_id),
-       1 + (SELECT COUNT(*) FROM moves m WHERE m.task_id = t.task_id AND m.to_state = 'waiting'
-            AND m.from_state IN ('done', 'failed', 'unsure')) AS allowed
-FROM tasks t JOIN attempts a ON a.task_id = t.task_id WHERE t.job = ?
-GROUP BY t.task_id, t.row_number HAVING COUNT(a.attempt_id) > 1 ORDER BY t.row_number"""
+SELECT t.row_number, COUNT(a.attempt_id), 1 + COALESCE(asked.times, 0) AS allowed
+FROM tasks t JOIN attempts a ON a.task_id = t.task_id
+LEFT JOIN (SELECT task_id, COUNT(*) AS times FROM moves
+           WHERE to_state = 'waiting' AND from_state IN ('done', 'failed', 'unsure') GROUP BY task_id) asked
+  ON asked.task_id = t.task_id
+WHERE t.job = ?
+GROUP BY t.task_id, t.row_number, asked.times HAVING COUNT(a.attempt_id) > 1 ORDER BY t.row_number"""
 _NEWEST = """
 SELECT t.row_number, t.state, a.state, a.remote_id FROM tasks t
 LEFT JOIN attempts a ON a.task_id = t.task_id AND a.number = (SELECT MAX(number) FROM attempts WHERE attempts.task_id = t.task_id)
