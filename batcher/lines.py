@@ -105,14 +105,14 @@ def _status(bound: BoundJob, identified: Identified, tasks: Sequence[Standing], 
 
 
 def row_lines(
-    bound: BoundJob, identified: Identified, standings: Sequence[Standing], ends: Mapping[TaskKey, float]
+    bound: BoundJob, identified: Identified, standings: Sequence[Standing], ends: Mapping[int, float]
 ) -> list[list[str]]:
     """
     The lines of a row: one, or in a long layout one for each member of the fan-out.
 
     Args:
         standings: Of all its tasks, in any order.
-        ends: When their links stop working, unix seconds; those of which that is not known are not in it.
+        ends: By attempt, when its links stop working, unix seconds; those of which that is not known are not in it.
     """
     cells = [identified.row.cells[index] for index in bound.layout.kept]
     if not standings:
@@ -152,7 +152,7 @@ def _word_without_tasks(bound: BoundJob, identified: Identified) -> str:
 def _line(
     bound: BoundJob,
     tasks: Sequence[Standing],
-    ends: Mapping[TaskKey, float],
+    ends: Mapping[int, float],
     *,
     item: str,
     status: str,
@@ -162,13 +162,13 @@ def _line(
     Our columns of one line, in the order of the layout.
 
     Args:
-        ends: When the links of tasks stop working.
+        ends: As for `row_lines`.
         paid: Those of the tasks whose cost is told here.
     """
     by_task = {(each.key.step, each.key.item if bound.layout.is_wide else ""): each for each in tasks}
     reason = _telling(bound, tasks)
     attempts, submitted_at, completed_at = _stamp(tasks)
-    known = [ends[each.key] for each in tasks if each.key in ends]
+    known = [ends[each.attempt_id] for each in tasks if each.attempt_id in ends]
     error = advice = ""
     if len(tasks) > 1 or not _is_well(bound, reason):
         error, advice = _error(bound, reason, tasks), _advice(bound, reason)

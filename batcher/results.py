@@ -17,7 +17,7 @@ from batcher.ledger.protocol import Ledger
 from batcher.ledger.values import Standing
 from batcher.lines import SKIPPED, row_lines, row_word
 from batcher.marks import Identified, Mark
-from batcher.model import HELD, TaskKey
+from batcher.model import HELD
 from batcher.sheet import PLAIN, Looks, Sheet, SheetSpec, open_sheet, write_rows
 from batcher.stores import Location, on_disk
 
@@ -168,14 +168,18 @@ def rows_and_lines(
             yield identified, standings, row_lines(bound, identified, standings, ends)
 
 
-def _count_links(tally: Tally, bound: BoundJob, standings: Sequence[Standing], now: float) -> dict[TaskKey, float]:
-    """When the links of each task of a row stop working; into the tally goes when the first should be renewed as well."""
-    ends: dict[TaskKey, float] = {}
+def _count_links(tally: Tally, bound: BoundJob, standings: Sequence[Standing], now: float) -> dict[int, float]:
+    """
+    When the links of attempts stop working, by their ids, as far as that is known.
+
+    Into the tally goes when the first of them does, and when the first should be renewed.
+    """
+    ends: dict[int, float] = {}
     for each in standings:
         step = bound.steps.get(each.key.step)
         if step is None or (end := link_expiry(step.operation, each)) is None:
             continue
-        ends[each.key] = end
+        ends[each.attempt_id] = end
         if each.is_gone:
             continue
         tally.links_end = end if tally.links_end is None else min(tally.links_end, end)

@@ -18,7 +18,7 @@ import pytest
 from msgspec.structs import replace
 from support import Hurry, Killed, names, news, open_ledger, run_hurried, states, task_key, write_job
 
-from batcher import reconciler
+from batcher import dispatcher, reconciler
 from batcher.api.client import Client, ListPage
 from batcher.catalog.source import ListSource
 from batcher.ending import Verbs
@@ -592,6 +592,22 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(Run, "_wait", waited)
     return told
+
+
+def test_what_is_admitted_is_on_its_way_before_more_is(
+    make_site: Callable[..., Site], waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API works on the first requests while the next are written down, and nothing is waited for in between."""
+    monkeypatch.setattr(dispatcher, "AT_ONCE", 3)
+    site = make_site(8)
+    check(site, site.run())
+
+    with closing(sqlite3.connect(site.folder / "state" / "loopback.db")) as db:
+        query = "SELECT COUNT(*) FROM moves WHERE to_state = 'sending' GROUP BY at ORDER BY at"
+        together = [count for (count,) in db.execute(query)]
+    assert together[:2] == [3, 3]
+    assert max(together) == 3
+    assert waits[:2] == [0.0, 0.0]
 
 
 def test_a_run_that_only_sends_does_not_spin_over_looks_that_it_never_takes(
