@@ -293,6 +293,87 @@ def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
 
 
+# --- proxies
+
+
+def _tunnel(context: ssl.SSLContext, answer: bytes) -> Callable[[socket.socket, bytes, threading.Event], None]:
+    """A proxy that stands for the server behind it as well: it reads one request through its tunnel, and says this."""
+
+    def speak(connection: socket.socket, request: bytes, over: threading.Event) -> None:
+        assert request.startswith(b"CONNECT api.test:443 ")
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with context.wrap_socket(connection, server_side=True) as talk:
+            assert read_request(talk).startswith(b"POST /v3/x ")
+            talk.sendall(answer)
+
+    return speak
+
+
+def test_an_answer_that_is_lost_behind_a_proxy_is_lost(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it was not sent is believed, and the row sent once more: it had been said of whatever went over a proxy."""
+    with raw_server(b"") as (proxy, heard):
+        monkeypatch.setenv("http_proxy", proxy)
+        found = how(exchange, "http://api.test")
+
+    assert heard.requests[0].startswith(b"POST http://api.test/v3/x ")
+    assert found is Break.LOST
+
+
+@pytest.mark.parametrize(("answer", "found"), [(b"", Break.LOST), (http(b"{}"), None)])
+@pytest.mark.usefixtures("trusted")
+def test_a_tunnel_of_a_proxy_is_watched_too(
+    exchange: Exchange, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, answer: bytes, found: Break | None
+) -> None:
+    """TLS goes through it: what is lost behind it is lost, and what is answered is read."""
+    with raw_server(_tunnel(_server_context(authority, "api.test"), answer)) as (proxy, _):
+        monkeypatch.setenv("https_proxy", proxy)
+        if found is None:
+            assert exchange("https://api.test").value == {}
+        else:
+            assert how(exchange, "https://api.test") is found
+
+
+def test_the_last_question_is_asked_before_the_first_byte_for_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who says no has sent nothing."""
+
+    def refuse() -> None:
+        raise LeaseLost("no longer ours")
+
+    with raw_server(b"") as (proxy, heard):
+        monkeypatch.setenv("http_proxy", proxy)
+        made = Wire("http://api.test", {})
+        with pytest.raises(LeaseLost):
+            made.exchange("POST", "/v3/x", body="{}", deadline_s=60.0, before=refuse)
+        made.close()
+
+    assert heard.requests == []
+
+
+def test_the_deadline_holds_over_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that says a little at a time is hung up on."""
+    late = Late(*DRIPS["body"])
+    with raw_server(late) as (proxy, _):
+        monkeypatch.setenv("http_proxy", proxy)
+        late.wire = Wire("http://api.test", {})
+        with pytest.raises(Broken) as caught:
+            late.wire.exchange("POST", "/v3/x", body="{}", deadline_s=60.0)
+        late.wire.close()
+
+    assert caught.value.how is Break.LOST
+
+
+def test_a_proxy_that_nobody_could_watch_is_not_used(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SOCKS has connections of its own: whether a request has left could not be told."""
+    monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1")
+    with pytest.raises(Broken, match="a SOCKS proxy cannot be used: name one that speaks HTTP") as caught:
+        exchange("http://api.test")
+
+    assert caught.value.how is Break.NOT_SENT
+
+
+# --- TLS
+
+
 def test_a_certificate_nobody_signed_means_not_sent(exchange: Exchange, authority: trustme.CA) -> None:
     """And the key has not left."""
     with raw_server(http(), tls=_server_context(authority, "127.0.0.1")) as (url, heard):

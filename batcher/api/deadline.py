@@ -116,7 +116,7 @@ class Watchdog:
 
 
 def watched_adapter() -> Any:
-    """An adapter of requests whose connections show their socket to the deadline of the calling thread."""
+    """An adapter of requests whose connections, those over a proxy too, show their socket to the deadline of the calling thread."""
     return _watched()(max_retries=0)
 
 
@@ -151,10 +151,19 @@ def _watched() -> Any:
     class SecurePool(urllib3.HTTPSConnectionPool):
         ConnectionCls = Secure
 
+    pools = {"http": PlainPool, "https": SecurePool}
+
     class Adapter(requests.adapters.HTTPAdapter):
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
             super().init_poolmanager(*args, **kwargs)
-            self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+            self.poolmanager.pool_classes_by_scheme = pools
+
+        def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
+            if proxy.lower().startswith("socks"):  # its connections are of another kind, which nothing watches
+                raise requests.exceptions.InvalidSchema("SOCKS")
+            manager = super().proxy_manager_for(proxy, **kwargs)
+            manager.pool_classes_by_scheme = pools
+            return manager
 
     return Adapter
 

@@ -245,6 +245,7 @@ def _broken(error: Exception, deadline: Deadline) -> Broken:
 
 def _unsent(error: Exception, deadline: Deadline) -> str:
     """Why a request was not sent; most specific first."""
+    import requests
     from urllib3 import exceptions
 
     if deadline.passed:
@@ -253,6 +254,8 @@ def _unsent(error: Exception, deadline: Deadline) -> str:
         return f"no safe connection: {_reason(error)}"
     if isinstance(error, exceptions.ProxyError):
         return "the proxy cannot be reached"
+    if isinstance(error, requests.exceptions.InvalidSchema):
+        return "a SOCKS proxy cannot be used: name one that speaks HTTP"
     is_refused = isinstance(error, exceptions.NewConnectionError)
     if isinstance(error, exceptions.ConnectTimeoutError) and not is_refused:
         return f"no connection within {CONNECT_S:.0f} s"
@@ -263,9 +266,15 @@ def _unsent(error: Exception, deadline: Deadline) -> str:
 
 def _reason(error: Exception) -> str:
     """The innermost reason, without addresses and query strings."""
-    text = str(error)
+    text = str(_innermost(error))
     for mark in ("Caused by ", "): "):
         if mark in text:
             text = text.rsplit(mark, 1)[-1]
     text = text.replace("NewConnectionError(", "").strip("()'\" ")
     return _ERRNO.sub("", text.split(": ", 1)[-1])[:120] or type(error).__name__
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What urllib3 has wrapped, once or several times."""
+    inside = (getattr(error, "reason", None), getattr(error, "original_error", None), *error.args)
+    return next((_innermost(each) for each in inside if isinstance(each, BaseException)), error)
