@@ -273,7 +273,7 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "ALTER TABLE attempts ADD COLUMN ended_at REAL",
     ),
     2: (
-        "DROP INDEX moves_by_task",  # three entries for every row, which only a check of the whole ledger has ever read
+        "DROP INDEX moves_by_task",  # three entries for every row, which only `batcher verify` has ever read
         "DROP INDEX tasks_by_state",
         *statements(_BY_STATE),
         "DROP INDEX attempts_open",

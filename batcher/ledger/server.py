@@ -15,7 +15,7 @@ from batcher.errors import LedgerError, LedgerUnreachable
 
 CONNECT_S = 15
 CLOCKS_APART_S = 0.005
-"""How far two clocks may be apart that this server's has set: each is wrong by half a round trip at most."""
+"""How far two clocks may be apart that this server's has set, where its quickest answers come within this time."""
 
 _REFUSED = (
     "does not exist",

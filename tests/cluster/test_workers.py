@@ -113,7 +113,7 @@ def test_workers_that_die_freeze_and_lose_their_database_pay_every_row_once(
         os.killpg(frozen.pid, signal.SIGSTOP)
         step = 50 if LONG else 20
         for number, share in enumerate(range(step, count - step, step)):
-            until(lambda: made() >= share, timeout_s=180)  # noqa: B023 - used at once
+            until(lambda: made() >= share, timeout_s=400)  # noqa: B023 - used at once
             if number in (1, 3):
                 postgres_server.stop()
                 postgres_server.start()
