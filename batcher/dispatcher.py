@@ -43,8 +43,8 @@ SLOTS_AGAIN_S = 1.0
 REREAD_S = 1.0
 """While attempts are in doubt, look in the ledger this often whether another process has settled them."""
 
-AT_ONCE = 10
-"""Requests of one admission: the API works on the first of them while the next are written down."""
+AT_ONCE = 1000
+"""Rows of one admission: the API works on the first of them while the next are written down."""
 
 MAX_ATTEMPTS = 3
 """Attempts at one row without a person's word, where the job lets lost rows be sent again."""
@@ -199,12 +199,13 @@ class Dispatcher(Struct, kw_only=True):
 
     def _ask(self, resend: list[Doubt], now: float) -> Admitted:
         self._asked_at = now
+        sizes = {} if self._one_by_one else self._batch_sizes
         wish = Admission(
             job=self.bound.job.name,
             account=self.account,
             now=now,
-            at_most=min(self.senders.free(), self._one_by_one or AT_ONCE),
-            batch={} if self._one_by_one else self._batch_sizes,
+            at_most=min(self.senders.free(), self._one_by_one or max(1, AT_ONCE // max(sizes.values(), default=1))),
+            batch=sizes,
             resend=[each.attempt.attempt_id for each in resend],
             windows=self.limits.windows,
             in_flight=self.limits.in_flight,

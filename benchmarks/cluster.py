@@ -9,14 +9,13 @@ from pathlib import Path
 from time import perf_counter, time
 from typing import Any
 
-from batcher import dispatcher
 from benchmarks.stand import AT_ONCE, BATCHER, OPEN_POLL, VIDEO, report, simulator, timed, write_job
 from benchmarks.table import Figure
 
 TESTS = Path(__file__).parents[1] / "tests"
 ROWS = 2000
 SIZES = (10_000, 100_000, 1_000_000)
-CLAIMED = dispatcher.AT_ONCE
+CLAIMED = 10
 _FILL = """
 INSERT INTO tasks (job, row_id, step, item, row_number, operation, state, input_hash, path, body)
 SELECT 'grown', 'r' || n, '', '', n, 'heygen.template',
