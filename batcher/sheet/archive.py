@@ -99,11 +99,11 @@ def listed_archive(data: bytes) -> Archive:
 
 
 def _entries(data: bytes) -> list[zipfile.ZipInfo]:
-    """What the directory lists; besides its own error zipfile lets through what its reading of broken bytes meets."""
+    """What the directory lists; besides its own error zipfile lets through names of no encoding, and a version it does not know."""
     try:
         with zipfile.ZipFile(BytesIO(data)) as file:
             return [entry for entry in file.infolist() if not entry.is_dir()]
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as exc:
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as exc:
         raise Damaged(str(exc)) from exc
 
 

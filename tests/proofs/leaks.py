@@ -29,6 +29,7 @@ MAX_UNPACKED = 50_000_000
 _DEEPEST = 4
 """A log in a zip in a zip."""
 
+# One format or other says each of these: gzip and bz2 an OSError or that the end is missing, the rest their own.
 _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, NotImplementedError)
 _BROKEN_MEMBER = (*_BROKEN, RuntimeError, ValueError)  # a zip with a password, or with names of no encoding
 
