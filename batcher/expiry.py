@@ -80,7 +80,7 @@ def _renewal_before(expiry: float | None, standing: Standing) -> float | None:
 
 def next_renewal(operation: Operation, standing: Standing, *, expiry: float, now: float) -> float | None:
     """When links that expire then should be asked for again; what has just been asked for in vain comes later."""
-    if not standing.remote_id or operation.settle is None:
+    if not standing.remote_id or operation.settle is None:  # that there are links, and it is done, its expiry says
         return None
     moment = _renewal_before(expiry, standing)
     return moment if moment is None or moment > now else now + AGAIN_S

@@ -12,17 +12,15 @@ from batcher.layout import ERROR, STATUS, OutputColumn
 from batcher.ledger.values import FileRecord, Standing
 from batcher.lineage import hindrance, outdated
 from batcher.marks import Identified, Mark, shown_day
-from batcher.model import HELD, UNSENT, WORST_FIRST, FileState, Row, State, TaskKey
+from batcher.model import FINAL, HELD, RANK, UNSENT, FileState, Row, State, TaskKey
 from batcher.sheet import clean, normalise
 from batcher.sheet.address import column_index
 
 SKIPPED = "skipped"
 _CELL = re.compile(r"!([A-Z]{1,3})\d+\Z")
-_RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
 _SHOWN = {state: State.IN_PROGRESS.value if state is State.SENDING else state.value for state in State}
 _PRICED = (State.IN_PROGRESS, State.DONE)
 _IS = {State.FAILED: "which failed", State.INVALID: "which is invalid", State.UNSURE: "which is unsure"}
-_FINAL = (State.DONE, State.FAILED)
 _WORDS = {SKIPPED, HELD, *(each.value for each in (*State, *Mark))}
 """All that may stand in a status cell, but for `held until …`."""
 
@@ -54,7 +52,7 @@ def tasks_asked_again(bound: BoundJob, identified: Identified, standings: Sequen
     if shown is None or not standings or [*map(_digits, shown)] != [*map(_digits, _stamp(_ordered(bound, standings)))]:
         return []
     failed = [each.key for each in standings if each.state is State.FAILED]
-    is_over = all(each.state in _FINAL for each in standings)
+    is_over = all(each.state in FINAL for each in standings)
     return failed or ([each.key for each in standings] if is_over else [])
 
 
@@ -204,7 +202,7 @@ def _telling(bound: BoundJob, tasks: Sequence[Standing]) -> Standing:
 def _worst(standings: Sequence[Standing]) -> State:
     if len(standings) == 1:
         return standings[0].state
-    return min((each.state for each in standings), key=_RANK.__getitem__)
+    return min((each.state for each in standings), key=RANK.__getitem__)
 
 
 def _output(bound: BoundJob, standing: Standing | None, column: OutputColumn, tasks: Sequence[Standing]) -> str:

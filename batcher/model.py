@@ -49,6 +49,9 @@ UNSENT = (State.WAITING, State.INVALID)
 OPEN = (State.SENDING, State.IN_PROGRESS, State.UNSURE)
 """What may have been charged, and has come to no end: it holds a place at the account."""
 
+FINAL = (State.DONE, State.FAILED)
+"""What has come to its end: only a person's word leads on from there."""
+
 WORST_FIRST = (
     State.UNSURE,
     State.FAILED,
@@ -59,6 +62,9 @@ WORST_FIRST = (
     State.DONE,
 )
 """The order in which the tasks of one row decide the row's word."""
+
+RANK: Mapping[State, int] = {state: rank for rank, state in enumerate(WORST_FIRST)}
+"""The same, to compare by."""
 
 HELD = "held"
 """The word of a row that waits and is kept back, by a person or until its day: a mark, not a state."""

@@ -14,7 +14,7 @@ from batcher.ledger.values import Known, Planned, Standing
 from batcher.lineage import Sources, hindrance, stale, unfinished
 from batcher.listening import Spoken
 from batcher.marks import Identified, Mark
-from batcher.model import UNSENT, WORST_FIRST, Row, State, TaskKey
+from batcher.model import RANK, UNSENT, Row, State, TaskKey
 from batcher.outlook import is_changed, standing_of, state_of
 from batcher.sheet import are_beyond_doubt, doubt_about
 
@@ -23,7 +23,6 @@ SHOWN = 20
 
 _NO_TASKS: Mapping[TaskKey, str] = MappingProxyType({})
 _WAITING, _INVALID = UNSENT
-_RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
 
 
 class Plan(Struct, kw_only=True):
@@ -145,7 +144,7 @@ class Plan(Struct, kw_only=True):
                 self._count_waiting(task, is_again=is_again)
         if problems:
             self.add_problems(list(dict.fromkeys(problems)))
-        worst = states[0] if len(states) == 1 else min(states, key=_RANK.__getitem__)
+        worst = states[0] if len(states) == 1 else min(states, key=RANK.__getitem__)
         if is_held and worst in UNSENT:
             self.held += 1
         else:

@@ -21,7 +21,7 @@ from batcher.lineage import stale
 from batcher.lines import is_misread, tasks_asked_again
 from batcher.listening import Listener
 from batcher.marks import Identified, Mark
-from batcher.model import Length, State, TaskKey
+from batcher.model import FINAL, Length, State, TaskKey
 from batcher.outlook import standing_of, state_of
 from batcher.plan import Plan
 from batcher.sheet import Sheet, normalise
@@ -31,7 +31,6 @@ from batcher.version import VERSION
 GROUP = 400
 _NO_TASKS: Mapping[TaskKey, str] = MappingProxyType({})
 _PlannedRow = tuple[Identified, Sequence[Asked]]
-_FINAL = (State.DONE, State.FAILED)
 
 
 def fingerprint(job: Job, *, provider: Provider, sheet: Sheet, account: str, lengths: Mapping[str, Length]) -> str:
@@ -217,7 +216,7 @@ def _again(
             continue
         if task.key in asked:
             again[task.key] = "`again` in the status column"
-        elif task.key in older and known.state in _FINAL and not task.flaws:
+        elif task.key in older and known.state in FINAL and not task.flaws:
             again[task.key] = "its row has changed (on_change: resubmit)"
     return again
 

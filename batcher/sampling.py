@@ -18,7 +18,7 @@ from batcher.ledger.values import Sample, Standing
 from batcher.limits import limits_of
 from batcher.lines import word_of
 from batcher.listening import Listener
-from batcher.model import WORST_FIRST, Length, State, TaskKey
+from batcher.model import RANK, Length, State, TaskKey
 from batcher.open_job import OpenJob
 from batcher.planner import look
 from batcher.results import Tally
@@ -27,7 +27,6 @@ MOST = 100
 """More rows are no sample."""
 
 _OPEN = (State.SENDING, State.IN_PROGRESS)
-_RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
 
 
 class Chosen(Struct, frozen=True, kw_only=True):
@@ -94,7 +93,7 @@ def sample_tally(at_hand: OpenJob, chosen: Chosen) -> Tally:
     worst: dict[str, State] = {}
     for each in at_hand.ledger.standings(at_hand.job.name, chosen.row_ids):
         before = worst.get(each.key.row_id, each.state)
-        worst[each.key.row_id] = min(before, each.state, key=_RANK.__getitem__)
+        worst[each.key.row_id] = min(before, each.state, key=RANK.__getitem__)
     return Tally(rows=len(worst), words=Counter(word_of(state) for state in worst.values()))
 
 

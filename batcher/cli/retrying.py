@@ -13,7 +13,7 @@ from batcher.errors import Exit, InputError, Problem
 from batcher.job import Job
 from batcher.ledger.values import Standing
 from batcher.lineage import Sources, stale
-from batcher.model import State, TaskKey
+from batcher.model import FINAL, State, TaskKey
 from batcher.open_job import OpenJob
 from batcher.opening import opened
 from batcher.units import Money
@@ -51,7 +51,7 @@ def retry(job: Job, *, failed: bool, changed: bool, numbers: str | None, yes: bo
         at_hand.plan(at=around.clock())  # rows that were changed a moment ago are changed rows, too
         standings = at_hand.ledger.standings(job.name)
         older = _stale(at_hand.bound.sources, standings) if changed else set()
-        final = [each for each in standings if each.state in (State.DONE, State.FAILED)]
+        final = [each for each in standings if each.state in FINAL]
         chosen = [each for each in final if each.key in older or _is_meant(each, failed=failed, wanted=wanted)]
         done = [each for each in chosen if each.state is State.DONE]
         if done and not yes:

@@ -15,10 +15,9 @@ from batcher.ledger.moving import Move, may_move, move_task, note, require_allow
 from batcher.ledger.planning import BY_WORD, block
 from batcher.ledger.schema import one_of
 from batcher.ledger.values import FileRecord, News
-from batcher.model import OPEN, Source, State, TaskKey
+from batcher.model import FINAL, OPEN, Source, State, TaskKey
 
 _JSON = Encoder()
-FINAL = (State.DONE, State.FAILED)
 _SENT = (State.SENDING, State.UNSURE)
 _KNOWS_LESS = (State.SENDING, State.UNSURE, State.WAITING)
 """What a process says that has not heard of an attempt's acceptance."""

@@ -32,11 +32,10 @@ from batcher.ledger.values import (
     Standing,
     Waiting,
 )
-from batcher.model import WORST_FIRST, Asset, Attempt, State, TaskKey
+from batcher.model import RANK, Asset, Attempt, State, TaskKey
 
 T = TypeVar("T")
 
-_RANK = {state: rank for rank, state in enumerate(WORST_FIRST)}
 _HOLD = """
 INSERT INTO accounts (account, held_until, held_why) VALUES (?, ?, ?)
 ON CONFLICT (account) DO UPDATE SET held_until = excluded.held_until, held_why = excluded.held_why
@@ -276,12 +275,12 @@ class SqlLedger(ABC):
     def counts(self, job: str) -> Mapping[State, int]:
         """See `Ledger.counts`."""
         with self._reading() as db:
-            return planning.counts(db, job, _RANK)
+            return planning.counts(db, job, RANK)
 
     def held(self, job: str, *, now: float) -> Mapping[State, int]:
         """See `Ledger.held`."""
         with self._reading() as db:
-            return planning.held(db, job, _RANK, now=now)
+            return planning.held(db, job, RANK, now=now)
 
     def waiting(self, job: str, *, now: float) -> Waiting:
         """See `Ledger.waiting`."""
