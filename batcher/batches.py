@@ -1,16 +1,21 @@
-"""The accepted batches of a run whose items have no ids yet: when to look into each."""
+"""The accepted batches of a run whose items have no ids yet: when to look into each, and when their ids are written down."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
+from batcher.ledger.values import News
 from batcher.model import Attempt
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 """A batch whose items wait for their turn is looked into ever more seldom, up to this."""
+
+IDS_WAIT_S = 1.0
+"""The ids of items are written down so long after they have come, or with what becomes of them before."""
 
 
 class OpenBatch(Struct, frozen=True, kw_only=True):
@@ -74,3 +79,37 @@ class OpenBatches(Struct, kw_only=True):
     def due_at(self) -> float | None:
         """When the next one is due; None when there is none."""
         return min((each.at for each in self._open), default=None)
+
+
+class ItemIds(Struct, kw_only=True):
+    """
+    Ids of batch items that are not written down yet.
+
+    An item that is finished by the time its id is known is written once instead of twice, and a long job commits less
+    often. A run that dies meanwhile loses none of them: the ledger holds the batch, which shows them again.
+    """
+
+    _news: dict[int, News] = field(default_factory=dict)
+
+    def put(self, news: News) -> None:
+        """Keep the news that an item has an id."""
+        self._news[news.attempt_id] = news
+
+    def with_ids(self, news: Iterable[News]) -> list[News]:
+        """News as they are to be written down: what becomes of an item together with its id."""
+        return [
+            each
+            if (accepted := self._news.pop(each.attempt_id, None)) is None
+            else replace(each, remote_id=accepted.remote_id, accepted_at=accepted.at)
+            for each in news
+        ]
+
+    def take_due(self, now: float) -> list[News]:
+        """All of them, once the first has waited long enough, or the clock was put back; otherwise none."""
+        first = next(iter(self._news.values()), None)
+        return [] if first is None or first.at <= now < first.at + IDS_WAIT_S else self.take()
+
+    def take(self) -> list[News]:
+        """All of them."""
+        taken, self._news = list(self._news.values()), {}
+        return taken

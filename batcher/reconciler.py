@@ -122,6 +122,17 @@ class Reconciler(Struct, kw_only=True):
         if self.due_at is None and not self._under_way:
             self._plan_next()
 
+    def watches(self, remote_id: str) -> bool:
+        """Whether work is in flight under this id."""
+        return any(flight.find(remote_id) for flight in self._flights.values())
+
+    def forget(self, news: News) -> None:
+        """The ledger does not believe that the id in the news belongs to their attempt."""
+        for flight in self._flights.values():
+            flying = flight.find(news.remote_id)
+            if flying is not None and flying.attempt_id == news.attempt_id:
+                flight.remove(news.remote_id, at=self.clock())
+
     def step(self, *, is_sending: bool = False) -> None:
         """Begin a look when one is due; `is_sending`: more is about to be accepted, and nothing waits for a look."""
         now = self.clock()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from batcher.answers import flying
+from batcher.batches import ItemIds
 from batcher.chain import release
 from batcher.dispatcher import SLOTS_AGAIN_S, Dispatcher
 from batcher.doubts import Doubts
@@ -78,6 +79,7 @@ class Run:
     _rescue: Rescue = field(init=False)
     _uploads: Uploads = field(init=False)
     _writing: Writing = field(init=False)
+    _ids: ItemIds = field(default_factory=ItemIds)
     _others_told: bool = False
     _downloads: Downloads | None = None
     _renewal: Renewal | None = None
@@ -136,6 +138,7 @@ class Run:
                     self._pass(dispatcher, reconciler)
             while self.senders.under_way() > self._uploads.under_way:
                 self._pass(dispatcher, reconciler, is_over=True)
+            self._learn(self._ids.take(), dispatcher, reconciler)
             reason = self._fetch_rest(downloads, reason, dispatcher=dispatcher, reconciler=reconciler)
         except LedgerError as error:
             self._rescue_answers(dispatcher, reconciler, error)
@@ -286,6 +289,7 @@ class Run:
 
     def _learn(self, news: list[News], dispatcher: Dispatcher, reconciler: Reconciler) -> None:
         """Record news in one transaction, then let both verbs know."""
+        news = self._ids.with_ids(self._put_off(news, dispatcher, reconciler)) + self._ids.take_due(self.around.clock())
         try:
             if self.journal is not None:
                 self.journal.meet(news)
@@ -295,7 +299,9 @@ class Run:
             raise
         if self.journal is not None:
             self.journal.learned(recorded)
-        for each in recorded:
+        for told, each in zip(news, recorded, strict=True):
+            if told.remote_id and not each.remote_id:
+                reconciler.forget(told)
             if each.state in _OVER:
                 if each.state is State.DONE and (attempt := dispatcher.accepted.pop(each.attempt_id, None)):
                     reconciler.made_rows.add(attempt.task.row_id)
@@ -303,9 +309,8 @@ class Run:
                 dispatcher.woken()
             elif each.ended:
                 dispatcher.woken()
-            elif each.state is State.IN_PROGRESS and each.remote_id:
-                reconciler.accepted(flying(dispatcher.accepted.pop(each.attempt_id), each))
-                self.progress.sent += 1
+            elif each.attempt_id in dispatcher.accepted and _has_id(each):
+                self._accepted(each, dispatcher, reconciler)
             elif each.state is State.WAITING:
                 dispatcher.reopen()
         self._release(dispatcher, reconciler)
@@ -316,6 +321,23 @@ class Run:
         self._writing.is_stale |= any(map(_is_shown, recorded))
         self.progress.in_flight, self.progress.sweeps = reconciler.in_flight, reconciler.sweeps
         self.report(self.progress)
+
+    def _put_off(self, news: list[News], dispatcher: Dispatcher, reconciler: Reconciler) -> list[News]:
+        """Keep back the ids of batch items, which are watched from here on; returns what is written down now."""
+        rest = []
+        for each in news:
+            attempt = dispatcher.accepted.get(each.attempt_id)
+            # an id that is watched already cannot be this one's as well: the ledger says whose it is
+            if attempt and attempt.batch_id and _has_id(each) and not reconciler.watches(each.remote_id):
+                self._ids.put(each)
+                self._accepted(each, dispatcher, reconciler)
+            else:
+                rest.append(each)
+        return rest
+
+    def _accepted(self, news: News, dispatcher: Dispatcher, reconciler: Reconciler) -> None:
+        reconciler.accepted(flying(dispatcher.accepted.pop(news.attempt_id), news))
+        self.progress.sent += 1
 
     def _release(self, dispatcher: Dispatcher, reconciler: Reconciler) -> None:
         """Later steps of rows in which something was finished may be sent now."""
@@ -440,6 +462,11 @@ class Run:
             results_file=written.file if written else None,
             results_note=written.note if written else "",
         )
+
+
+def _has_id(news: News) -> bool:
+    """Whether it says that work has been accepted, and under which id."""
+    return news.state is State.IN_PROGRESS and news.remote_id != ""
 
 
 def _is_shown(news: News) -> bool:

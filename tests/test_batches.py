@@ -267,6 +267,66 @@ def test_reconcile_collects_the_ids_that_submit_did_not_wait_for(make_site: Call
     assert (site.words(), site.posts()) == ({"done": ROWS}, posts)
 
 
+def test_an_item_that_is_finished_by_then_is_written_down_with_its_id(make_site: Callable[..., Site]) -> None:
+    """Once instead of twice; when it was accepted is known all the same, and nothing is asked twice for it."""
+    site = make_site(render_s=0.0, spread=0.0)
+    ending = site.run()
+
+    check(site, ending)
+    assert (ending.exit, site.words()) == (Exit.DONE, {"done": ROWS})
+    assert column(site, "SELECT DISTINCT from_state || ' > ' || to_state FROM moves WHERE from_state <> ''") == [
+        "waiting > sending",
+        "sending > done",
+    ]
+    assert column(site, "SELECT 1 FROM attempts WHERE accepted_at > completed_at OR remote_id = ''") == []
+    check_idle(site)
+
+
+def test_ids_are_written_down_while_the_items_are_in_the_making(make_site: Callable[..., Site]) -> None:
+    """A second after they came, or as the run ends: whoever looks into the ledger meanwhile finds them there."""
+    site = make_site()
+    site.run(deadline=site.clock() + 10.0)
+    assert column(site, "SELECT state FROM attempts WHERE remote_id = ''") == []
+
+    site.clock.advance(60.0)
+    ending = site.run()
+    check(site, ending)
+    assert column(site, "SELECT COUNT(*) FROM moves WHERE from_state = 'sending' AND to_state = 'in progress'") == [
+        ROWS
+    ]
+
+
+@pytest.mark.parametrize("render_s", [0.0, 300.0])
+def test_an_id_that_a_finished_row_has_is_not_taken_from_it(make_site: Callable[..., Site], render_s: float) -> None:
+    """Whether the work behind it is finished when the id comes, or much later: the row is a person's matter."""
+    site = make_site(render_s=render_s, spread=0.0)
+    site.run(verbs=Verbs.SUBMIT)
+    with closing(sqlite3.connect(site.folder / "state" / "loopback.db")) as db, db:
+        one, other = (
+            db.execute(
+                "SELECT attempt_id, task_id, remote_id FROM attempts WHERE place = ? LIMIT 1", (place,)
+            ).fetchone()
+            for place in (0, 1)
+        )
+        db.execute("UPDATE attempts SET state = 'done', remote_id = ? WHERE attempt_id = ?", (other[2], one[0]))
+        db.execute("UPDATE tasks SET state = 'done' WHERE task_id = ?", (one[1],))
+        db.execute("UPDATE attempts SET state = 'sending', remote_id = '' WHERE attempt_id = ?", (other[0],))
+        db.execute("UPDATE tasks SET state = 'sending' WHERE task_id = ?", (other[1],))
+    (site.folder / "out.csv").unlink()  # it shows the ids as they were
+    ending = site.run()
+
+    assert ending.tally.words == {"done": ROWS - 1, "unsure": 1}
+    (unsure,) = [row for row in site.results() if row["batcher_status"] == "unsure"]
+    assert (unsure["error_code"], unsure["video_id"], unsure["video_url"]) == ("duplicate_id", "", "")
+    check_idle(site)
+
+
+def column(site: Site, query: str) -> list[Any]:
+    """The first column of what the ledger tells."""
+    with closing(sqlite3.connect(site.folder / "state" / "loopback.db")) as db:
+        return [value for (value,) in db.execute(query)]
+
+
 @pytest.mark.parametrize("is_shown", [True, False])
 def test_an_item_that_never_gets_an_id_is_a_persons_matter(make_site: Callable[..., Site], is_shown: bool) -> None:
     """A day after it was taken it is unsure, with the batch to ask about; `on_lost: resend` is not for what was accepted."""

@@ -405,6 +405,24 @@ def test_the_outcome_stands_beside_the_row(ledger: Ledger) -> None:
     assert (standing.remote_id, standing.word, standing.attempts) == (f"v-{attempt.attempt_id}", "completed", 1)
 
 
+def test_an_id_may_come_with_what_became_of_it(ledger: Ledger) -> None:
+    """Work of a batch is often finished when its id is learned: it was accepted before, and holds no slot any more."""
+    plan(ledger, *rows(2))
+    done, ended = admit(ledger).attempts
+    told = {"source": Source.LIST, "checked": True, "accepted_at": 11.0}
+    ledger.record(
+        [
+            news(done, State.DONE, 20.0, remote_id="v1", completed_at=12.0, **told),
+            news(ended, State.IN_PROGRESS, 20.0, remote_id="v2", ended=True, **told),
+        ]
+    )
+
+    assert [(each.remote_id, each.accepted_at) for each in ledger.in_flight(JOB, ACCOUNT)] == [("v2", 11.0)]
+    assert [(each.remote_id, each.completed_at) for each in ledger.standings(JOB)] == [("v1", 12.0), ("v2", None)]
+    plan(ledger, *rows(3))
+    assert len(admit(ledger, 21.0, in_flight=1).attempts) == 1
+
+
 def test_outputs_are_merged_over_what_is_known(ledger: Ledger) -> None:
     """A later look that shows less takes nothing away."""
     plan(ledger, *rows(1))

@@ -186,8 +186,7 @@ class _Page:
         if news.batch_id:
             self._batches.append((news.batch_id, held.submission_id))
         if before is news.state is State.IN_PROGRESS and not _adds(news, held.outputs):
-            alike = (news.word, news.word, news.at, news.missing, news.ended, news.at)
-            self._checked.setdefault(alike, []).append(news.attempt_id)
+            self._look(news)
             return replace(news, outputs={}) if news.outputs else news
         if before in FINAL and news.state is not before:
             cause = f"said {news.word or news.state.value} after it was {before.value}; ignored"
@@ -203,6 +202,8 @@ class _Page:
             )
         if before in _SENT and news.remote_id:
             news = holders.distinct(news, held)
+        if news.state is State.IN_PROGRESS and news.ended:
+            self._look(news)
         move = _move(held.task_id, news, before=before)
         if held.is_newest and task_state is before and before is not news.state:
             require_allowed(move)
@@ -219,6 +220,11 @@ class _Page:
         else:
             self._forgotten.append((news.attempt_id, held.task_id))  # proven not made: as if it had never been tried
         return news
+
+    def _look(self, news: News) -> None:
+        """It was looked at, and is still in progress."""
+        alike = (news.word, news.word, news.at, news.missing, news.ended, news.at)
+        self._checked.setdefault(alike, []).append(news.attempt_id)
 
     def write(self, db: Db) -> None:
         """Carry it out."""
@@ -271,6 +277,7 @@ def _updated(news: News, *, outputs: str) -> tuple[Any, ...]:
     """The values of `_UPDATE`; the one at `_REMOTE_ID` is the id."""
     merged = {**decode(outputs), **news.outputs} if outputs != "{}" else dict(news.outputs)
     is_final = news.state in FINAL
+    accepted_at = news.at if is_final or news.state is State.IN_PROGRESS else None
     return (
         news.attempt_id,
         news.state.value,
@@ -283,7 +290,7 @@ def _updated(news: News, *, outputs: str) -> tuple[Any, ...]:
         news.cost,
         news.completed_at if is_final else None,
         news.took_s,
-        news.at if is_final or news.state is State.IN_PROGRESS else None,
+        news.accepted_at or accepted_at,
         news.at if news.checked else None,
         "one more" if news.missing else "none" if news.checked else "",
     )

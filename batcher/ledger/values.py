@@ -243,6 +243,7 @@ class News(Struct, frozen=True, kw_only=True):
         took_s: How long it was in the making, in seconds; None where that is not known well.
         checked: The API was asked for its state (also when nothing had changed).
         ended: It is finished, and holds no slot any more; it stays in progress until what it brought is read.
+        accepted_at: When it was accepted, unix seconds, where that is told with what came of it; None: at `at`.
     """
 
     attempt_id: int
@@ -264,6 +265,7 @@ class News(Struct, frozen=True, kw_only=True):
     cost: float | None = None
     completed_at: float | None = None
     took_s: float | None = None
+    accepted_at: float | None = None
 
 
 class FileRecord(Struct, frozen=True, kw_only=True):
