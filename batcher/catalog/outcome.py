@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from batcher.catalog.model import Reading
-from batcher.catalog.pick import as_number, as_text
+from batcher.catalog.pick import Pick, as_number, as_text
 from batcher.model import Json, Outcome, State
 
 MAX_ERROR = 500
@@ -23,13 +23,17 @@ def read_outcome(reading: Reading, item: Json) -> Outcome:
         reading: How the provider words its states.
         item: Any JSON; an item of quite another form is in progress with an empty word.
     """
-    outputs = {column: text for column, pick in reading.outputs.items() if (text := as_text(pick.find(item)))}
-    word = _one_line(as_text(reading.word.find(item)), MAX_WORD) if reading.word else ""
+    outputs = {}
+    for column, pick in reading.outputs.items():
+        found = pick.find(item)
+        if found is not None and (text := found if isinstance(found, str) else as_text(found)):
+            outputs[column] = text
+    word = _word(reading.word, item)
     is_done = reading.done.holds(item)
     if not is_done and (reading.failed is None or not reading.failed.holds(item)):
         missing = reading.missing.holds(item) if reading.missing else False
         return Outcome(state=State.IN_PROGRESS, word=word, outputs=outputs, missing=missing)
-    code = _one_line(as_text(reading.error_code.find(item)), MAX_WORD) if reading.error_code else ""
+    code = _word(reading.error_code, item)
     error = readable(reading.error.find(item)) if reading.error else ""
     completed_at = instant(reading.completed_at.find(item)) if reading.completed_at else None
     if is_done:
@@ -47,8 +51,16 @@ def read_outcome(reading: Reading, item: Json) -> Outcome:
     )
 
 
+def _word(pick: Pick | None, item: Json) -> str:
+    """What a provider calls a state or a failure; empty where it calls it nothing."""
+    found = pick.find(item) if pick else None
+    return "" if found is None else _one_line(as_text(found), MAX_WORD)
+
+
 def readable(value: Json) -> str:
     """An error of any form as one line for a person: control characters out, at most 500 characters."""
+    if value is None:
+        return ""
     if isinstance(value, dict):
         value = value.get("message") or value.get("detail") or value.get("code") or value
     return _one_line(as_text(value), MAX_ERROR)

@@ -72,7 +72,9 @@ def _at(names: Sequence[str]) -> _Find:
 
     def find(value: Json) -> Json:
         for name in names:
-            value = value.get(name) if isinstance(value, dict) else None
+            if not isinstance(value, dict):
+                return None
+            value = value.get(name)
         return value
 
     return find
@@ -87,7 +89,7 @@ def _first_of(ways: Sequence[_Find]) -> _Find:
         found: Json = None
         for way in ways:
             found = way(value)
-            if is_true(found):
+            if found or (found is not None and is_true(found)):
                 break
         return found
 
