@@ -14,10 +14,12 @@ from batcher.errors import ApiError, Rejected, StopEverything, Throttled
 from batcher.ledger.values import InFlight, News
 from batcher.model import Attempt, Outcome, Source, State
 
+_UNDER_WAY = Outcome(state=State.IN_PROGRESS)
+
 
 def accepted(attempt: Attempt, receipt: Receipt, *, cost: float | None, now: float) -> News:
     """The API has taken it; a synchronous operation is done with that."""
-    outcome = receipt.outcome or Outcome(state=State.IN_PROGRESS)
+    outcome = receipt.outcome or _UNDER_WAY
     return News(
         attempt_id=attempt.attempt_id,
         state=outcome.state,

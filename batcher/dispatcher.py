@@ -239,18 +239,19 @@ class Dispatcher(Struct, kw_only=True):
         return self.bound.operation_of(attempt.task.step, attempt.operation)
 
     def _prepare(self, candidate: Candidate) -> Prepared:
-        operation = self.bound.operation(candidate.key.step)
         key, token = attempt_names(candidate.key, body=candidate.body, number=candidate.number)
-        finish = self._finishes.get(candidate.key.step) or self._finishes.setdefault(
-            candidate.key.step, Finish(operation)
-        )
         asked = decode(candidate.body)
         content = with_assets(asked, candidate.assets) if candidate.assets else asked
-        content = finish.body(content, key=key, token=token)
-        if operation.title_field and titles_carry_token(operation, self.bound.job):
-            title = content.get(operation.title_field, self.bound.job.name)
-            content = {**content, operation.title_field: f"{title} [{token}]"}
+        content = self._finish(candidate.key.step).body(content, key=key, token=token)
         return Prepared(body=to_json(content), key=key, token=token)
+
+    def _finish(self, step: str) -> Finish:
+        finish = self._finishes.get(step)
+        if finish is None:
+            operation, job = self.bound.operation(step), self.bound.job
+            title = job.name if titles_carry_token(operation, job) else None
+            finish = self._finishes[step] = Finish(operation, title=title)
+        return finish
 
     def _send(self, attempts: tuple[Attempt, ...], *, sends: int) -> None:
         first, bodies = attempts[0], [attempt.body for attempt in attempts]

@@ -94,12 +94,12 @@ class Flight(Struct, kw_only=True):
         """A piece was finished after so many seconds."""
         self.times = [seconds, *self.times[: REMEMBERED - 1]]
 
-    def noticed(self, remote_id: str, now: float) -> float | None:
+    def noticed(self, flying: InFlight, now: float) -> float | None:
         """When its end was noticed: now or earlier; None where it may have come long before anybody looked."""
-        flying = self.find(remote_id)
-        if flying is None or not self._was_at_work(flying):
+        if not self._was_at_work(flying):
             return None
-        return self.ended[remote_id].at if remote_id in self.ended else now
+        ended = self.ended.get(flying.remote_id)
+        return ended.at if ended else now
 
     def _was_at_work(self, flying: InFlight) -> bool:
         """Whether an earlier look has found it at work, or would have: what was never looked at may have ended at once."""

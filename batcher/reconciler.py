@@ -196,7 +196,7 @@ class Reconciler(Struct, kw_only=True):
             flying = flight.find(remote_id)
             if flying is None:
                 continue
-            news.append(self._news(flying, outcome, source, now))
+            news.append(self._news(flying, outcome, source, now, noticed_at=flight.noticed(flying, now)))
             if outcome.ended:
                 if flight.end(remote_id, at=now):
                     self.watch.succeeded()
@@ -264,7 +264,9 @@ class Reconciler(Struct, kw_only=True):
         ]
         self.due_at = now + min(waits) if waits else None
 
-    def _news(self, flying: InFlight, outcome: Outcome, source: Source, now: float) -> News:
+    def _news(
+        self, flying: InFlight, outcome: Outcome, source: Source, now: float, *, noticed_at: float | None
+    ) -> News:
         advice = ""
         state, code, error = outcome.state, outcome.error_code, outcome.error
         if outcome.missing and self._is_overdue(flying, now):
@@ -275,9 +277,7 @@ class Reconciler(Struct, kw_only=True):
             advice = advice or self.bound.provider.errors.advice(code)
         if outcome.stops:
             self.stop = self.stop or f"{error}: {advice}".rstrip(": ")
-        completed_at, took_s = when(
-            flying, outcome, noticed_at=self._flight(flying).noticed(flying.remote_id, now), now=now
-        )
+        completed_at, took_s = when(flying, outcome, noticed_at=noticed_at, now=now)
         cost = None
         if state is State.DONE:
             duration_s = outcome.outputs.get("duration_s", "")

@@ -48,7 +48,7 @@ def test_an_end_teaches_how_long_renders_take() -> None:
     flight.end("v0", at=9.0)
 
     assert flight.times == [7.0, 10.0]
-    assert (flight.noticed("v0", 20.0), flight.noticed("v1", 20.0)) == (7.0, None)
+    assert [flight.noticed(each, 20.0) for each in flight] == [7.0, None]
     assert [each.remote_id for each in flight] == ["v0", "v1"]
 
 
@@ -57,7 +57,7 @@ def test_an_end_that_may_be_old_teaches_nothing() -> None:
     flight = make_flight(0.0, times=(10.0,))
 
     assert flight.end("v0", at=9000.0)
-    assert (flight.times, flight.noticed("v0", 9000.0)) == ([10.0], None)
+    assert (flight.times, [flight.noticed(each, 9000.0) for each in flight]) == ([10.0], [None])
 
 
 def test_links_are_wanted_once_they_have_waited_or_nothing_else_is_to_come() -> None:
@@ -111,6 +111,6 @@ def test_what_was_never_looked_at_before_tells_no_render_time() -> None:
     flight.unfinished = {"v0", "v1"}
     flight.looked_at = 3.0
 
-    assert (flight.noticed("v0", 20.0), flight.noticed("v1", 20.0)) == (20.0, None)
+    assert [flight.noticed(each, 20.0) for each in flight] == [20.0, None]
     flight.end("v1", at=20.0)
     assert flight.times == []

@@ -18,10 +18,12 @@ class Finish:
 
     Args:
         operation: Which fields those are.
+        title: Of a body that has none, where titles end with the token; None where they do not.
     """
 
-    def __init__(self, operation: Operation) -> None:
+    def __init__(self, operation: Operation, *, title: str | None = None) -> None:
         self._schema = operation.body
+        self._title, self._title_field = title, operation.title_field
         self._token_path = _path(operation.token_field)
         self._key_path = _path(operation.repeat.key_field)
         self._deciding = tuple(sorted(set(_deciding(operation.body))))
@@ -39,6 +41,9 @@ class Finish:
         for path, value in ((self._token_path, token), (self._key_path, key)):
             if path:
                 content = self._with(content, path, value)
+        if self._title_field and self._title is not None:
+            title = content.get(self._title_field, self._title)
+            content = {**content, self._title_field: f"{title} [{token}]"}
         return content
 
     def _with(self, content: Json, path: tuple[str, ...], value: str) -> Json:
