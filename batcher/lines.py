@@ -169,9 +169,10 @@ def _line(
     known = [ends[each.attempt_id] for each in tasks if each.attempt_id in ends]
     error = advice = ""
     if len(tasks) > 1 or not _is_well(bound, reason):
-        error, advice = _error(bound, reason, tasks), _advice(bound, reason)
+        error = _error(bound, reason, tasks)
+        advice = "; ".join(filter(None, [_advice(bound, reason), *_notes(bound, tasks)]))
     told = [_output(bound, by_task.get((each.step, each.item)), each, tasks) for each in bound.layout.outputs]
-    told += [reason.error_code, error, "; ".join(filter(None, [advice, *_notes(bound, tasks)]))]
+    told += [reason.error_code, error, advice]
     return [
         *([item] if bound.layout.item else []),
         status,
@@ -186,7 +187,7 @@ def _line(
 
 def _is_well(bound: BoundJob, standing: Standing) -> bool:
     """Whether nothing can be said of a task but what it has brought: that is so of most by far."""
-    is_plain = not (standing.error or standing.flag or standing.advice)
+    is_plain = not (standing.error or standing.flag or standing.advice or standing.changed or standing.made_from)
     return standing.state is State.DONE and is_plain and not bound.downloads
 
 
@@ -309,9 +310,7 @@ def sheet_advice(bound: BoundJob, standing: Standing) -> str:
 
 def _notes(bound: BoundJob, tasks: Sequence[Standing]) -> list[str]:
     """How what was made differs from what the row would be made from now."""
-    notes = ["the row has changed since this was made"] if any([each.changed for each in tasks]) else []  # noqa: C419
-    if not any([each.made_from for each in tasks]):  # noqa: C419 - of every row: a list is quicker
-        return notes
+    notes = ["the row has changed since this was made"] if any(each.changed for each in tasks) else []
     older = {key.step: step for key, step in outdated(bound.sources, tasks).items()}
     return notes + [f"{step} was made from an earlier version of step {source}" for step, source in older.items()]
 
