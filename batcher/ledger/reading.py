@@ -26,7 +26,7 @@ SELECT COALESCE(SUM(CASE WHEN a.state = 'done' THEN COALESCE(a.cost, a.estimate,
        COALESCE(SUM(CASE WHEN {one_of(OPEN, "a.state")} THEN COALESCE(a.estimate, 0) END), 0)
 FROM attempts a JOIN tasks t USING (task_id) WHERE t.job = ?"""
 _STANDINGS = """
-SELECT t.row_id, t.step, t.item, t.row_number, t.state, t.flaws, t.input_hash, t.made_hash, t.estimate,
+SELECT t.row_id, t.step, t.item, t.row_number, t.state, t.flaws, t.made_hash <> '' AND t.made_hash <> t.input_hash, t.estimate,
        a.number, a.remote_id, a.word, a.outputs, a.error_code, a.error, a.advice, a.cost, s.first_sent_at, a.completed_at,
        a.checked_at, a.attempt_id, a.flag, t.made_from, t.gone,
        CASE WHEN a.number > 1 OR t.state IN ('waiting', 'invalid') THEN
@@ -181,7 +181,7 @@ def _files(db: Db, job: str, rows: str = "", values: Sequence[str | int] = ()) -
 
 
 def _standing(job: str, row: Sequence[Any], files: Files) -> Standing:
-    row_id, step, item, row_number, state, flaws, input_hash, made_hash, estimate, *attempt = row
+    row_id, step, item, row_number, state, flaws, changed, estimate, *attempt = row
     number, remote_id, word, outputs, error_code, error, advice, cost, submitted_at, *rest = attempt
     completed_at, checked_at, attempt_id, flag, sources, gone, paid_before = rest
     current = BY_WORD[state]
@@ -201,7 +201,7 @@ def _standing(job: str, row: Sequence[Any], files: Files) -> Standing:
         key=TaskKey(job=job, row_id=row_id, step=step, item=item),
         row_number=row_number,
         state=current,
-        changed=made_hash != "" and made_hash != input_hash,
+        changed=changed == 1,
         attempts=number,
         remote_id=remote_id,
         word=word,

@@ -113,7 +113,7 @@ def record(db: Db, news: Sequence[News]) -> list[News]:
 
 def _record_group(db: Db, news: Sequence[News]) -> list[News]:
     """Write down news of different attempts."""
-    known = {row[0]: _Held(*row[1:]) for row in among(db, _ATTEMPTS, [each.attempt_id for each in news])}
+    known = {row[0]: _Held._make(row[1:]) for row in among(db, _ATTEMPTS, [each.attempt_id for each in news])}
     holders = _Holders(db, [each.remote_id for each in news if each.remote_id])
     page = _Page()
     written = [
@@ -151,7 +151,7 @@ class _Holders:
     def distinct(self, news: News, held: _Held) -> News:
         """The news; without its id, and unsure, when it is not known which of two rows the work belongs to."""
         holders = self._found.setdefault((news.remote_id, held.account, held.operation), {})
-        other = next((each for each in holders.items() if each[0] != news.attempt_id), None)
+        other = next((each for each in holders.items() if each[0] != news.attempt_id), None) if holders else None
         if other is None:
             holders[news.attempt_id] = held.row_number
             return news
@@ -275,7 +275,7 @@ def _is_acceptance(news: News) -> bool:
 
 def _updated(news: News, *, outputs: str) -> tuple[Any, ...]:
     """The values of `_UPDATE`; the one at `_REMOTE_ID` is the id."""
-    merged = {**decode(outputs), **news.outputs} if outputs != "{}" else dict(news.outputs)
+    merged = {**decode(outputs), **news.outputs} if outputs != "{}" else news.outputs
     is_final = news.state in FINAL
     accepted_at = news.at if is_final or news.state is State.IN_PROGRESS else None
     return (
