@@ -8,14 +8,14 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from batcher.ledger.values import News
-from batcher.model import Attempt
+from batcher.model import FINAL, Attempt
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 """A batch whose items wait for their turn is looked into ever more seldom, up to this."""
 
 IDS_WAIT_S = 1.0
-"""The ids of items are written down so long after they have come, or with what becomes of them before."""
+"""The ids of items wait at most so long to be written down, for what becomes of the items."""
 
 
 class OpenBatch(Struct, frozen=True, kw_only=True):
@@ -85,31 +85,53 @@ class ItemIds(Struct, kw_only=True):
     """
     Ids of batch items that are not written down yet.
 
-    An item that is finished by the time its id is known is written once instead of twice, and a long job commits less
-    often. A run that dies meanwhile loses none of them: the ledger holds the batch, which shows them again.
+    An item that is finished by the time its id is known is written once instead of twice, and its history then leaves
+    out that it was in progress. A run that dies meanwhile loses no id: the ledger holds the batch, and the API shows its
+    items again.
+
+    Attributes:
+        attempts: Whose ids they are.
+        news: The news that brought them, by attempt, in the order in which they came.
     """
 
-    _news: dict[int, News] = field(default_factory=dict)
+    attempts: dict[int, Attempt] = field(default_factory=dict)
+    news: dict[int, News] = field(default_factory=dict)
 
-    def put(self, news: News) -> None:
+    def put(self, attempt: Attempt, news: News) -> None:
         """Keep the news that an item has an id."""
-        self._news[news.attempt_id] = news
+        self.attempts[attempt.attempt_id], self.news[attempt.attempt_id] = attempt, news
 
-    def with_ids(self, news: Iterable[News]) -> list[News]:
-        """News as they are to be written down: what becomes of an item together with its id."""
-        return [
-            each
-            if (accepted := self._news.pop(each.attempt_id, None)) is None
-            else replace(each, remote_id=accepted.remote_id, accepted_at=accepted.at)
-            for each in news
-        ]
+    def with_ids(self, news: Iterable[News], now: float, *, is_over: bool = False) -> list[News]:
+        """
+        News as they are to be written down, and before them the ids that have waited long enough.
 
-    def take_due(self, now: float) -> list[News]:
-        """All of them, once the first has waited long enough, or the clock was put back; otherwise none."""
-        first = next(iter(self._news.values()), None)
-        return [] if first is None or first.at <= now < first.at + IDS_WAIT_S else self.take()
+        Nothing of it counts as written before `written` is called.
 
-    def take(self) -> list[News]:
-        """All of them."""
-        taken, self._news = list(self._news.values()), {}
-        return taken
+        Args:
+            is_over: No id waits any longer.
+        """
+        told, before = list[News](), dict[int, News]()
+        for each in news:
+            accepted = self.news.get(each.attempt_id)
+            if accepted is None:
+                told.append(each)
+            elif each.state in FINAL:
+                told.append(replace(each, remote_id=accepted.remote_id, accepted_at=accepted.at))
+            else:
+                before[each.attempt_id] = accepted
+                told.append(replace(each, remote_id=accepted.remote_id))
+        if is_over or self._are_due(now):
+            finished = {each.attempt_id for each in told if each.accepted_at is not None}
+            before = {attempt_id: each for attempt_id, each in self.news.items() if attempt_id not in finished}
+        return [*before.values(), *told]
+
+    def _are_due(self, now: float) -> bool:
+        first = next(iter(self.news.values()), None)
+        # where the clock was put back nobody knows how long they have waited
+        return first is not None and not first.at <= now < first.at + IDS_WAIT_S
+
+    def written(self, news: Iterable[News]) -> None:
+        """These news stand in the ledger."""
+        for each in news:
+            if self.news.pop(each.attempt_id, None) is not None:
+                del self.attempts[each.attempt_id]

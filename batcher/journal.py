@@ -44,7 +44,7 @@ class Journal(Struct, kw_only=True):
         """These news were written down; that something is still in work is no news."""
         for each in news:
             attempt = self._attempts.get(each.attempt_id)
-            if attempt is None or (each.state is State.IN_PROGRESS and not each.remote_id):
+            if attempt is None or (each.state is State.IN_PROGRESS and each.checked):
                 continue
             about = {**_named(attempt.task, each.attempt_id), "source": each.source.value, "cause": each.cause}
             told = {"remote_id": each.remote_id, "error_code": each.error_code, "error": each.error}

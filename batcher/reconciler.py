@@ -127,7 +127,7 @@ class Reconciler(Struct, kw_only=True):
         return any(flight.find(remote_id) for flight in self._flights.values())
 
     def forget(self, news: News) -> None:
-        """The ledger does not believe that the id in the news belongs to their attempt."""
+        """The id in the news has turned out to be another attempt's: it is not watched as theirs any longer."""
         for flight in self._flights.values():
             flying = flight.find(news.remote_id)
             if flying is not None and flying.attempt_id == news.attempt_id:

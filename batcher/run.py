@@ -138,7 +138,7 @@ class Run:
                     self._pass(dispatcher, reconciler)
             while self.senders.under_way() > self._uploads.under_way:
                 self._pass(dispatcher, reconciler, is_over=True)
-            self._learn(self._ids.take(), dispatcher, reconciler)
+            self._learn([], dispatcher, reconciler, is_over=True)
             reason = self._fetch_rest(downloads, reason, dispatcher=dispatcher, reconciler=reconciler)
         except LedgerError as error:
             self._rescue_answers(dispatcher, reconciler, error)
@@ -274,6 +274,9 @@ class Run:
         while self.senders.under_way() > self._uploads.under_way:
             with suppress(LedgerError):
                 self._collect(dispatcher, reconciler, wait_s=TICK_S)
+        with suppress(LedgerError):
+            self._learn([], dispatcher, reconciler, is_over=True)
+        self._rescue.keep([*self._ids.news.values()], self._ids.attempts)
         self._rescue.give_up(error)
 
     def _follow_links(self, renewal: Renewal, dispatcher: Dispatcher) -> None:
@@ -287,9 +290,12 @@ class Run:
         if self._downloads is not None:
             self._downloads.finished(rows)
 
-    def _learn(self, news: list[News], dispatcher: Dispatcher, reconciler: Reconciler) -> None:
-        """Record news in one transaction, then let both verbs know."""
-        news = self._ids.with_ids(self._put_off(news, dispatcher, reconciler)) + self._ids.take_due(self.around.clock())
+    def _learn(
+        self, news: list[News], dispatcher: Dispatcher, reconciler: Reconciler, *, is_over: bool = False
+    ) -> None:
+        """Record news in one transaction, then let both verbs know; `is_over`: no id waits for more."""
+        news = self._put_off(news, dispatcher, reconciler)
+        news = self._ids.with_ids(news, self.around.clock(), is_over=is_over)
         try:
             if self.journal is not None:
                 self.journal.meet(news)
@@ -297,6 +303,7 @@ class Run:
         except LedgerError:
             self._rescue.keep(news, dispatcher.accepted)
             raise
+        self._ids.written(news)
         if self.journal is not None:
             self.journal.learned(recorded)
         for told, each in zip(news, recorded, strict=True):
@@ -329,7 +336,7 @@ class Run:
             attempt = dispatcher.accepted.get(each.attempt_id)
             # an id that is watched already cannot be this one's as well: the ledger says whose it is
             if attempt and attempt.batch_id and _has_id(each) and not reconciler.watches(each.remote_id):
-                self._ids.put(each)
+                self._ids.put(attempt, each)
                 self._accepted(each, dispatcher, reconciler)
             else:
                 rest.append(each)

@@ -274,7 +274,7 @@ def test_overdue_work_holds_no_slot(ledger: SqliteLedger, state: State) -> None:
     """The API has let go of it after a day, whether it was accepted or its answer was lost."""
     plan(ledger, *rows(3))
     (attempt,) = admit(ledger, 0.0, in_flight=1).attempts
-    ledger.record([news(attempt, state, 0.0)])
+    ledger.record([news(attempt, state, 0.0, remote_id="v1" if state is State.IN_PROGRESS else "")])
 
     assert not admit(ledger, 86399.0, in_flight=1).attempts
     assert len(admit(ledger, 86400.0, in_flight=1).attempts) == 1
@@ -417,7 +417,7 @@ def test_only_what_is_sending_is_sent_again(ledger: SqliteLedger, state: State) 
     """Whatever has become of it in the meantime, it is no longer ours to send."""
     plan(ledger, *rows(1))
     (attempt,) = admit(ledger).attempts
-    ledger.record([news(attempt, state)])
+    ledger.record([news(attempt, state, remote_id="v1" if state is State.IN_PROGRESS else "")])
 
     resent = admit(ledger, 1.0, resend=[attempt.attempt_id, 4711]).attempts
     assert [each.attempt_id for each in resent if state is not State.WAITING] == []

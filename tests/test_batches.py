@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ import pytest
 from support import Hurry, Killed, accept, admit, names, news, plan, rows, states, write_job
 from test_run import Site, check_idle
 
+from batcher import reconciler
 from batcher.answers import items_read
 from batcher.api.batch import BatchSeen, Item
 from batcher.catalog.load import provider_of
 from batcher.ending import Verbs
-from batcher.errors import Exit, InputError
+from batcher.errors import Exit, InputError, LedgerError, NotRecorded
 from batcher.ledger.sqlite import SqliteLedger
 from batcher.ledger.unrecorded import Unrecorded, line_of
+from batcher.ledger.values import News
 from batcher.model import Attempt, Outcome, State, TaskKey
 from batcher.simulator import Behaviour, Running, contract, start
 from batcher.simulator.limits import LIMITS
@@ -319,6 +322,63 @@ def test_an_id_that_a_finished_row_has_is_not_taken_from_it(make_site: Callable[
     (unsure,) = [row for row in site.results() if row["batcher_status"] == "unsure"]
     assert (unsure["error_code"], unsure["video_id"], unsure["video_url"]) == ("duplicate_id", "", "")
     check_idle(site)
+
+
+@pytest.mark.parametrize("render_s", [0.0, 300.0])
+def test_a_ledger_that_fails_for_an_instant_costs_no_id(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, render_s: float
+) -> None:
+    """It fails as ids are to be written down, and works again when a look comes back that was under way."""
+    site = make_site(render_s=render_s, spread=0.0)
+    failed = threading.Event()
+    look, record = reconciler.look_at_all, SqliteLedger.record
+
+    def late(looks: Any) -> Any:
+        failed.wait(60)
+        yield from look(looks)
+
+    def failing(ledger: SqliteLedger, news: Sequence[News]) -> Sequence[News]:
+        if not failed.is_set() and any(each.remote_id for each in news):
+            failed.set()
+            raise LedgerError("cannot be written for an instant")
+        return record(ledger, news)
+
+    monkeypatch.setattr(reconciler, "look_at_all", late)
+    monkeypatch.setattr(SqliteLedger, "record", failing)
+    with pytest.raises(LedgerError, match="for an instant"):
+        site.run()
+    assert column(site, "SELECT state FROM attempts WHERE remote_id = '' AND state <> 'sending'") == []
+
+    site.clock.advance(400.0)
+    ending = site.run()
+    check(site, ending)
+    assert (ending.exit, site.words()) == (Exit.DONE, {"done": ROWS})
+
+
+def test_ids_that_cannot_be_written_down_are_kept_beside_the_ledger(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that have waited, and those that come while the run ends; the next one reads them back."""
+    site = make_site(render_s=300.0)
+    record, is_full = SqliteLedger.record, threading.Event()
+
+    def full(ledger: SqliteLedger, news: Sequence[News]) -> Sequence[News]:
+        if is_full.is_set() or any(each.remote_id for each in news):
+            is_full.set()
+            raise LedgerError("full")
+        return record(ledger, news)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteLedger, "record", full)
+        with pytest.raises(NotRecorded, match=f"{ROWS} answers could not be recorded"):
+            site.run()
+    (kept,) = (site.folder / "state").glob("*-unrecorded-*.jsonl")
+    ids = {json.loads(line)["remote_id"] for line in kept.read_text().splitlines()}
+    assert ids == {charge["id"] for charge in site.simulator.report()["charges"]}
+
+    site.clock.advance(400.0)
+    check(site, site.run())
+    assert site.words() == {"done": ROWS}
 
 
 def column(site: Site, query: str) -> list[Any]:

@@ -177,7 +177,7 @@ def test_a_task_that_was_sent_keeps_its_state_when_its_row_changes(ledger: Ledge
     plan(ledger, planned("r1", input_hash="old"))
     (attempt,) = admit(ledger).attempts
     if state is not State.SENDING:
-        ledger.record([news(attempt, state)])
+        ledger.record([news(attempt, state, remote_id="v1" if state is State.IN_PROGRESS else "")])
     plan(ledger, planned("r1", input_hash="new", flaws=(("A2", "is empty"),)))
 
     (standing,) = ledger.standings(JOB)
@@ -406,21 +406,39 @@ def test_the_outcome_stands_beside_the_row(ledger: Ledger) -> None:
 
 
 def test_an_id_may_come_with_what_became_of_it(ledger: Ledger) -> None:
-    """Work of a batch is often finished when its id is learned: it was accepted before, and holds no slot any more."""
-    plan(ledger, *rows(2))
-    done, ended = admit(ledger).attempts
-    told = {"source": Source.LIST, "checked": True, "accepted_at": 11.0}
+    """Work of a batch is often finished when its id is learned: it was accepted before."""
+    plan(ledger, *rows(1))
+    (attempt,) = admit(ledger).attempts
     ledger.record(
-        [
-            news(done, State.DONE, 20.0, remote_id="v1", completed_at=12.0, **told),
-            news(ended, State.IN_PROGRESS, 20.0, remote_id="v2", ended=True, **told),
-        ]
+        [news(attempt, State.DONE, 20.0, remote_id="v1", accepted_at=11.0, completed_at=12.0, checked=True, took_s=1.0)]
     )
 
-    assert [(each.remote_id, each.accepted_at) for each in ledger.in_flight(JOB, ACCOUNT)] == [("v2", 11.0)]
-    assert [(each.remote_id, each.completed_at) for each in ledger.standings(JOB)] == [("v1", 12.0), ("v2", None)]
-    plan(ledger, *rows(3))
-    assert len(admit(ledger, 21.0, in_flight=1).attempts) == 1
+    (standing,) = ledger.standings(JOB)
+    assert (standing.state, standing.remote_id, standing.completed_at) == (State.DONE, "v1", 12.0)
+    assert ledger.find(attempts=[attempt.attempt_id])[0].remote_id == "v1"
+
+
+def test_an_id_of_others_tells_nothing_of_what_became_of_a_row(ledger: Ledger) -> None:
+    """Neither its links and its cost, nor how long it took."""
+    plan(ledger, *rows(2))
+    first, second = admit(ledger).attempts
+    accept(ledger, first, remote_id="same")
+    told = {"outputs": {"video_url": "u"}, "cost": 1.0, "took_s": 3.0, "word": "completed"}
+    (written,) = ledger.record([news(second, State.DONE, 9.0, remote_id="same", accepted_at=5.0, **told)])
+
+    assert (written.state, ledger.render_times(ACCOUNT, OPERATION)) == (State.UNSURE, [])
+    standing = ledger.standings(JOB, ["r2"])[0]
+    assert (standing.outputs, standing.cost, standing.word) == ({}, None, "")
+
+
+def test_nothing_is_in_progress_without_an_id(ledger: Ledger) -> None:
+    """Nobody could look for it: that is a bug of whoever says so, and nothing is written."""
+    plan(ledger, *rows(1))
+    (attempt,) = admit(ledger).attempts
+    with pytest.raises(ValueError, match="without an id"):
+        ledger.record([news(attempt, State.IN_PROGRESS)])
+
+    assert states(ledger) == {"r1": State.SENDING}
 
 
 def test_outputs_are_merged_over_what_is_known(ledger: Ledger) -> None:

@@ -89,7 +89,7 @@ def _first_of(ways: Sequence[_Find]) -> _Find:
         found: Json = None
         for way in ways:
             found = way(value)
-            if found or (found is not None and is_true(found)):
+            if found or (found is not None and is_true(found)):  # the first alone says it of most
                 break
         return found
 

@@ -27,23 +27,24 @@ def entry() -> None:
     _open_standard_streams()
     if sys.argv[1:] == ["--version"]:
         print(f"batcher {VERSION}")
-        _leave(0)
-    _leave(main(sys.argv[1:]))
+        code = 0
+    else:
+        code = main(sys.argv[1:])
+    _leave(code)
 
 
 def _leave(code: int) -> None:
     """
     End the process as it is.
 
-    Every file has been closed by whoever opened it, and threads that still wait for an answer were given up. To let
-    Python take down object by object what the system takes back at once would be a thirtieth of a run over thousands of
-    rows.
+    Every file has been closed by whoever opened it, and no thread is one that must be waited for. To let Python take
+    down object by object what the system takes back at once would be a thirtieth of a run over thousands of rows.
     """
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        pass  # nobody hears it
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue  # nobody hears it
     os._exit(code)
 
 

@@ -160,7 +160,7 @@ class _Holders:
         message = f"the API gave it the id {news.remote_id}, which row {other[1]} has already; maybe made and charged"
         return replace(
             news, state=State.UNSURE, remote_id="", outputs={}, cause=message, error_code="duplicate_id", error=message,
-            advice="decide with: batcher settle", cost=None, completed_at=None,
+            advice="decide with: batcher settle", cost=None, completed_at=None, took_s=None, accepted_at=None, word="",
         )  # fmt: skip
 
 
@@ -186,7 +186,8 @@ class _Page:
         if news.batch_id:
             self._batches.append((news.batch_id, held.submission_id))
         if before is news.state is State.IN_PROGRESS and not _adds(news, held.outputs):
-            self._look(news)
+            alike = (news.word, news.word, news.at, news.missing, news.ended, news.at)
+            self._checked.setdefault(alike, []).append(news.attempt_id)
             return replace(news, outputs={}) if news.outputs else news
         if before in FINAL and news.state is not before:
             cause = f"said {news.word or news.state.value} after it was {before.value}; ignored"
@@ -200,10 +201,10 @@ class _Page:
             raise ValueError(
                 f"attempt {news.attempt_id} cannot move from {before.value} to {news.state.value} ({news.cause})"
             )
+        if before in _SENT and news.state is State.IN_PROGRESS and not news.remote_id:
+            raise ValueError(f"attempt {news.attempt_id} cannot be in progress without an id: nobody could look for it")
         if before in _SENT and news.remote_id:
             news = holders.distinct(news, held)
-        if news.state is State.IN_PROGRESS and news.ended:
-            self._look(news)
         move = _move(held.task_id, news, before=before)
         if held.is_newest and task_state is before and before is not news.state:
             require_allowed(move)
@@ -220,11 +221,6 @@ class _Page:
         else:
             self._forgotten.append((news.attempt_id, held.task_id))  # proven not made: as if it had never been tried
         return news
-
-    def _look(self, news: News) -> None:
-        """It was looked at, and is still in progress."""
-        alike = (news.word, news.word, news.at, news.missing, news.ended, news.at)
-        self._checked.setdefault(alike, []).append(news.attempt_id)
 
     def write(self, db: Db) -> None:
         """Carry it out."""
@@ -290,7 +286,7 @@ def _updated(news: News, *, outputs: str) -> tuple[Any, ...]:
         news.cost,
         news.completed_at if is_final else None,
         news.took_s,
-        news.accepted_at or accepted_at,
+        accepted_at if news.accepted_at is None else news.accepted_at,
         news.at if news.checked else None,
         "one more" if news.missing else "none" if news.checked else "",
     )

@@ -62,6 +62,9 @@ def _needs_quotes(cells: Sequence[str], delimiter: str) -> bool:
     """
     Whether any cell of a line has to be quoted; the csv module looks at every character for that, and takes ten times as
     long.
+
+    Args:
+        delimiter: One character, so that cells one behind the other hold it only where one of them does.
     """
     text = "".join(cells)
     return delimiter in text or '"' in text or "\n" in text or "\r" in text or len(cells) < 2
