@@ -82,16 +82,18 @@ def test_news_moves_an_attempt_as_the_table_says(tmp_path: Path, before: State, 
     ledger = SqliteLedger(tmp_path / "ledger.db")
     plan(ledger, planned())
     (attempt,) = admit(ledger).attempts
-    ledger.record([news(attempt, before)])
+    ids = {State.IN_PROGRESS: "v1"}
+    ledger.record([news(attempt, before, remote_id=ids.get(before, ""))])
+    told = news(attempt, after, remote_id=ids.get(after, ""))
     if before is after or may_move(before, after):
-        ledger.record([news(attempt, after)])
+        ledger.record([told])
         expected = after
     elif after in (State.SENDING, State.UNSURE, State.WAITING):
-        ledger.record([news(attempt, after)])  # a process that has not heard what another has settled
+        ledger.record([told])  # a process that has not heard what another has settled
         expected = before
     else:
         with pytest.raises(ValueError, match="cannot move"):
-            ledger.record([news(attempt, after)])
+            ledger.record([told])
         expected = before
 
     assert ledger.standings(JOB)[0].state is expected
