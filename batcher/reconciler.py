@@ -122,9 +122,10 @@ class Reconciler(Struct, kw_only=True):
         if self.due_at is None and not self._under_way:
             self._plan_next()
 
-    def watches(self, remote_id: str) -> bool:
-        """Whether work is in flight under this id."""
-        return any(flight.find(remote_id) for flight in self._flights.values())
+    def watches(self, operation: str, remote_id: str) -> bool:
+        """Whether work of the operation is in flight under this id."""
+        flight = self._flights.get(operation)
+        return flight is not None and flight.find(remote_id) is not None
 
     def forget(self, news: News) -> None:
         """The id in the news has turned out to be another attempt's: it is not watched as theirs any longer."""

@@ -334,8 +334,9 @@ class Run:
         rest = []
         for each in news:
             attempt = dispatcher.accepted.get(each.attempt_id)
+            is_item = attempt is not None and attempt.batch_id != "" and _has_id(each)
             # an id that is watched already cannot be this one's as well: the ledger says whose it is
-            if attempt and attempt.batch_id and _has_id(each) and not reconciler.watches(each.remote_id):
+            if attempt is not None and is_item and not reconciler.watches(attempt.operation, each.remote_id):
                 self._ids.put(attempt, each)
                 self._accepted(each, dispatcher, reconciler)
             else:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import BinaryIO
 from urllib.parse import quote, urlsplit
 
@@ -356,8 +357,9 @@ class Client:
         return answer
 
 
+@lru_cache(maxsize=2)
 def server_time(date: str) -> float | None:
-    """Unix seconds of a Date header; None when it is none."""
+    """Unix seconds of a Date header, which many answers of a second share; None when it is none."""
     try:
         return parsedate_to_datetime(date).timestamp()
     except (TypeError, ValueError, OverflowError):

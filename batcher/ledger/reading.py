@@ -181,9 +181,11 @@ def _files(db: Db, job: str, rows: str = "", values: Sequence[str | int] = ()) -
 
 
 def _standing(job: str, row: Sequence[Any], files: Files) -> Standing:
-    row_id, step, item, row_number, state, flaws, changed, estimate, *attempt = row
-    number, remote_id, word, outputs, error_code, error, advice, cost, submitted_at, *rest = attempt
-    completed_at, checked_at, attempt_id, flag, sources, gone, paid_before = rest
+    (
+        row_id, step, item, row_number, state, flaws, changed, estimate,
+        number, remote_id, word, outputs, error_code, error, advice, cost, submitted_at, completed_at,
+        checked_at, attempt_id, flag, sources, gone, paid_before,
+    ) = row  # fmt: skip
     current = BY_WORD[state]
     if number is None or current in UNSENT:
         return Standing(
