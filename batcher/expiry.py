@@ -49,13 +49,14 @@ def link_expiry(operation: Operation, standing: Standing) -> float | None:
     """
     if standing.state is not State.DONE:
         return None
-    outputs, reading = standing.outputs, operation.reading
-    links = [link for name in reading.link_columns if (link := outputs.get(name))] if reading else []
-    if not links:
-        return None
-    told = [expiry for link in links if (expiry := signed_until(link)) is not None]
-    if told:
-        return min(told)
+    reading, is_link, soonest = operation.reading, False, None
+    for name in reading.link_columns if reading else ():
+        if link := standing.outputs.get(name):
+            is_link, told = True, signed_until(link)
+            if told is not None and (soonest is None or told < soonest):
+                soonest = told
+    if soonest is not None or not is_link:
+        return soonest
     read_at = standing.links_at if standing.links_at is not None else standing.completed_at
     if operation.link_days is None or read_at is None:
         return None
