@@ -294,14 +294,17 @@ class Run:
         self, news: list[News], dispatcher: Dispatcher, reconciler: Reconciler, *, is_over: bool = False
     ) -> None:
         """Record news in one transaction, then let both verbs know; `is_over`: no id waits for more."""
-        news = self._put_off(news, dispatcher, reconciler)
-        news = self._ids.with_ids(news, self.around.clock(), is_over=is_over)
+        brought = news
         try:
+            rest = self._put_off(brought, dispatcher, reconciler)
+            # should two have one id, it belongs to whoever had it first: that one is written down first
+            is_over = is_over or any(map(_has_id, rest))
+            news = self._ids.with_ids(rest, self.around.clock(), is_over=is_over)
             if self.journal is not None:
                 self.journal.meet(news)
             recorded = self.opened.ledger.record(news)
         except LedgerError:
-            self._rescue.keep(news, dispatcher.accepted)
+            self._rescue.keep(brought, dispatcher.accepted)
             raise
         self._ids.written(news)
         if self.journal is not None:
@@ -335,7 +338,7 @@ class Run:
         for each in news:
             attempt = dispatcher.accepted.get(each.attempt_id)
             is_item = attempt is not None and attempt.batch_id != "" and _has_id(each)
-            # an id that is watched already cannot be this one's as well: the ledger says whose it is
+            # an id that is watched already cannot be this one's as well: it is for the ledger to say whose it is
             if attempt is not None and is_item and not reconciler.watches(attempt.operation, each.remote_id):
                 self._ids.put(attempt, each)
                 self._accepted(each, dispatcher, reconciler)

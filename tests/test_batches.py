@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from support import Hurry, Killed, accept, admit, names, news, plan, rows, states, write_job
 from test_run import Site, check_idle
 
-from batcher import reconciler
+from batcher import dispatcher, reconciler
 from batcher.answers import items_read
 from batcher.api.batch import BatchSeen, Item
+from batcher.api.client import Client
 from batcher.catalog.load import provider_of
 from batcher.ending import Verbs
 from batcher.errors import Exit, InputError, LedgerError, NotRecorded
@@ -26,6 +28,7 @@ from batcher.ledger.sqlite import SqliteLedger
 from batcher.ledger.unrecorded import Unrecorded, line_of
 from batcher.ledger.values import News
 from batcher.model import Attempt, Outcome, State, TaskKey
+from batcher.senders import Returned, ThreadedSenders
 from batcher.simulator import Behaviour, Running, contract, start
 from batcher.simulator.limits import LIMITS
 
@@ -299,6 +302,24 @@ def test_ids_are_written_down_while_the_items_are_in_the_making(make_site: Calla
     ]
 
 
+def test_of_two_items_with_one_id_it_is_the_first_ones(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the ledger has heard of neither: the second one is a person's matter."""
+    site, look = make_site(), dispatcher.look_into
+
+    def mixed_up(*args: Any) -> BatchSeen:
+        found = look(*args)
+        return replace(found, items={**found.items, 1: found.items[0]})
+
+    monkeypatch.setattr(dispatcher, "look_into", mixed_up)
+    site.run()
+
+    words = {row["id"]: row["batcher_status"] for row in site.results()}
+    assert [row_id for row_id, word in words.items() if word == "unsure"] == ["r2", "r12", "r22"]
+    assert set(words.values()) == {"done", "unsure"}
+
+
 @pytest.mark.parametrize("render_s", [0.0, 300.0])
 def test_an_id_that_a_finished_row_has_is_not_taken_from_it(make_site: Callable[..., Site], render_s: float) -> None:
     """Whether the work behind it is finished when the id comes, or much later: the row is a person's matter."""
@@ -353,6 +374,51 @@ def test_a_ledger_that_fails_for_an_instant_costs_no_id(
     ending = site.run()
     check(site, ending)
     assert (ending.exit, site.words()) == (Exit.DONE, {"done": ROWS})
+
+
+@pytest.mark.parametrize("failures", [1, 1000])
+def test_a_ledger_that_cannot_be_read_costs_no_id(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    """It fails over the first id of all, while the answer to another batch has come back with it."""
+    site = make_site(render_s=300.0)
+    looked, left, posts = threading.Event(), iter(range(failures)), iter(range(3))
+    submit, look, collect = Client.submit_batch, dispatcher.look_into, ThreadedSenders.collect
+
+    def submitted(client: Client, *args: Any, **kwargs: Any) -> str:
+        is_last, batch_id = next(posts) == 2, submit(client, *args, **kwargs)
+        if is_last:
+            looked.wait(60)
+        return batch_id
+
+    def seen(*args: Any) -> BatchSeen:
+        found = look(*args)
+        looked.set()
+        return found
+
+    def together(senders: ThreadedSenders, *, wait_s: float) -> list[Returned]:
+        got = collect(senders, wait_s=wait_s)
+        while looked.is_set() and senders.under_way():
+            got += collect(senders, wait_s=1.0)
+        return got
+
+    def failing(*_: object) -> Sequence[float]:
+        if next(left, None) is None:
+            return ()
+        raise LedgerError("cannot be read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Client, "submit_batch", submitted)
+        patch.setattr(dispatcher, "look_into", seen)
+        patch.setattr(ThreadedSenders, "collect", together)
+        patch.setattr(SqliteLedger, "render_times", failing)
+        with pytest.raises(LedgerError):
+            site.run()
+
+    site.clock.advance(400.0)
+    ending = site.run()
+    check(site, ending)
+    assert (ending.exit, site.words(), site.posts()) == (Exit.DONE, {"done": ROWS}, 3)
 
 
 def test_ids_that_cannot_be_written_down_are_kept_beside_the_ledger(

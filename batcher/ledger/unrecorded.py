@@ -160,6 +160,8 @@ def _kept(value: Mapping[str, object]) -> Kept:
         cost=None if cost is None else float(str(cost)),
         completed_at=None if completed_at is None else float(str(completed_at)),
     )
+    if news.state is State.IN_PROGRESS and not news.remote_id:
+        raise ValueError("no id")
     names = ("job", "row_id", "step", "item")
     return Kept(key=str(value["key"]), task=TaskKey(**{name: str(value[name]) for name in names}), news=news)
 
