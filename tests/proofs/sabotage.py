@@ -191,7 +191,7 @@ SABOTAGES: Sequence[Sabotage] = (
     ),
     Sabotage(
         name="answers that cannot be recorded are dropped",
-        changes=(Change(file="run.py", old="            self._rescue.keep(news, dispatcher.accepted)\n", new=""),),
+        changes=(Change(file="run.py", old="            self._rescue.keep(brought, dispatcher.accepted)\n", new=""),),
         proof="test_disk.py -k kept_and_read_back",
         shows="not enough values to unpack|assert 2 == 74",
     ),
