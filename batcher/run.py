@@ -337,13 +337,13 @@ class Run:
         rest = []
         for each in news:
             attempt = dispatcher.accepted.get(each.attempt_id)
-            is_item = attempt is not None and attempt.batch_id != "" and _has_id(each)
-            # an id that is watched already cannot be this one's as well: it is for the ledger to say whose it is
-            if attempt is not None and is_item and not reconciler.watches(attempt.operation, each.remote_id):
+            if attempt is None or not attempt.batch_id or not _has_id(each):
+                rest.append(each)
+            elif reconciler.watches(attempt.operation, each.remote_id):
+                rest.append(each)  # another one has this id as well: it is for the ledger to say whose it is
+            else:
                 self._ids.put(attempt, each)
                 self._accepted(each, dispatcher, reconciler)
-            else:
-                rest.append(each)
         return rest
 
     def _accepted(self, news: News, dispatcher: Dispatcher, reconciler: Reconciler) -> None:
